@@ -1,0 +1,368 @@
+"""fit, load and evaluate: the doors of the library."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aegan import __version__, presets
+from aegan.config import TrainConfig, from_json, override, to_json
+from aegan.data import make_grid
+from aegan.data.base import TensorData
+from aegan.data.image import ImageAdapter
+from aegan.data.split import split
+from aegan.errors import ConfigError, DataError, RunError, nearest
+from aegan.estimator import Estimator
+from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.registry import build, entry
+from aegan.run import RunFolder, check_free
+from aegan.storage import write_atomically
+from aegan.train.fabric import Backend, resolve_device
+from aegan.train.precision import choose_precision
+from aegan.train.probe import Probe
+from aegan.train.probes import EventProbe, GridProbe, ProgressProbe
+from aegan.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from aegan.metrics.features import Features
+    from aegan.metrics.images import Evaluation
+
+ADAPTERS = {"image": ImageAdapter}
+HOLDOUT_AT_MOST = 10_000
+GRID = 64
+"""Samples in a grid over time."""
+
+
+def fit(
+    source: Any,
+    *,
+    out: str | Path | None = None,
+    kind: str | None = None,
+    model: str | None = None,
+    budget: str | float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    settings: Mapping[str, str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    resize: str = "crop",
+    channels: int | None = None,
+    skip_bad: bool = False,
+    holdout: float = 0.1,
+    evaluate: bool = True,
+    quiet: bool = True,
+    checkpoint_every: float = 60.0,
+    probes: Sequence[Probe] = (),
+) -> Estimator:
+    """Train a generator on ``source``.
+
+    Args:
+        source: A folder, file, array, tensor or list of images; see :func:`aegan.data.open_source`.
+        out: Run folder to make; None keeps the run in a temporary folder until :meth:`Estimator.save`.
+        kind: Kind of data; found from the source when None.
+        model: A name from ``aegan models``; the kind's default when None.
+        budget: Training time over all stages: seconds, or text such as ``"90s"``, ``"5m"``, ``"1h"``.
+            Evaluation and report come on top. 5 minutes when neither it nor ``steps`` is given.
+        steps: Train for this many steps instead.
+        seed: Seed of split, weights, order and noise.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto`` (the faster one, if it holds), ``fp32`` or ``bf16``.
+        resume: Go on with the interrupted run in ``out``; its settings are taken from the folder.
+        overwrite: Replace a run that is in ``out``.
+        settings: The model's settings by name, values as text, as in ``{"joint.gamma": "0.5"}``.
+        size: Side or (height, width) to resize images to; chosen from the data when None.
+        resize: ``crop``, ``pad`` or ``stretch``.
+        channels: 1, 3 or 4; the richest found when None.
+        skip_bad: Leave unreadable images out instead of stopping.
+        holdout: Part of the data kept from training, to judge by (10,000 samples at most).
+        evaluate: Judge the result and write ``metrics.json``, pictures and ``report.html``.
+        quiet: No progress line.
+        checkpoint_every: Seconds between checkpoints.
+        probes: Further observers of the training.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        AeganError: Any of its kinds; each message says how to mend it.
+    """
+    temporary = out is None
+    folder = Path(tempfile.mkdtemp(prefix="aegan-")) / "run" if out is None else Path(out)
+    try:
+        if resume:
+            started = _resume(folder, source, model=model, budget=budget, steps=steps, skip_bad=skip_bad)
+        else:
+            check_free(folder, overwrite=overwrite)
+            adapter = ImageAdapter(size=size, resize=resize, channels=channels, skip_bad=skip_bad)
+            config = _train_config(budget, steps, seed, device, precision)
+            started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite)
+        estimator = _train(started, resume=resume, quiet=quiet, checkpoint_every=checkpoint_every, probes=probes)
+    except BaseException:
+        if temporary:
+            _remove(folder)
+        raise
+    if temporary:
+        estimator._temporary = weakref.finalize(estimator, _remove, folder)
+    if evaluate:
+        from aegan.evaluation import write_results
+
+        write_results(estimator, console=not quiet)
+    return estimator
+
+
+def load(path: str | Path, *, device: str = "auto") -> Estimator:
+    """Read a run folder.
+
+    Args:
+        path: A folder made by ``fit`` or ``save``.
+        device: ``auto``, ``cpu`` or ``cuda``; a run trained on a GPU loads on a CPU and the other way round.
+
+    Raises:
+        RunError: Missing, incomplete, damaged, tampered with, or from a newer version.
+    """
+    from aegan.train.checkpoint import load_model
+
+    run = RunFolder.open(Path(path))
+    adapter = _adapter(run)
+    network = _network(run, adapter)
+    tensors, status = load_model(run.weights, run.identity)
+    if not status.get("finished"):
+        names = [stage.name for stage in network.stages]
+        if status.get("stage_index", 0) < names.index(network.samples_from or names[0]):
+            raise RunError(
+                f"{path}: the run is incomplete: it stopped in stage {status.get('stage')!r}, before there was "
+                "anything to sample. Go on with `aegan fit SOURCE --out RUN --resume`."
+            )
+    network.load_state_dict(tensors)
+    return Estimator(network, adapter, run, device=resolve_device(device))
+
+
+def evaluate(
+    real: Any,
+    synthetic: Any,
+    *,
+    holdout: Any = None,
+    features: Features | str | Path | None = None,
+    seed: int = 0,
+    size: int | tuple[int, int] | None = None,
+    skip_bad: bool = False,
+) -> Evaluation:
+    """Judge any synthetic data against real ones; see :func:`aegan.evaluation.evaluate_sources`."""
+    from aegan.evaluation import evaluate_sources
+
+    adapter = ImageAdapter(size=size, skip_bad=skip_bad)
+    return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=features, seed=seed)
+
+
+def seconds(budget: str | float) -> float:
+    """Text such as ``"90s"``, ``"5m"``, ``"1.5h"`` or a number of seconds.
+
+    >>> seconds("5m"), seconds("90"), seconds(1.5)
+    (300.0, 90.0, 1.5)
+    """
+    if isinstance(budget, (int, float)) and not isinstance(budget, bool):
+        value = float(budget)
+    else:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|)(?:in|ec|r)?\s*", str(budget))
+        if match is None:
+            raise ConfigError(f"--budget {budget}: a time such as 90s, 5m or 1h expected.")
+        value = float(match[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[match[2]]
+    if not (value > 0 and math.isfinite(value)):
+        raise ConfigError(f"--budget {budget}: a time above zero expected, such as 90s, 5m or 1h.")
+    return value
+
+
+# --- the parts of fit ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Started:
+    """A run that can be trained: folder, adapter, tensors and networks."""
+
+    run: RunFolder
+    adapter: ImageAdapter
+    data: TensorData
+    network: Model
+
+
+def _start(
+    folder: Path,
+    source: Any,
+    adapter: ImageAdapter,
+    config: TrainConfig,
+    kind: str | None,
+    model: str | None,
+    settings: Mapping[str, str],
+    holdout: float,
+    overwrite: bool,
+) -> _Started:
+    if kind is not None and kind not in ADAPTERS:
+        raise ConfigError(f"--kind {kind}: unknown kind of data. {nearest(kind, ADAPTERS)}")
+    name = model or presets.default_model(kind or "image")
+    described = entry(name)
+    if kind is not None and kind not in described.kinds:
+        raise ConfigError(f"Model {name!r} is for {', '.join(described.kinds)} data, got --kind {kind}.")
+    check_settings(name, settings)
+    config = replace(config, device=resolve_device(config.device))
+    adapter.fit(source)
+    data = adapter.to_tensors(source)
+    spec = adapter.spec
+    described_config = from_json(described.load().Config, presets.settings(name, spec, len(data)))
+    model_config = to_json(override(described_config, settings))
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        network = build(name, spec, model_config)
+    reason = "as asked for"
+    if config.precision == "auto":
+        chosen, reason = choose_precision(network, data, config.device)
+        config = replace(config, precision=chosen)
+    labels = data.labels
+    about: dict[str, Any] = {
+        "describe": adapter.summary,
+        "n": len(data),
+        "skipped": len(adapter.bad),
+        "holdout": holdout,
+        "fingerprint": _fingerprint(data),
+        "class_counts": [] if labels is None else torch.bincount(labels, minlength=spec.num_classes).tolist(),
+    }
+    written = {
+        "aegan_version": __version__,
+        "model": name,
+        "model_config": model_config,
+        "train": to_json(config),
+        "precision_reason": reason,
+        "source": about,
+    }
+    run = RunFolder.create(folder, written, adapter.to_json(), overwrite=overwrite)
+    return _Started(run, adapter, data, network)
+
+
+def _resume(
+    folder: Path, source: Any, *, model: str | None, budget: str | float | None, steps: int | None, skip_bad: bool
+) -> _Started:
+    run = RunFolder.open(folder)
+    train = run.config["train"]
+    asked = {"model": model, "steps": steps, "budget": None if budget is None else seconds(budget)}
+    begun = {"model": run.config["model"], "steps": train["steps"], "budget": train["budget"]}
+    for key, value in asked.items():
+        if value is not None and value != begun[key]:
+            raise ConfigError(
+                f"--resume with {key}={value}: the run was begun with {key}={begun[key]}, and going on exactly needs "
+                f"the same. Leave --{key} out, or start a new run."
+            )
+    adapter = _adapter(run)
+    adapter.skip_bad = skip_bad or adapter.skip_bad
+    data = adapter.to_tensors(source)
+    if _fingerprint(data) != run.config["source"].get("fingerprint"):
+        raise DataError(
+            f"--resume: the data are not those that {folder} was begun with "
+            f"({run.config['source'].get('describe')}). Give the same source, or start a new run."
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(train["seed"])
+        network = _network(run, adapter)
+    return _Started(run, adapter, data, network)
+
+
+def _train(
+    started: _Started, *, resume: bool, quiet: bool, checkpoint_every: float, probes: Sequence[Probe]
+) -> Estimator:
+    run, adapter, network, data = started.run, started.adapter, started.network, started.data
+    config = from_json(TrainConfig, run.config["train"], where=str(run.path / "config.json"))
+    config = replace(config, device=resolve_device(config.device), checkpoint_every=checkpoint_every)
+    about = run.config["source"]
+    share = min(about["holdout"], HOLDOUT_AT_MOST / len(data))
+    train, held = data, None
+    if share > 0:
+        train_index, held_index = split(len(data), data.labels, holdout=share, seed=config.seed)
+        train, held = data.subset(train_index), data.subset(held_index)
+    backend = Backend(config.device, config.precision)
+    grid = GridProbe(config.grids, _drawer(network, train, backend), _write_grid)
+    trainer = Trainer(
+        network,
+        train,
+        config,
+        backend,
+        folder=run.path,
+        identity=run.identity,
+        probes=[EventProbe(), ProgressProbe(quiet=quiet), grid, *probes],
+    )
+    trainer.fit(resume=resume)
+    return Estimator(network, adapter, run, device=backend.device, train=train, holdout=held)
+
+
+def _drawer(network: Model, train: TensorData, backend: Backend) -> Callable[[], Tensor]:
+    """Draws the grid over time: samples from fixed noise, or reconstructions where there is no generator."""
+    classes = network.spec.num_classes
+
+    def draw() -> Tensor:
+        if network.noise_dim == 0:
+            x = train.batch(torch.arange(min(GRID, len(train))))["x"]
+            return in_blocks(lambda b: network.decode(network.encode(b)), x, device=backend.device)
+        y = torch.arange(GRID) * classes // GRID if classes else None
+        return in_blocks(network.generate, noise_for(0, GRID, network.noise_dim), y, device=backend.device)
+
+    return draw
+
+
+def _write_grid(images: Tensor, path: Path) -> None:
+    write_atomically(path, lambda p: make_grid(images.clamp(-1, 1)).save(p, format="PNG"))
+
+
+def _train_config(
+    budget: str | float | None, steps: int | None, seed: int, device: str, precision: str
+) -> TrainConfig:
+    if budget is not None and steps is not None:
+        raise ConfigError("--budget and --steps: give one of them, not both.")
+    time = {} if budget is None else {"budget": seconds(budget)}
+    return TrainConfig(steps=steps, seed=seed, device=device, precision=precision, **time)
+
+
+def check_settings(name: str, settings: Mapping[str, str]) -> None:
+    """Refuse unknown model settings before any data are read; ConfigError with the nearest names."""
+    override(entry(name).load().Config(), settings)
+
+
+def _adapter(run: RunFolder) -> ImageAdapter:
+    kind = run.adapter.get("adapter")
+    if kind not in ADAPTERS:
+        raise RunError(f"{run.path / 'adapter.json'}: unknown adapter {kind!r}. {nearest(str(kind), ADAPTERS)}")
+    try:
+        return ADAPTERS[kind].from_json(run.adapter)
+    except DataError as error:
+        raise RunError(f"{run.path / 'adapter.json'}: {error} Restore the file from a copy.") from error
+
+
+def _network(run: RunFolder, adapter: ImageAdapter) -> Model:
+    try:
+        return build(run.config["model"], adapter.spec, run.config["model_config"])
+    except ConfigError as error:
+        raise RunError(f"{run.path / 'config.json'}: {error}") from error
+
+
+def _fingerprint(data: TensorData) -> str:
+    """Hash of the number of samples and of 256 of them, spread over the data."""
+    index = torch.linspace(0, len(data) - 1, min(256, len(data))).long()
+    digest = hashlib.sha256(str(len(data)).encode())
+    for name, value in sorted(data.batch(index).items()):
+        digest.update(name.encode() + np.ascontiguousarray(value.numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder.parent, ignore_errors=True)

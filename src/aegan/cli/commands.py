@@ -1,0 +1,315 @@
+"""The commands. Each signature is its ``--help``; each body imports what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from aegan.errors import ConfigError
+
+Positional = tyro.conf.Positional
+Flag = tyro.conf.FlagCreatePairsOff
+Repeated = tyro.conf.UseAppendAction
+Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
+Run = Annotated[Path, tyro.conf.arg(metavar="RUN")]
+
+
+def demo(*, out: Path = Path("aegan-demo"), budget: str = "75s", seed: int = 0, overwrite: Flag[bool] = True) -> None:
+    """Train on scikit-learn's 1,797 handwritten digits; no network, no arguments, about two minutes.
+
+    Args:
+        out: Run folder to make.
+        budget: Training time.
+        seed: Seed of everything random.
+        overwrite: Replace an earlier demo in the same folder.
+    """
+    from aegan.cli.demo import run
+
+    run(out, budget=budget, seed=seed, overwrite=overwrite)
+
+
+def fit(
+    source: Positional[Source],
+    /,
+    *,
+    out: Path = Path("run"),
+    kind: str | None = None,
+    model: str | None = None,
+    budget: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    resume: Flag[bool] = False,
+    overwrite: Flag[bool] = False,
+    size: str | None = None,
+    resize: Literal["crop", "pad", "stretch"] = "crop",
+    channels: int | None = None,
+    skip_bad: Flag[bool] = False,
+    holdout: float = 0.1,
+    evaluate: bool = True,
+    checkpoint_every: float = 60.0,
+    set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
+) -> None:
+    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy or .npz.
+
+    Args:
+        source: What to learn from.
+        out: Run folder to make.
+        kind: Kind of data; found from the source when left out.
+        model: A name from `aegan models`.
+        budget: Training time such as 90s, 5m or 1h (5m when neither this nor --steps is given). The evaluation
+            and the report come on top.
+        steps: Train for this many steps instead of a time.
+        seed: Seed of split, weights, order and noise.
+        device: Where to compute.
+        precision: auto measures which is faster here and holds.
+        resume: Go on with the interrupted run in --out, exactly as if it had not been interrupted.
+        overwrite: Replace a run that is in --out.
+        size: Side of the images, or HEIGHTxWIDTH; chosen from the data when left out.
+        resize: How images of another shape are made to fit.
+        channels: 1 grey, 3 colour, 4 with transparency; the richest found when left out.
+        skip_bad: Leave unreadable images out and count them, instead of stopping.
+        holdout: Part of the data kept from training, to judge by (10,000 at most).
+        evaluate: Judge the result and write metrics.json and report.html.
+        checkpoint_every: Seconds between checkpoints.
+        set: A setting of the model, such as joint.gamma=0.5; may be repeated.
+    """
+    from aegan import api
+    from aegan.cli.summary import print_summary
+
+    estimator = api.fit(
+        source,
+        out=out,
+        kind=kind,
+        model=model,
+        budget=budget,
+        steps=steps,
+        seed=seed,
+        device=device,
+        precision=precision,
+        resume=resume,
+        overwrite=overwrite,
+        settings=_pairs("--set", set),
+        size=_size(size),
+        resize=resize,
+        channels=channels,
+        skip_bad=skip_bad,
+        holdout=holdout,
+        evaluate=evaluate,
+        checkpoint_every=checkpoint_every,
+        quiet=False,
+    )
+    print_summary(estimator)
+
+
+def sample(
+    run: Positional[Run],
+    /,
+    *,
+    num: int = 100,
+    out: Path,
+    seed: int = 0,
+    where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=VALUE")] = [],  # noqa: B006
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Draw new samples from RUN into a folder of PNGs, one .png grid, or an .npy or .npz file.
+
+    Args:
+        run: Run folder.
+        num: How many.
+        out: Folder, or file ending in .png, .npy or .npz.
+        seed: The same seed gives the same samples.
+        where: A condition such as class=3.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.data import write_images
+
+    estimator = api.load(run, device=device)
+    images, labels = estimator.sample_tensors(num, seed=seed, where=_pairs("--where", where))
+    classes = estimator.adapter.spec.classes
+    path = write_images(images, out, labels=labels, classes=classes, overwrite=overwrite)
+    print(f"{num} samples in {path}")
+
+
+def encode(
+    run: Positional[Run],
+    source: Positional[Source],
+    /,
+    *,
+    out: Path,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Write the codes of SOURCE into an .npz file: `codes` (N, D), and `y` and `classes` where labelled.
+
+    Args:
+        run: Run folder.
+        source: What to encode.
+        out: File ending in .npz.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.cli.codes import write_codes
+
+    estimator = api.load(run, device=device)
+    path = write_codes(estimator, source, out, overwrite=overwrite)
+    print(f"codes in {path}")
+
+
+def decode(
+    run: Positional[Run],
+    codes: Positional[Path],
+    /,
+    *,
+    out: Path,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Decode an .npz file made by `aegan encode` into a folder of PNGs, one .png grid, an .npy or .npz file.
+
+    Args:
+        run: Run folder.
+        codes: File made by `aegan encode`.
+        out: Folder, or file ending in .png, .npy or .npz.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.cli.codes import read_codes
+    from aegan.data import write_images
+
+    estimator = api.load(run, device=device)
+    images = estimator.decode_tensors(read_codes(codes))
+    print(f"{len(images)} images in {write_images(images, out, overwrite=overwrite)}")
+
+
+def reconstruct(
+    run: Positional[Run],
+    source: Positional[Source],
+    /,
+    *,
+    out: Path,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Encode and decode SOURCE: what the autoencoder keeps of it.
+
+    Args:
+        run: Run folder.
+        source: What to reconstruct.
+        out: Folder, or file ending in .png, .npy or .npz.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.data import write_images
+
+    estimator = api.load(run, device=device)
+    images = estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+    print(f"{len(images)} reconstructions in {write_images(images, out, overwrite=overwrite)}")
+
+
+def evaluate(
+    real: Positional[Annotated[str, tyro.conf.arg(metavar="REAL")]],
+    synthetic: Positional[Annotated[str, tyro.conf.arg(metavar="SYNTHETIC")]],
+    /,
+    *,
+    holdout: str | None = None,
+    features: Path | None = None,
+    size: str | None = None,
+    seed: int = 0,
+    skip_bad: Flag[bool] = False,
+    json: Path | None = None,
+    html: Path | None = None,
+) -> None:
+    """Judge SYNTHETIC against REAL, beside what real data score against real data.
+
+    Args:
+        real: Real data, the reference.
+        synthetic: Synthetic data, from whatever generator.
+        holdout: Further real data for the floor; a tenth of REAL is set apart when left out.
+        features: Run folder whose feature space is used; else a classifier on the labels of REAL, or an
+            autoencoder trained on REAL.
+        size: Side of the images, or HEIGHTxWIDTH.
+        seed: Seed of subsets and networks.
+        skip_bad: Leave unreadable images out instead of stopping.
+        json: File for the figures.
+        html: File for a report.
+    """
+    from aegan import api
+    from aegan.storage import write_json
+
+    result = api.evaluate(
+        real, synthetic, holdout=holdout, features=features, seed=seed, size=_size(size), skip_bad=skip_bad
+    )
+    print(result)
+    if json is not None:
+        write_json(json, result.to_json())
+    if html is not None:
+        from aegan.report import write_evaluation
+
+        write_evaluation(result.to_json(), html)
+
+
+def report(run: Positional[Run], /) -> None:
+    """Write RUN's report.html again from the files in the folder.
+
+    Args:
+        run: Run folder.
+    """
+    from aegan.report import write_report
+
+    print(f"report in {write_report(run)}")
+
+
+def models() -> None:
+    """List the models: name, kinds of data, what it does, paper."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from aegan.models.registry import MODELS
+
+    table = Table("model", "data", "what it does", "paper", box=None, pad_edge=False)
+    for name, item in MODELS.items():
+        table.add_row(name, ", ".join(item.kinds), item.summary, item.paper)
+    Console().print(table)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
+    "fit": fit,
+    "sample": sample,
+    "evaluate": evaluate,
+    "encode": encode,
+    "decode": decode,
+    "reconstruct": reconstruct,
+    "report": report,
+    "models": models,
+}
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{option} {text}: KEY=VALUE expected.")
+        pairs[key] = value
+    return pairs
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if not all(part.isdigit() for part in parts) or len(parts) > 2:
+        raise ConfigError(f"--size {text}: a side such as 64, or HEIGHTxWIDTH such as 48x64, expected.")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))

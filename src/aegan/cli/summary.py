@@ -1,0 +1,37 @@
+"""What ``fit`` and ``demo`` print at their end: what was made, how good it is, what to try next."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aegan.estimator import Estimator
+
+
+def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
+    """Print the summary of a run that has just been trained."""
+    run, spec = estimator.run, estimator.adapter.spec
+    path = run.path
+    metrics = path / "metrics.json"
+    source = run.config["source"]
+    print()
+    print(f"Learnt from  {source['describe']}" + (f"; {source['skipped']} skipped" if source.get("skipped") else ""))
+    if metrics.exists():
+        headline = json.loads(metrics.read_text(encoding="utf-8")).get("headline")
+        if headline:
+            print(f"Judgement    {headline}")
+    print(f"Run          {path}/")
+    for name, what in (("report.html", "open it in a browser"), ("samples/grid.png", "samples at a glance")):
+        if (path / name).exists():
+            print(f"             {path / name}  ({what})")
+    print()
+    print("Next:")
+    if estimator.model.noise_dim:
+        where = f" --where class={spec.classes[-1]}" if spec.classes else ""
+        print(f"  aegan sample {path} --num 1000 --out new-images{where}")
+    if demo:
+        print("  aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m")
+    else:
+        print(f"  aegan reconstruct {path} SOURCE --out reconstructions.png")
+    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).sample(5).shape)"')

@@ -1,0 +1,138 @@
+"""Frozen dataclass configs to JSON and back, and ``--set key=value`` overrides by field name."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from aegan.errors import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a run is trained, whatever the model.
+
+    Attributes:
+        steps: Total steps over all stages; None to train for ``budget`` seconds.
+        budget: Training time in seconds over all stages; used when ``steps`` is None.
+        seed: Seed of the weights, the batch order and the noise.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto`` (measured), ``fp32`` or ``bf16``.
+        checkpoint_every: Seconds between checkpoints.
+        grids: Sample grids drawn over the run.
+    """
+
+    steps: int | None = None
+    budget: float = 300.0
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    checkpoint_every: float = 60.0
+    grids: int = 12
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps: a number of at least 1 expected, got {self.steps}.")
+        if not 0 < self.budget < float("inf"):
+            raise ConfigError(f"budget: a positive time expected, got {self.budget} seconds. Example: 5m.")
+        if self.checkpoint_every <= 0:
+            raise ConfigError(f"checkpoint_every: positive seconds expected, got {self.checkpoint_every}.")
+        if self.seed < 0:
+            raise ConfigError(f"seed: a whole number of at least 0 expected, got {self.seed}.")
+        if self.grids < 0:
+            raise ConfigError(f"grids: a number of at least 0 expected, got {self.grids}.")
+        for name, known in (("device", ("auto", "cpu", "cuda")), ("precision", ("auto", "fp32", "bf16"))):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name}: unknown value {getattr(self, name)!r}. {nearest(getattr(self, name), known)}")
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A (nested) dataclass as plain JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_json(cls: type[T], data: Mapping[str, Any], *, where: str = "config") -> T:
+    """Build dataclass ``cls`` from plain values; unknown keys and wrong types are errors.
+
+    Raises:
+        ConfigError: Names the key, what was expected, and the nearest known names.
+    """
+    hints = typing.get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in data.items():
+        if key not in known:
+            raise ConfigError(f"{where}: unknown setting {key!r}. {nearest(key, known)}")
+        values[key] = _coerce(hints[key], value, f"{where}.{key}")
+    return cls(**values)
+
+
+def override(config: T, settings: Mapping[str, str], *, where: str = "--set") -> T:
+    """A copy of ``config`` with ``settings`` (strings, as typed by a user) put in; dots go into nested configs.
+
+    Raises:
+        ConfigError: An unknown key (with the nearest names) or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(type(config))
+    known = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
+    changes: dict[str, Any] = {}
+    for key, text in settings.items():
+        head, _, rest = key.partition(".")
+        if head not in known:
+            raise ConfigError(f"{where} {key}={text}: unknown setting {head!r}. {nearest(head, known)}")
+        current = changes.get(head, getattr(config, head))
+        if rest:
+            if not dataclasses.is_dataclass(current):
+                raise ConfigError(f"{where} {key}={text}: {head!r} has no settings of its own.")
+            changes[head] = override(current, {rest: text}, where=where)
+        else:
+            changes[head] = _coerce(hints[head], text, f"{where} {key}")
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None or (isinstance(value, str) and value.lower() == "none"):
+            return None
+        return _coerce(next(a for a in args if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return from_json(typing.cast("type[Any]", hint), value, where=where)
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(_coerce(args[0], part, where) for part in parts)
+    try:
+        return _scalar(hint, value)
+    except (TypeError, ValueError):
+        name = getattr(hint, "__name__", str(hint))
+        raise ConfigError(f"{where}: a value of type {name} expected, got {value!r}.") from None
+
+
+def _scalar(hint: Any, value: Any) -> Any:
+    if hint is bool:
+        if isinstance(value, bool):
+            return value
+        lowered = str(value).lower()
+        if lowered not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+            raise ValueError
+        return lowered in ("true", "1", "yes", "on")
+    if isinstance(value, bool):
+        raise TypeError
+    if hint is int:
+        number = float(value)
+        if not number.is_integer():
+            raise ValueError
+        return int(number)
+    if hint is float:
+        number = float(value)
+        if number != number:
+            raise ValueError
+        return number
+    if hint is str and not isinstance(value, str):
+        raise TypeError
+    return hint(value)

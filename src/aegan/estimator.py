@@ -1,0 +1,199 @@
+"""A fitted model: sample, encode, decode, reconstruct, evaluate, save."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aegan.data.base import Adapter, TensorData
+from aegan.errors import ConfigError, DataError, nearest
+from aegan.models.base import Model, in_blocks, noise_for
+from aegan.run import RunFolder, check_free
+from aegan.storage import explained
+
+if TYPE_CHECKING:
+    from aegan.metrics.features import Features
+    from aegan.metrics.images import Evaluation
+
+_CLASS_STREAM = 7_919
+"""Offset of the seed from which classes are drawn, apart from the noise's own."""
+
+
+class Estimator:
+    """What :func:`aegan.fit` and :func:`aegan.load` return.
+
+    Attributes:
+        model: The trained networks, on ``device``, in evaluation mode, averaged weights.
+        adapter: Raw data to tensors and back.
+        run: The run's folder.
+        train: Training data, right after ``fit`` only.
+        holdout: Held-out data, right after ``fit`` only.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        adapter: Adapter,
+        run: RunFolder,
+        *,
+        device: torch.device | str = "cpu",
+        train: TensorData | None = None,
+        holdout: TensorData | None = None,
+    ) -> None:
+        self.model, self.adapter, self.run = model.to(device).eval(), adapter, run
+        self.device = torch.device(device)
+        self.train, self.holdout = train, holdout
+        self._temporary: Any = None
+        for p in model.parameters():
+            p.requires_grad_(False)
+
+    def __repr__(self) -> str:
+        shape = "x".join(str(s) for s in self.adapter.spec.shape)
+        return f"Estimator({self.run.config['model']}, {shape} {self.adapter.spec.kind}, {self.run.path})"
+
+    def sample(self, num: int, *, seed: int = 0, where: Mapping[str, Any] | None = None) -> Any:
+        """``num`` new samples, in the form that ``fit`` was given.
+
+        Args:
+            num: At least 1.
+            seed: Sample i depends on the seed and i alone, not on ``num``.
+            where: Conditions; for images ``{"class": name}``.
+
+        Raises:
+            ConfigError: ``num`` or ``seed`` out of range, an unknown condition, or a model that cannot sample.
+        """
+        return self.adapter.from_tensors(self.sample_tensors(num, seed=seed, where=where)[0])
+
+    def sample_tensors(
+        self, num: int, *, seed: int = 0, where: Mapping[str, Any] | None = None, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As :meth:`sample`, but tensors: data ``(num, *shape)`` in [-1, 1] and classes ``(num,)`` or None.
+
+        ``y`` sets the class of each sample; otherwise classes are drawn as often as in the training data.
+        """
+        if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+            raise ConfigError(f"num: a whole number of at least 1 expected, got {num!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ConfigError(f"seed: a whole number of at least 0 expected, got {seed!r}.")
+        classes = self._condition(where)
+        if self.model.noise_dim == 0:
+            name = self.run.config["model"]
+            raise ConfigError(f"A model of kind {name!r} cannot sample. Fit one that can, for example latent-gan.")
+        if y is None and self.adapter.spec.num_classes:
+            y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
+        x = in_blocks(self.model.generate, noise_for(seed, num, self.model.noise_dim), y, device=self.device)
+        return x.clamp_(-1.0, 1.0), y
+
+    def encode(self, source: Any) -> np.ndarray:
+        """Codes float32 ``(N, D)`` of anything that ``fit`` takes."""
+        return self.encode_tensors(self.adapter.to_tensors(source)).numpy()
+
+    def encode_tensors(self, data: TensorData) -> Tensor:
+        """Codes ``(N, D)`` on the CPU."""
+        parts = []
+        for index in torch.arange(len(data)).split(1024):
+            parts.append(in_blocks(self.model.encode, data.batch(index)["x"], device=self.device))
+        return torch.cat(parts)
+
+    def decode(self, codes: Any) -> Any:
+        """Data of codes ``(N, D)``, in the form that ``fit`` was given.
+
+        Raises:
+            DataError: Codes of another shape, or not finite.
+        """
+        return self.adapter.from_tensors(self.decode_tensors(codes))
+
+    def decode_tensors(self, codes: Any) -> Tensor:
+        """Data ``(N, *shape)`` in [-1, 1] of codes ``(N, D)``."""
+        dim = self.model.code_dim
+        if dim == 0:
+            raise ConfigError(f"A model of kind {self.run.config['model']!r} has no codes to decode.")
+        try:
+            z = torch.as_tensor(np.asarray(codes), dtype=torch.float32)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"decode: numbers of shape (N, {dim}) expected, got {type(codes).__name__}.") from error
+        if z.ndim != 2 or z.shape[1] != dim or len(z) == 0:
+            raise DataError(f"decode: codes of shape (N, {dim}), N at least 1, expected, got {tuple(z.shape)}.")
+        bad = ~torch.isfinite(z).all(1)
+        if bool(bad.any()):
+            raise DataError(f"decode: {int(bad.sum())} codes hold NaN or infinity, the first at row {int(bad.nonzero()[0])}.")
+        return in_blocks(self.model.decode, z, device=self.device).clamp_(-1.0, 1.0)
+
+    def reconstruct(self, source: Any) -> Any:
+        """``decode(encode(source))``, in the form that ``fit`` was given."""
+        return self.adapter.from_tensors(self.reconstruct_tensors(self.adapter.to_tensors(source)))
+
+    def reconstruct_tensors(self, data: TensorData) -> Tensor:
+        """Reconstructions ``(N, *shape)`` in [-1, 1]."""
+        return self.decode_tensors(self.encode_tensors(data))
+
+    def evaluate(
+        self, real: Any = None, *, features: Features | None = None, num: int | None = None, seed: int = 0
+    ) -> Evaluation:
+        """Judge samples against real data, beside the real-vs-real floor and the autoencoder's ceiling.
+
+        Args:
+            real: Real data that the model was not trained on. Right after ``fit`` it may be left out: the
+                training data and the run's own holdout are used then. On a loaded run it is needed; half of it
+                serves as the reference and half as the floor.
+            features: Feature space; by default the run's own (see :mod:`aegan.evaluation`).
+            num: Samples to draw; by default as many as the reference has, 10,000 at most.
+            seed: Seed of samples and subsets.
+        """
+        from aegan.evaluation import evaluate_run
+
+        return evaluate_run(self, real, features=features, num=num, seed=seed)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Copy the run to ``path``; :func:`aegan.load` reads it.
+
+        Raises:
+            RunExistsError: Something is there already, and not ``overwrite``.
+            StorageError: Disk full or not writable; nothing half-written stays.
+        """
+        target = Path(path)
+        if target.resolve() == self.run.path.resolve():
+            return target
+        check_free(target, overwrite=overwrite)
+        staging = target.with_name(f".{target.name}.partial")
+        with explained(target):
+            shutil.rmtree(staging, ignore_errors=True)
+            try:
+                shutil.copytree(self.run.path, staging)
+                if target.exists():
+                    shutil.rmtree(target)
+                staging.rename(target)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        return target
+
+    @property
+    def class_counts(self) -> Sequence[int]:
+        """Training samples of each class; empty without labels."""
+        return self.run.config["source"].get("class_counts") or []
+
+    def _condition(self, where: Mapping[str, Any] | None) -> int | None:
+        if not where:
+            return None
+        classes = self.adapter.spec.classes
+        for key in where:
+            if key != "class":
+                raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, ['class'])}")
+        if not classes:
+            raise ConfigError("--where class=…: the model was trained without labels, so classes cannot be asked for.")
+        name = str(where["class"])
+        if name not in classes:
+            raise ConfigError(f"--where class={name}: no such class. {nearest(name, classes)}")
+        return classes.index(name)
+
+    def _draw_classes(self, num: int, seed: int) -> Tensor:
+        uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1).squeeze(1).double())
+        counts = torch.tensor(self.class_counts or [1] * self.adapter.spec.num_classes, dtype=torch.float64)
+        edges = (counts / counts.sum()).cumsum(0)
+        return torch.searchsorted(edges, uniform, right=True).clamp_(max=len(counts) - 1)

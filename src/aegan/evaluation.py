@@ -1,0 +1,206 @@
+"""Evaluation of runs and of data sets: which feature space, which reference rows, which files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from aegan.config import TrainConfig, to_json
+from aegan.data import ImageAdapter, make_grid, split
+from aegan.data.base import TensorData
+from aegan.errors import AeganError, ConfigError, DataError
+from aegan.metrics import (
+    Evaluation,
+    Features,
+    classifier_features,
+    encoder_features,
+    evaluate_images,
+    load_features,
+    nearest_neighbours,
+    save_features,
+)
+from aegan.models.base import in_blocks
+from aegan.models.registry import build, entry
+from aegan.storage import write_atomically, write_json
+from aegan.types import Spec
+
+if TYPE_CHECKING:
+    from aegan.estimator import Estimator
+
+SAMPLES_AT_MOST = 10_000
+SHOWN = 12
+"""Samples beside their neighbours, and images beside their reconstructions, in the report."""
+_AUTOENCODER_STEPS = 600
+
+
+def evaluate_run(
+    estimator: Estimator, real: Any = None, *, features: Features | None = None, num: int | None = None, seed: int = 0
+) -> Evaluation:
+    """See :meth:`aegan.estimator.Estimator.evaluate`."""
+    train, holdout = estimator.train, estimator.holdout
+    if real is not None:
+        data = estimator.adapter.to_tensors(real)
+        if train is None:
+            if len(data) < 4:
+                raise DataError(f"evaluate: at least 4 real samples expected, got {len(data)}.")
+            train_index, held_index = split(len(data), data.labels, holdout=0.5, seed=seed)
+            train, holdout = data.subset(train_index), data.subset(held_index)
+        else:
+            holdout = data
+    if train is None:
+        raise ConfigError("evaluate: a loaded run does not hold its training data. Give real data: evaluate(real).")
+    features = features or run_features(estimator, train, holdout)
+    count = num or min(SAMPLES_AT_MOST, max(len(train), 256))
+    synthetic, y = estimator.sample_tensors(count, seed=seed)
+    shown = holdout if holdout is not None else train
+    index = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed))[:SAMPLES_AT_MOST]
+    reconstructions = estimator.reconstruct_tensors(shown.subset(index.sort().values))
+    return evaluate_images(
+        train=train,
+        synthetic=synthetic,
+        holdout=holdout,
+        reconstructions=reconstructions,
+        features=features,
+        classes=estimator.adapter.spec.classes,
+        labels=y,
+        seed=seed,
+    )
+
+
+def run_features(estimator: Estimator, train: TensorData, holdout: TensorData | None) -> Features:
+    """The run's feature space: a classifier on its labels, kept in the folder; else its own autoencoder."""
+    path = estimator.run.path / "features.safetensors"
+    spec = estimator.adapter.spec
+    if path.exists():
+        return load_features(path, device=estimator.device)
+    if spec.num_classes and train.labels is not None:
+        features = classifier_features(train, spec, holdout, device=estimator.device)
+        save_features(features, path)
+        return features
+    name = f"the run's own autoencoder ({estimator.model.code_dim}-d codes)"
+    return encoder_features(_blockwise(estimator.model.encode), estimator.model.code_dim, name, device=estimator.device)
+
+
+def evaluate_sources(
+    adapter: ImageAdapter,
+    real: Any,
+    synthetic: Any,
+    *,
+    holdout: Any = None,
+    features: Features | str | Path | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge any synthetic data against real ones.
+
+    Args:
+        adapter: Not yet fitted; holds the options for reading.
+        real: Real data, the reference.
+        synthetic: Synthetic data of the same kind; resized like the real ones.
+        holdout: Further real data, for the real-vs-real floor; a tenth of ``real`` is set apart without.
+        features: A feature space, or a run folder whose own space is taken. By default a classifier trained on
+            the labels of ``real`` or, without labels, a small autoencoder trained on ``real``.
+        seed: Seed of subsets and networks.
+    """
+    adapter.fit(real)
+    reference = adapter.to_tensors(real)
+    made = adapter.to_tensors(synthetic)
+    if holdout is not None:
+        held = adapter.to_tensors(holdout)
+    else:
+        kept, set_apart = split(len(reference), reference.labels, holdout=0.1, seed=seed)
+        reference, held = reference.subset(kept), reference.subset(set_apart)
+    if isinstance(features, (str, Path)):
+        features = _features_of_run(Path(features), adapter.spec)
+    elif features is None and adapter.spec.num_classes and reference.labels is not None:
+        features = classifier_features(reference, adapter.spec, held if held.labels is not None else None, seed=seed)
+    elif features is None:
+        features = _autoencoder_features(reference, adapter.spec, seed)
+    return evaluate_images(
+        train=reference,
+        synthetic=made,
+        holdout=held,
+        reconstructions=None,
+        features=features,
+        classes=adapter.spec.classes,
+        labels=made.labels,
+        seed=seed,
+    )
+
+
+def write_results(estimator: Estimator, *, console: bool = False) -> None:
+    """Judge a fitted model and write ``metrics.json``, the pictures and ``report.html`` into its folder."""
+    from aegan.report import write_report
+
+    folder, train = estimator.run.path, estimator.train
+    if train is None:
+        raise ConfigError("write_results: only a model that was just fitted can be judged without data.")
+    shown = estimator.holdout if estimator.holdout is not None else train
+    _pictures(estimator, train, shown)
+    if estimator.model.noise_dim:
+        evaluation = evaluate_run(estimator)
+        write_json(folder / "metrics.json", evaluation.to_json())
+        _neighbours(estimator, train, estimator.holdout)
+        if console:
+            print(evaluation)
+    write_report(folder)
+
+
+def _pictures(estimator: Estimator, train: TensorData, shown: TensorData) -> None:
+    folder, classes = estimator.run.path / "samples", estimator.adapter.spec.num_classes
+    real = shown.batch(torch.arange(min(SHOWN, len(shown))))["x"]
+    made = estimator.reconstruct_tensors(TensorData(x=real))
+    _save(torch.stack([real, made], 1).flatten(0, 1), folder / "reconstructions.png", columns=8)
+    if estimator.model.noise_dim:
+        rows = min(classes, 20) if classes else 8
+        y = torch.arange(rows).repeat_interleave(10) if classes else None
+        samples, _ = estimator.sample_tensors(rows * 10, y=y)
+        _save(samples, folder / "grid.png", columns=10)
+
+
+def _neighbours(estimator: Estimator, train: TensorData, holdout: TensorData | None) -> None:
+    """A sample a row, followed by the five training images nearest to it in the feature space."""
+    samples, _ = estimator.sample_tensors(SHOWN)
+    features = run_features(estimator, train, holdout)
+    found = nearest_neighbours(features(samples), features(train), k=5).index
+    rows = [torch.cat([s[None], train.batch(i)["x"]]) for s, i in zip(samples, found, strict=True)]
+    _save(torch.cat(rows), estimator.run.path / "samples" / "neighbours.png", columns=6)
+
+
+def _save(images: Tensor, path: Path, *, columns: int) -> None:
+    write_atomically(path, lambda p: make_grid(images, columns).save(p, format="PNG"))
+
+
+def _features_of_run(path: Path, spec: Spec) -> Features:
+    from aegan.api import load
+
+    estimator = load(path)
+    if estimator.adapter.spec.shape != spec.shape:
+        raise ConfigError(
+            f"--features {path}: that run sees images of shape {estimator.adapter.spec.shape}, these have {spec.shape}."
+        )
+    if not (path / "features.safetensors").exists() and not estimator.model.code_dim:
+        raise AeganError(f"--features {path}: that run has neither a classifier nor an encoder.")
+    return run_features(estimator, TensorData(x=torch.zeros(1, *spec.shape)), None)
+
+
+def _autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
+    """Codes of a small autoencoder trained on the real data, for data without labels."""
+    from aegan.train.fabric import Backend
+    from aegan.train.trainer import Trainer
+
+    unlabelled = Spec(kind=spec.kind, shape=spec.shape)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build("autoencoder", unlabelled, to_json(entry("autoencoder").load().Config()))
+    config = TrainConfig(steps=_AUTOENCODER_STEPS, seed=seed, device="cpu", precision="fp32", grids=0)
+    Trainer(network, TensorData(x=data.fields["x"]), config, Backend("cpu", "fp32")).fit()
+    network.eval()
+    name = f"a small autoencoder trained on the real data ({network.code_dim}-d, {_AUTOENCODER_STEPS} steps)"
+    return encoder_features(_blockwise(network.encode), network.code_dim, name)
+
+
+def _blockwise(encode: Any) -> Any:
+    return lambda x: in_blocks(encode, x, device=x.device)

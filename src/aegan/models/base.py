@@ -1,0 +1,111 @@
+"""What every model promises: networks, the stages and phases that train them, a loss and a sampler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from aegan.errors import ConfigError
+from aegan.types import Batch, Samples, Spec, Stage, Term
+
+BLOCK = 64
+"""Samples are made in blocks of exactly this size, padded where needed.
+
+Matrix products round differently at different batch sizes; with one fixed size a seed's samples are the
+same to the bit whether ten or ten thousand are asked for.
+"""
+
+
+class Model(nn.Module, ABC):
+    """Networks plus the stages that train them. Sub-classes are final: no model inherits from another.
+
+    Attributes:
+        spec: What one sample is.
+        config: The model's frozen dataclass.
+        noise_dim: Length of the noise vector that one sample is made from; 0 when it cannot sample.
+        code_dim: Length of a code; 0 when there is no encoder.
+        samples_from: Name of the first stage during which samples mean something.
+        stage_step: Steps done in the current stage; the trainer keeps it, a loss may read it.
+    """
+
+    Config: ClassVar[type]
+    kinds: ClassVar[tuple[str, ...]]
+    noise_dim: int = 0
+    code_dim: int = 0
+    samples_from: str = ""
+    stage_step: int = 0
+
+    def __init__(self, spec: Spec, config: Any) -> None:
+        super().__init__()
+        if spec.kind not in self.kinds:
+            raise ConfigError(
+                f"{type(self).__name__} models {', '.join(self.kinds)}, got {spec.kind} data. "
+                "`aegan models` lists which model is for which kind."
+            )
+        self.spec = spec
+        self.config = config
+
+    @property
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of a run, in order."""
+
+    @abstractmethod
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of one phase on one batch; the trainer adds ``weight * value`` and goes backward."""
+
+    def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
+        """Called before ``stage`` begins, and again when a run resumes within it; returns its data.
+
+        Must be a pure function of the weights and the data, drawing no random numbers. ``encode`` maps a
+        whole data set through :meth:`encode`, in batches, in the run's precision.
+        """
+        return data
+
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Samples ``(B, *spec.shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)`` int64."""
+        raise ConfigError(f"{type(self).__name__} cannot sample: it has no generator. Use a GAN or a hybrid.")
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, code_dim)`` of data ``(B, *spec.shape)``."""
+        raise ConfigError(f"{type(self).__name__} has no encoder. Use an autoencoder or a hybrid.")
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data ``(B, *spec.shape)`` of codes ``(B, code_dim)``."""
+        raise ConfigError(f"{type(self).__name__} has no decoder. Use an autoencoder or a hybrid.")
+
+
+@torch.no_grad()
+def in_blocks(function: Callable[..., Tensor], *inputs: Tensor | None, device: torch.device | str = "cpu") -> Tensor:
+    """``function`` over the leading axis of ``inputs`` in blocks of exactly ``BLOCK``; float32 on the CPU.
+
+    The last block is filled up by repeating its last row, and cut again.
+    """
+    total = next(len(i) for i in inputs if i is not None)
+    parts = []
+    for start in range(0, total, BLOCK):
+        chunk = [None if i is None else i[start : start + BLOCK] for i in inputs]
+        size = min(BLOCK, total - start)
+        if size < BLOCK:
+            chunk = [None if c is None else torch.cat([c, c[-1:].expand(BLOCK - size, *c.shape[1:])]) for c in chunk]
+        out = function(*(None if c is None else c.to(device) for c in chunk))
+        parts.append(out[:size].float().cpu())
+    return torch.cat(parts)
+
+
+def noise_for(seed: int, count: int, dim: int) -> Tensor:
+    """Noise ``(count, dim)`` whose row i depends on the seed and i alone.
+
+    >>> bool((noise_for(1, 5, 3) == noise_for(1, 500, 3)[:5]).all())
+    True
+    """
+    blocks = []
+    for start in range(0, count, BLOCK):
+        # One stream per block: the normal sampler of a whole tensor depends on its length.
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + start // BLOCK) % (2**63))
+        blocks.append(torch.randn(BLOCK, dim, generator=generator))
+    return torch.cat(blocks)[:count] if blocks else torch.empty(0, dim)

@@ -1,0 +1,330 @@
+"""The report of one run: its sections, put together and written as ``report.html``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from aegan.report import figures, page, series
+from aegan.report.advice import next_steps
+from aegan.report.evaluation import memorisation, metrics_sections
+from aegan.report.page import duration, esc, figure_text
+from aegan.report.reader import RunFolder, number, read_run
+
+FRAMES = 16
+"""Most sample grids under the slider; the first and the last are always among them."""
+
+_STATES = {
+    "finished": ("good", "finished"),
+    "interrupted": ("warn", "interrupted"),
+    "failed": ("bad", "failed"),
+    "unfinished": ("warn", "not finished"),
+}
+
+
+def write_report(run: Path) -> Path:
+    """Write ``report.html`` into a run folder, from nothing but the files of that folder.
+
+    The page is self-contained: it works offline, and a run that is unfinished, interrupted or
+    failed gets one that says so.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        RunError: The folder is no run folder.
+        StorageError: The report cannot be written; an older one stays as it was.
+    """
+    folder = read_run(run)
+    return page.write_page(folder.path / "report.html", render(folder))
+
+
+def render(run: RunFolder) -> str:
+    """The report of a run as one HTML page."""
+    sections = [
+        _summary(run),
+        _final_samples(run),
+        metrics_sections(run.metrics) if run.metrics is not None else _not_measured(),
+        _reconstructions(run),
+        _neighbours(run),
+        _over_time(run),
+        _training(run),
+        page.section("What to try next", _bullets(next_steps(run)), "next"),
+        _settings(run),
+    ]
+    body = "".join(sections)
+    titles = re.findall(r"<section id='([a-z]+)'><h2>(.*?)</h2>", body)
+    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in titles)
+    version = run.config.get("aegan_version") or run.last("version") or "of unknown version"
+    footer = (
+        f"<footer>Written by aegan {esc(version)} from the files of <code>{esc(run.path.resolve())}</code>. "
+        "This page holds everything it shows and loads nothing from elsewhere.</footer>\n"
+    )
+    return page.page(f"{_model(run)} – aegan report", _header(run, links) + body + footer)
+
+
+def _model(run: RunFolder) -> str:
+    return str(run.config.get("model") or "Unnamed model")
+
+
+def _part(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = mapping.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _bullets(lines: list[str]) -> str:
+    return f"<ul>{''.join(f'<li>{page.prose(line)}</li>' for line in lines)}</ul>" if lines else ""
+
+
+def _header(run: RunFolder, links: str) -> str:
+    tone, word = _STATES[run.state]
+    source = _part(run.config, "source").get("describe")
+    started = str(run.last("time") or "").replace("T", " ").replace("Z", " UTC")
+    kicker = f'<span>aegan report</span><span class="badge {tone}">{word}</span>'
+    kicker += f"<span>started {esc(started)}</span>" if started else ""
+    title = f"{_model(run)} on {source}" if source else f"{_model(run)} on data without a description"
+    return (
+        f'<header><div class="kicker">{kicker}</div><h1>{esc(title)}</h1>'
+        f'<p class="lead">{page.prose(_verdict(run))}</p><nav>{links}</nav></header>\n{_boxes(run)}'
+    )
+
+
+def _verdict(run: RunFolder) -> str:
+    trained = f"Trained for {duration(run.seconds)}." if run.seconds is not None else "No training was recorded."
+    headline = (run.metrics or {}).get("headline")
+    if headline:
+        return f"{headline} {trained}" if run.state != "failed" else f"{headline}"
+    if run.metrics is None:
+        return f"{trained} How good the samples are has not been measured."
+    return f"{trained} The evaluation gives no verdict; its figures are below."
+
+
+def _boxes(run: RunFolder) -> str:
+    """Warnings above everything else: how the run ended, what failed on the way, what could not be read."""
+    at = f"step {figure_text(run.last('step'))}" if run.last("step") is not None else "the first step"
+    boxes = []
+    if run.state == "failed":
+        errors = run.of("error")
+        message = (errors[-1].get("message") if errors else None) or "The error left no message."
+        boxes.append(
+            f'<div class="box bad"><p><strong>The run failed at {at}.</strong> {page.prose(str(message))}</p></div>'
+        )
+    elif run.state == "interrupted":
+        boxes.append(
+            f'<div class="box warn"><p><strong>The run was interrupted at {at}.</strong> '
+            "What follows shows it as far as it came.</p></div>"
+        )
+    elif run.state == "unfinished":
+        boxes.append(
+            f'<div class="box warn"><p><strong>The run has not finished.</strong> Its record stops at {at}: '
+            "it is still running, or it was killed before it could say so.</p></div>"
+        )
+    notes = list(run.notices)
+    probes: dict[tuple[str, str], int] = {}
+    for event in run.of("probe-error"):
+        key = (str(event.get("probe", "unnamed")), str(event.get("error", "no message")))
+        probes[key] = probes.get(key, 0) + 1
+    for (probe, error), times in list(probes.items())[:5]:
+        notes.append(f"The probe {probe} failed {'once' if times == 1 else f'{times} times'}: {error}")
+    if notes:
+        boxes.append(f'<div class="box warn">{_bullets(notes)}</div>')
+    return "\n".join(boxes)
+
+
+def _summary(run: RunFolder) -> str:
+    train, source, spec = _part(run.config, "train"), _part(run.config, "source"), _part(run.adapter, "spec")
+    shape = spec.get("shape")
+    budget = number(train.get("budget_s"))
+    steps = number(train.get("steps"))
+    asked = duration(budget) if budget is not None else f"{steps:,.0f} steps" if steps is not None else "not set"
+    classes = spec.get("classes")
+    facts = [
+        ("Model", run.config.get("model")),
+        ("Preset", run.config.get("preset")),
+        ("Training samples", _count(source.get("n"))),
+        ("One sample", " × ".join(str(s) for s in shape) if isinstance(shape, list) else None),
+        ("Classes", len(classes) if isinstance(classes, list) and classes else "none"),
+        ("Trained for", duration(run.seconds)),
+        ("Budget", asked),
+        ("Steps", _count(run.last("step"))),
+        ("Samples seen", _count(run.last("samples"))),
+        ("Device", train.get("device")),
+        ("Precision", train.get("precision")),
+        ("Seed", train.get("seed")),
+    ]
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{page.MISSING if value is None else esc(value)}</dd></div>" for name, value in facts
+    )
+    return page.section("The run", f'<dl class="facts">{cells}</dl>{_stage_bar(run)}', "run")
+
+
+def _count(value: object) -> str | None:
+    known = number(value)
+    return None if known is None else f"{known:,.0f}"
+
+
+def _stage_bar(run: RunFolder) -> str:
+    """The stages as parts of a bar, as wide as they took seconds."""
+    found = series.bands(run.steps, series.column(run.steps, "t")) if run.steps else []
+    total = sum(band.end - band.start for band in found)
+    if not found or not np.isfinite(total) or total <= 0:
+        return ""
+    parts = "".join(
+        f'<div style="flex:{max(band.end - band.start, 0.02 * total):.3f} 1 0" title="{esc(band.name)}">'
+        f"<b>{esc(band.name)}</b> <span>{duration(band.end - band.start)}</span></div>"
+        for band in found
+    )
+    return f'<div class="stages">{parts}</div>'
+
+
+def _final_samples(run: RunFolder) -> str:
+    final = run.file("samples/grid.png")
+    if final is not None:
+        caption = "Drawn from the final model, not picked by hand."
+        return page.section(
+            "Samples", page.image_block(final, "Grid of samples of the final model", caption), "samples"
+        )
+    frames = _frames(run)
+    if not frames:
+        return page.section("Samples", "<p>The run wrote no samples.</p>", "samples")
+    caption = f"The newest grid of the training ({frames[-1][0]}); the final grid is missing."
+    return page.section("Samples", page.image_block(frames[-1][1], "Newest grid of samples", caption), "samples")
+
+
+def _not_measured() -> str:
+    body = (
+        "<p>This run has no <code>metrics.json</code>: its samples have not been compared with real data. "
+        "What to try next, below, has the command.</p>"
+    )
+    return page.section("How good it is", body, "evaluation")
+
+
+def _reconstructions(run: RunFolder) -> str:
+    caption = (
+        "Rows alternate: originals, and below each what the decoder makes of its code. "
+        "Detail that is missing here cannot appear in generated samples either."
+    )
+    image = run.file("samples/reconstructions.png")
+    return page.section(
+        "Reconstructions", page.image_block(image, "Originals and reconstructions", caption), "reconstructions"
+    )
+
+
+def _neighbours(run: RunFolder) -> str:
+    caption = (
+        "Each row: a generated sample first, then the training images most like it. "
+        "Samples that equal their neighbour are copies, not inventions."
+    )
+    image = page.image_block(run.file("samples/neighbours.png"), "Samples and nearest training images", caption)
+    verdict = memorisation(run.metrics or {})
+    if image and not verdict:
+        verdict = "<p>Whether the model copies its training data has not been measured.</p>"
+    return page.section("Does it copy its training data?", verdict + image, "memorisation")
+
+
+def _frames(run: RunFolder) -> list[tuple[str, Path]]:
+    """Sample grids in order of time, told by events or, without them, by their file names."""
+    found: dict[Path, str] = {}
+    for event in run.of("samples"):
+        path = run.file(event.get("path"))
+        if path is not None and path.suffix == ".png":
+            stage = f"{event['stage']}, " if event.get("stage") else ""
+            time = f", {duration(event.get('t'))}" if number(event.get("t")) is not None else ""
+            found[path] = f"{stage}step {figure_text(event.get('step'))}{time}".replace(page.MISSING, "?")
+    if not found:
+        for path in sorted((run.path / "samples").glob("step-*.png")):
+            inside = run.file(f"samples/{path.name}")
+            if inside is not None:
+                found[inside] = path.stem.replace("-", " ")
+    return [(name, path) for path, name in found.items()]
+
+
+def _over_time(run: RunFolder) -> str:
+    frames = _frames(run)
+    if len(frames) < 2:
+        return ""
+    if len(frames) > FRAMES:
+        frames = [frames[i] for i in np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)]
+    shown = []
+    for name, path in frames:
+        try:
+            shown.append((name, page.image_uri(path)[0]))
+        except (OSError, ValueError, SyntaxError):  # a grid that was torn while it was written
+            continue
+    if len(shown) < 2:
+        return ""
+    last = len(shown) - 1
+    images = "".join(
+        f'<figure class="image"{"" if i == last else " hidden"}><figcaption>{esc(name)}</figcaption>'
+        f'<img class="pixels" src="{uri}" alt="Samples at {esc(name)}"></figure>'
+        for i, (name, uri) in enumerate(shown)
+    )
+    body = (
+        '<p class="note">The same codes throughout, so every place of the grid is one sample growing up.</p>'
+        f'<div class="frames"><div class="player"><button type="button" aria-label="Play">Play</button>'
+        f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Time"></div>{images}</div>'
+    )
+    return page.section("Samples over time", body, "time")
+
+
+def _training(run: RunFolder) -> str:
+    steps = run.steps
+    if not steps:
+        return page.section("Training", "<p>No training step was recorded.</p>", "training")
+    resumes = [at for event in run.of("resume") if (at := number(event.get("step"))) is not None]
+    made: list[tuple[Callable[..., go.Figure], str]] = [
+        (partial(figures.training_curve, steps, term), f"Curve of {term}") for term in series.names(steps, "terms")
+    ]
+    if series.names(steps, "grad_norm"):
+        made.append((partial(figures.gradient_norms, steps), "Curve of the gradient norms"))
+    for key, figure in (("lr", figures.learning_rate), ("rate", figures.rate)):
+        if np.isfinite(series.column(steps, key)).any():
+            made.append((partial(figure, steps), f"Curve of {key}"))
+    charts = "".join(
+        page.chart({x: figure(x=x, resumes=resumes) for x in ("samples", "seconds")}, f"chart-curve-{i}", alt)
+        for i, (figure, alt) in enumerate(made)
+    )
+    note = (
+        '<p class="note">One chart for each part of the losses, unweighted. Dotted lines divide the stages; a dashed '
+        "line marks a resume. The losses of a healthy GAN settle and stay level rather than fall: trust the samples "
+        "and the evaluation above, and look here for jumps, drifts and gradients that die or explode. The axes leave "
+        "out the most extreme values; double-click a chart to see them all.</p>"
+    )
+    return page.section("Training", note + _controls() + f'<div class="curves">{charts}</div>', "training")
+
+
+def _controls() -> str:
+    def switch(key: str, choices: list[tuple[str, str]]) -> str:
+        buttons = "".join(
+            f'<button type="button" data-key="{key}" data-value="{value}" '
+            f'aria-pressed="{"false" if i else "true"}">{name}</button>'
+            for i, (value, name) in enumerate(choices)
+        )
+        return f'<span class="switch" role="group">{buttons}</span>'
+
+    across = switch("x", [("samples", "samples"), ("seconds", "seconds")])
+    curves = switch("curve", [("both", "both"), ("smooth", "smoothed"), ("raw", "raw")])
+    return f'<div class="controls"><span>Across {across}</span><span>Curves {curves}</span></div>'
+
+
+def _settings(run: RunFolder) -> str:
+    parts = [
+        ("Model", _part(run.config, "model_config")),
+        ("Training", _part(run.config, "train")),
+        ("Data", {**_part(run.config, "source"), **{k: v for k, v in run.adapter.items()}}),
+    ]
+    rest = {k: v for k, v in run.config.items() if k not in ("model_config", "train", "source")}
+    parts.append(("Everything else", rest))
+    blocks = "".join(
+        f"<details><summary>{name}</summary>{page.settings_table(values)}</details>" for name, values in parts if values
+    )
+    return page.section("Settings", blocks, "settings")

@@ -1,0 +1,56 @@
+"""Probes observe a training and can never change or break it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aegan.train.trainer import Trainer
+
+
+@dataclass
+class StepRecord:
+    """What one step did.
+
+    Attributes:
+        stage: Name of the stage.
+        step: Steps done in the run, this one included.
+        samples: Samples seen in the run.
+        elapsed: Training seconds, earlier sessions of a resumed run included.
+        progress: Part of the run that is over, in [0, 1].
+        stage_progress: Part of the stage that is over, in [0, 1].
+        lr: Learning rate of each phase that ran.
+        terms: Unweighted value of each term, ``phase/term``.
+        grad_norm: Global gradient norm of each phase.
+    """
+
+    stage: str
+    step: int
+    samples: int
+    elapsed: float
+    progress: float
+    stage_progress: float
+    lr: dict[str, float] = field(default_factory=dict)
+    terms: dict[str, float] = field(default_factory=dict)
+    grad_norm: dict[str, float] = field(default_factory=dict)
+
+
+class Probe:
+    """Base of all probes; every method may be left out.
+
+    Probes run without gradients and inside a fork of the random state. One that raises is switched off, and
+    the error is written to the events. Errors of storage are passed on: a full disk must be heard of.
+    """
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Before the first step of this session."""
+
+    def on_stage(self, trainer: Trainer, stage: str) -> None:
+        """When a stage begins, or goes on after a resume."""
+
+    def on_step(self, trainer: Trainer, record: StepRecord) -> None:
+        """After every step."""
+
+    def on_end(self, trainer: Trainer, reason: str) -> None:
+        """After the last step, or when the run stops: ``finished``, ``interrupted`` or ``error``."""

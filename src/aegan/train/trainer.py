@@ -1,0 +1,361 @@
+"""The generic trainer: runs a model's stages and phases, whatever the model.
+
+One step runs the stage's phases in order, each on a fresh batch with only its own networks thawed. Everything
+that the weights depend on (order of data, noise, schedule) is a function of seed and step or is stored in the
+checkpoint, so that a killed and resumed run of a given number of steps ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aegan.config import TrainConfig
+from aegan.errors import Interrupted, NonFiniteError, RunError, StorageError
+from aegan.models.base import BLOCK, Model
+from aegan.storage import explained
+from aegan.train.checkpoint import load_state, save_model, save_state
+from aegan.train.ema import Ema
+from aegan.train.events import EventLog
+from aegan.train.fabric import Backend
+from aegan.train.order import BatchOrder
+from aegan.train.probe import Probe, StepRecord
+from aegan.train.schedule import Budget, lr_scale
+from aegan.types import Phase, Samples, Stage, Term
+
+
+class Trainer:
+    """Trains ``model`` on ``data``.
+
+    Args:
+        model: Networks and stages.
+        data: Indexed in batches.
+        config: Budget, seed and intervals.
+        backend: Device and precision.
+        folder: Run folder for checkpoints and events; None trains without leaving a trace.
+        identity: JSON values that the weights belong to; see ``checkpoint.save_model``.
+        probes: Observers.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Samples,
+        config: TrainConfig,
+        backend: Backend,
+        *,
+        folder: Path | None = None,
+        identity: dict[str, Any] | None = None,
+        probes: Sequence[Probe] = (),
+    ) -> None:
+        self.model, self.data, self.config, self.backend = model, data, config, backend
+        self.folder, self.identity = folder, identity or {}
+        self.probes = list(probes)
+        self.budget = Budget(model.stages, steps=config.steps, seconds=config.budget)
+        self.stage_index = self.stage_step = self.step = self.samples = 0
+        self.elapsed = self.stage_elapsed = 0.0
+        self.ema = Ema({}, 0.0)
+        self.events: EventLog | None = None
+        self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._stop = False
+        self._restored: dict[str, Any] | None = None
+        self._clock = self._last_checkpoint = 0.0
+
+    @property
+    def stage(self) -> Stage:
+        """The current stage (the last one when the run is over)."""
+        return self.model.stages[min(self.stage_index, len(self.model.stages) - 1)]
+
+    def fit(self, *, resume: bool = False) -> None:
+        """Train to the end of the budget, leaving the averaged weights in the model.
+
+        Args:
+            resume: Go on from the folder's checkpoint; from the start when there is none yet.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; the state was saved.
+            NonFiniteError: A loss or gradient was not finite; the last checkpoint is as it was.
+            StorageError: Disk full or folder not writable; the last checkpoint is as it was.
+        """
+        self.backend.place(self.model)
+        with torch.random.fork_rng(), self._signals():
+            torch.manual_seed(self.config.seed)
+            if resume:
+                self._load()
+            self._clock = self._last_checkpoint = time.monotonic()
+            reason = "error"
+            try:
+                if self.folder is not None:
+                    self.events = EventLog(self.folder / "events.jsonl", keep_to_step=self.step if resume else None)
+                self._announce(resume)
+                self._run_stages()
+                reason = "finished"
+            except Interrupted:
+                reason = "interrupted"
+                raise
+            except NonFiniteError as error:
+                self._log("error", message=str(error), step=self.step)
+                raise
+            finally:
+                self._finish(reason)
+
+    # --- the loop -------------------------------------------------------------------------------------------
+
+    def _run_stages(self) -> None:
+        while self.stage_index < len(self.model.stages):
+            stage = self.stage
+            self.model.stage_step = self.stage_step
+            data = self.model.prepare(stage.name, self.data, self._encode_all)
+            self._open_stage(stage)
+            order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
+            self._tell("on_stage", stage.name)
+            while (progress := self._progress()) < 1.0:
+                record = self._train_step(stage, data, order, progress)
+                self._tell("on_step", record)
+                self._housekeeping()
+            with torch.no_grad():
+                self.ema.adopt()
+            self.stage_index, self.stage_step, self.stage_elapsed = self.stage_index + 1, 0, self._now()
+            self.ema, self._optimizers = Ema({}, 0.0), {}
+            self.checkpoint()
+
+    def _train_step(self, stage: Stage, data: Samples, order: BatchOrder, progress: float) -> StepRecord:
+        record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
+        scale = lr_scale(stage, progress)
+        self.model.stage_step = self.stage_step
+        draws = len(stage.phases)
+        for number, phase in enumerate(stage.phases):
+            if self.stage_step % phase.every:
+                continue
+            index = order.index(self.stage_step * draws + number)
+            batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(index).items()}
+            optimizer = self._optimizers[phase.name]
+            for group in optimizer.param_groups:
+                group["lr"] = phase.optimizer.lr * scale
+            with self._thawed(phase):
+                with self.backend.autocast(stage.autocast):
+                    terms = self.model.loss(phase.name, batch)
+                values = self._backward(phase, terms)
+                norm = self._gradient_norm(phase)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            record.terms |= {f"{phase.name}/{name}": value for name, value in values.items()}
+            record.grad_norm[phase.name] = norm
+            record.lr[phase.name] = phase.optimizer.lr * scale
+        self.step, self.stage_step, self.samples = self.step + 1, self.stage_step + 1, self.samples + stage.batch_size
+        self.ema.update(stage.batch_size, self.stage_step * stage.batch_size)
+        record.samples, record.elapsed = self.samples, self._now()
+        record.progress = self.budget.overall(step=self.step, elapsed=record.elapsed)
+        record.stage_progress = self._progress()
+        return record
+
+    def _backward(self, phase: Phase, terms: dict[str, Term]) -> dict[str, float]:
+        stacked = torch.stack([t.value.detach().float() for t in terms.values()])
+        values = dict(zip(terms, stacked.tolist(), strict=True))
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"{self._where(phase)}, term {name!r}: the loss is {value}. {self._advice()} "
+                    f"All terms: {', '.join(f'{k}={v:.4g}' for k, v in values.items())}."
+                )
+        total = sum((t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device))
+        total.backward()
+        return values
+
+    def _gradient_norm(self, phase: Phase) -> float:
+        gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+        if not math.isfinite(norm):
+            bad = [
+                f"{network}.{name}"
+                for network in phase.networks
+                for name, p in getattr(self.model, network).named_parameters()
+                if p.grad is not None and not bool(torch.isfinite(p.grad).all())
+            ]
+            named = f"parameter {bad[0]!r} and {len(bad) - 1} more" if bad else "their norm overflows"
+            raise NonFiniteError(f"{self._where(phase)}: the gradient is not finite ({named}). {self._advice()}")
+        return norm
+
+    # --- stages, phases and weights -------------------------------------------------------------------------
+
+    def _open_stage(self, stage: Stage) -> None:
+        self.model.requires_grad_(False)
+        networks = dict.fromkeys(name for phase in stage.phases for name in phase.networks)
+        averaged = {name: getattr(self.model, name) for name in networks if name in stage.ema}
+        self.ema = Ema(averaged, stage.ema_samples)
+        self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
+        if self._restored is not None:
+            self.ema.load_state_dict(self._restored["ema"])
+            for name, state in self._restored["optimizers"].items():
+                self._optimizers[name].load_state_dict(state)
+            self._restored = None
+
+    def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
+        o = phase.optimizer
+        return torch.optim.AdamW(
+            self._parameters(phase), lr=o.lr, betas=o.betas, eps=o.eps, weight_decay=o.weight_decay, fused=True
+        )
+
+    def _parameters(self, phase: Phase) -> list[torch.nn.Parameter]:
+        return [p for name in phase.networks for p in getattr(self.model, name).parameters()]
+
+    @contextlib.contextmanager
+    def _thawed(self, phase: Phase) -> Iterator[None]:
+        parameters = self._parameters(phase)
+        for p in parameters:
+            p.requires_grad_(True)
+        try:
+            yield
+        finally:
+            for p in parameters:
+                p.requires_grad_(False)
+
+    def _encode_all(self, data: Samples) -> Tensor:
+        parts = []
+        with torch.no_grad(), self.backend.autocast():
+            for index in torch.arange(len(data)).split(8 * BLOCK):
+                x = data.batch(index)["x"].to(self.backend.device)
+                parts.append(self.model.encode(x).float().cpu())
+        return torch.cat(parts)
+
+    # --- time, checkpoints, probes --------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self.elapsed + time.monotonic() - self._clock
+
+    def _progress(self) -> float:
+        start = self.step - self.stage_step
+        return self.budget.progress(
+            self.stage_index, step=self.step, elapsed=self._now(), start_step=start, start_elapsed=self.stage_elapsed
+        )
+
+    def _housekeeping(self) -> None:
+        if self._stop:
+            self.checkpoint()
+            kept = f"The state is saved in {self.folder}" if self.folder else "Nothing is kept without a run folder"
+            raise Interrupted(f"Stopped at step {self.step}, stage {self.stage.name!r}. {kept}; go on with --resume.")
+        if time.monotonic() - self._last_checkpoint >= self.config.checkpoint_every:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Write ``state.pt`` and ``model.safetensors``; both appear whole or not at all."""
+        if self.folder is None:
+            return
+        now = self._now()
+        state = {
+            "stage": self.stage_index,
+            "stage_step": self.stage_step,
+            "step": self.step,
+            "samples": self.samples,
+            "elapsed": now,
+            "stage_elapsed": self.stage_elapsed,
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.backend.device.type == "cuda" else None,
+            "steps": self.config.steps,
+        }
+        save_state(self.folder / "state.pt", state)
+        finished = self.stage_index >= len(self.model.stages)
+        status = {"step": self.step, "stage": self.stage.name, "stage_index": self.stage_index, "finished": finished}
+        with self.ema.applied():
+            save_model(self.folder / "model.safetensors", self.model.state_dict(), self.identity, status)
+        self._log("checkpoint", step=self.step, t=round(now, 2))
+        self._last_checkpoint = time.monotonic()
+
+    def _load(self) -> None:
+        if self.folder is None:
+            raise RunError("resume: there is no run folder to go on from. Give one.")
+        state = load_state(self.folder / "state.pt")
+        if state is None:
+            return
+        if state["steps"] != self.config.steps:
+            raise RunError(f"resume: the run was begun with steps={state['steps']}, got {self.config.steps}.")
+        self.model.load_state_dict(state["model"])
+        self.stage_index, self.stage_step = state["stage"], state["stage_step"]
+        self.step, self.samples = state["step"], state["samples"]
+        self.elapsed, self.stage_elapsed = state["elapsed"], state["stage_elapsed"]
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] is not None and self.backend.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"])
+        self._restored = state if self.stage_step else None
+
+    def _announce(self, resume: bool) -> None:
+        if resume:
+            self._log("resume", step=self.step, t=round(self.elapsed, 2))
+        else:
+            stages = [{"name": s.name, "share": s.share} for s in self.model.stages]
+            self._log("start", time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), stages=stages)
+        self._tell("on_start")
+
+    def _finish(self, reason: str) -> None:
+        self.elapsed, self._clock = self._now(), time.monotonic()
+        with contextlib.suppress(StorageError) if reason == "error" else contextlib.nullcontext():
+            self._tell("on_end", reason)
+            self._log("end", step=self.step, t=round(self.elapsed, 2), reason=reason)
+            if self.events is not None:
+                self.events.close()
+        self.events = None
+
+    def _tell(self, method: str, *args: Any) -> None:
+        for probe in list(self.probes):
+            try:
+                call: Callable[..., None] = getattr(probe, method)
+                if method == "on_step" and not getattr(probe, "draws", False):
+                    call(self, *args)
+                    continue
+                with torch.no_grad(), torch.random.fork_rng():
+                    call(self, *args)
+            except StorageError:
+                raise
+            except Exception as error:  # a probe must never break a training
+                self.probes.remove(probe)
+                self._log("probe-error", probe=type(probe).__name__, error=f"{type(error).__name__}: {error}")
+
+    def _log(self, event: str, **values: Any) -> None:
+        if self.events is not None:
+            self.events.write(event, **values)
+
+    def _where(self, phase: Phase) -> str:
+        return f"Stage {self.stage.name!r}, phase {phase.name!r}, step {self.step + 1}"
+
+    def _advice(self) -> str:
+        kept = ""
+        if self.folder is not None and (self.folder / "state.pt").exists():
+            kept = f"The last good checkpoint is kept in {self.folder}. "
+        return f"{kept}Try a lower learning rate (--set lr=…), --precision fp32, or look for bad values in the data."
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask for a clean stop; a second Ctrl-C stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, frame: Any) -> None:
+            if self._stop and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._stop = True
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder and its ``samples``; StorageError when that cannot be done."""
+    with explained(folder):
+        (folder / "samples").mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,131 @@
+"""The nouns every room shares: Spec, Batch, Samples, Term, Phase and Stage.
+
+Shape legend (also in docs/architecture.md): ``B`` samples in a batch, ``C`` channels, ``H`` height,
+``W`` width, ``T`` time, ``D`` latent or feature dimension, ``N`` samples in a data set, ``K`` classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Batch = dict[str, "Tensor"]
+"""Named tensors with one leading axis ``B``: ``x`` data in [-1, 1], ``y`` int64 class, ``z`` codes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What one sample is, told by an adapter and read by networks, losses and metrics.
+
+    Attributes:
+        kind: Kind of data, ``"image"`` for now.
+        shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images.
+        likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1].
+        classes: Class names by class index; empty when the data carry no labels.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    likelihood: str = "gaussian"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes ``K``; 0 when the data carry no labels."""
+        return len(self.classes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict for ``adapter.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Spec:
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            kind=data["kind"],
+            shape=tuple(data["shape"]),
+            likelihood=data["likelihood"],
+            classes=tuple(data["classes"]),
+        )
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A data set that is indexed in whole batches, never item by item."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor) -> Batch:
+        """Tensors of the samples at ``index`` (int64, shape ``(B,)``), ready for the networks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named part of a loss, its value kept apart from its weight.
+
+    Attributes:
+        value: Unweighted scalar tensor, attached to the graph.
+        weight: What the trainer multiplies it with. Zero records the term without training on it.
+    """
+
+    value: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """Adam's settings for one phase. ``lr`` is the peak; the stage's schedule scales it."""
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """Which networks learn in a step, with which optimiser, how often.
+
+    Attributes:
+        name: Name passed to ``Model.loss``; unique within the model.
+        networks: Attribute names of the sub-modules this phase updates; no other weight moves.
+        optimizer: Adam's settings.
+        every: The phase runs on steps divisible by this.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    optimizer: Optimizer
+    every: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stretch of the run: the phases of each step, in order, and its share of the budget.
+
+    Attributes:
+        name: Shown in the progress line, the events and the report.
+        share: Part of the whole budget (time or steps); the shares of a model's stages are normalised.
+        phases: Run in this order in every step, each on a fresh batch.
+        batch_size: Samples a batch.
+        ema: Networks whose weights are averaged; the averages become the weights when the stage ends.
+        ema_samples: Half-life of that exponential moving average, in samples.
+        autocast: Compute in the run's precision; False keeps the stage in float32.
+        warmup: Part of the stage over which the learning rate rises linearly.
+        final_lr: Learning rate at the stage's end, as a part of its peak (cosine in between).
+    """
+
+    name: str
+    share: float
+    phases: tuple[Phase, ...]
+    batch_size: int
+    ema: tuple[str, ...] = ()
+    ema_samples: float = 10_000.0
+    autocast: bool = True
+    warmup: float = 0.02
+    final_lr: float = 0.05
