@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from aegan.data import ImageAdapter, open_source
-from aegan.data.form import find_layout
+from aegan.data.form import find_layout, to_uint8
 from aegan.errors import DataError
 
 FORMS = {
@@ -155,3 +155,7 @@ def test_uint8_digits_and_small_overshoot_are_accepted():
     assert open_source(NOISE // 16).form.range == "byte"
     assert open_source(with_value(NOISE, 1.0005)).form.range == "unit"
     assert open_source(np.clip(with_value(NOISE, -0.2), -1, 1)).form.range == "signed"
+
+
+def test_sixteen_bits_are_rounded_to_eight():
+    assert to_uint8(np.array([0, 128, 129, 257 * 3 + 129, 65535], np.uint16), "wide").tolist() == [0, 0, 1, 4, 255]

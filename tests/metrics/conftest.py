@@ -22,4 +22,4 @@ def digits() -> tuple[TensorData, TensorData]:
 
 @pytest.fixture(scope="session")
 def features(digits: tuple[TensorData, TensorData]) -> Features:
-    return classifier_features(digits[0], DIGITS, digits[1], max_samples_seen=15_000)
+    return classifier_features(digits[0], DIGITS, digits[1], max_samples_seen=9_000)

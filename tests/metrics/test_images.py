@@ -14,10 +14,19 @@ from aegan.metrics import (
     Features,
     evaluate_images,
     frechet_distance,
+    images,
     kernel_distance,
     module_features,
     precision_recall,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_resamples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "KERNEL_SUBSETS", 8)
+        patch.setattr(images, "RESAMPLES", 8)
+        yield
 
 
 def floats(data: TensorData) -> torch.Tensor:
@@ -92,7 +101,7 @@ def test_values_are_those_of_the_single_metrics(digits) -> None:
     assert got.frechet == pytest.approx(frechet_distance(real, x))
     expected = precision_recall(real, x)
     assert (got.precision, got.recall, got.density, got.coverage) == pytest.approx(expected)
-    assert got.kernel == pytest.approx(kernel_distance(real, x, subset_size=597).mean, rel=0.1)
+    assert got.kernel == pytest.approx(kernel_distance(real, x, subsets=8, subset_size=597).mean, rel=0.1)
 
 
 def test_copies_are_flagged_with_their_sources(features: Features, digits) -> None:
@@ -156,6 +165,7 @@ def test_a_tiny_holdout_is_noted_and_does_not_shrink_the_rest(features: Features
     found = evaluate_images(train=train, synthetic=holdout, holdout=holdout.subset(torch.arange(30)), features=features)
     assert [row.n for row in found.rows] == [597, 30]
     assert any("only 30 samples" in note for note in found.notes)
+    assert any("had 30 holdout samples" in note for note in found.notes)
 
 
 def test_fid_only_for_inception(digits) -> None:

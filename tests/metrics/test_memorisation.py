@@ -80,6 +80,15 @@ def test_tail_share_by_hand() -> None:
     found = tail_share(torch.tensor([1.0, 9.0, 50.0, 60.0]), real, 0.1)
     assert found.share == pytest.approx((1 + 0.5) / 4)
     assert 0 <= found.low <= found.share <= found.high <= 1
+    assert found.p == pytest.approx(scipy.stats.fisher_exact([[2, 2], [10, 90]], alternative="greater").pvalue)
+
+
+def test_small_true_holdouts_are_seldom_flagged() -> None:
+    flagged = 0
+    for seed in range(20):
+        found = memorisation_test(TRAIN, draw(100, 100 + seed), draw(100, 200 + seed), seed=seed)
+        flagged += found.status == "copies"
+    assert flagged == 0
 
 
 def test_repetition_against_real_samples() -> None:

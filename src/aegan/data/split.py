@@ -45,7 +45,7 @@ def split(
         return torch.arange(n), torch.empty(0, dtype=torch.int64)
     if n < 2:
         raise DataError(f"split: cannot hold out a part of {n} sample{'' if n == 1 else 's'}; expected at least 2.")
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     total = min(n - 1, max(round(n * holdout), min(FEWEST, n // 2)))
     if labels is None:
         groups = [np.arange(n)]

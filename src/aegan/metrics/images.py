@@ -254,6 +254,11 @@ def _remarks(data: dict[str, TensorData], features: Features, n: int) -> list[st
         )
     if HOLDOUT not in data:
         notes.append("No real holdout was given, so there is no floor and no test for copying.")
+    elif min(n, len(data[HOLDOUT])) < 300:
+        notes.append(
+            f"The test for copying had {min(n, len(data[HOLDOUT]))} holdout samples; with fewer than 300 it can "
+            "miss copies that make up 5 % of the synthetic samples."
+        )
     return notes
 
 

@@ -1,0 +1,49 @@
+"""Shared fixtures: tiny images and tiny settings, so that whole runs take a second."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)  # tiny networks; two threads would only wait for each other
+
+TINY_AUTOENCODER = {"latent_dim": 8, "width": 8, "blocks": 1}
+TINY = {
+    "autoencoder": {"autoencoder": TINY_AUTOENCODER, "batch_size": 16},
+    "latent-gan": {
+        "autoencoder": TINY_AUTOENCODER,
+        "autoencoder_batch_size": 16,
+        "noise_dim": 8,
+        "latent": {"hidden": 16, "depth": 1, "batch_size": 16},
+        "joint": {"width": 8, "batch_size": 8, "penalty_every": 2},
+    },
+}
+TINY_SET = {
+    "autoencoder.latent_dim": "8",
+    "autoencoder.width": "8",
+    "autoencoder.blocks": "1",
+    "noise_dim": "8",
+    "latent.hidden": "16",
+    "joint.width": "8",
+}
+"""The same for ``fit(settings=...)``."""
+
+
+def bars(n: int = 64, side: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes a child can tell apart: bright horizontal or vertical bars, with a little noise."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 40, (n, side, side), dtype=np.uint8)
+    labels = np.arange(n) % 2
+    for image, label in zip(images, labels, strict=True):
+        at = rng.integers(0, side - 2)
+        if label:
+            image[:, at : at + 2] += 200
+        else:
+            image[at : at + 2] += 200
+    return images, labels
+
+
+@pytest.fixture
+def images() -> tuple[np.ndarray, np.ndarray]:
+    return bars()
