@@ -26,6 +26,9 @@ TINY_SET = {
     "noise_dim": "8",
     "latent.hidden": "16",
     "joint.width": "8",
+    "autoencoder_batch_size": "16",
+    "latent.batch_size": "16",
+    "joint.batch_size": "8",
 }
 """The same for ``fit(settings=...)``."""
 

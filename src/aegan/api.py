@@ -218,6 +218,8 @@ def _start(
     if kind is not None and kind not in described.kinds:
         raise ConfigError(f"Model {name!r} is for {', '.join(described.kinds)} data, got --kind {kind}.")
     check_settings(name, settings)
+    if not 0 <= holdout < 1:
+        raise ConfigError(f"--holdout {holdout}: a part of the data, from 0 to below 1, expected, such as 0.1.")
     config = replace(config, device=resolve_device(config.device))
     adapter.fit(source)
     data = adapter.to_tensors(source)

@@ -44,7 +44,8 @@ def read_codes(path: Path) -> np.ndarray:
     if not path.exists():
         raise DataError(f"{path}: no such file. `aegan encode RUN SOURCE --out {path}` makes one.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Our own handle: numpy leaves its one open when the archive is damaged.
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             if not hasattr(archive, "files") or "codes" not in archive.files:
                 raise DataError(f"{path}: no array named 'codes'. Expected a file made by `aegan encode`.")
             return archive["codes"]

@@ -26,7 +26,7 @@ def next_steps(run: RunFolder) -> list[str]:
     found: list[str] = []
     if run.state == "failed":
         found.append(f"Mend what the error says, then go on from the last checkpoint with {resume}.")
-        found.append(f"Ask `aegan diagnose {name}` whether the losses and gradients warned before the error.")
+        found.append("Look at the curves and gradient norms above: did they grow before the error?")
     elif run.state in ("interrupted", "unfinished"):
         found.append(f"Go on from the last checkpoint with {resume}; the budget counts on from there.")
     if run.metrics is None:
@@ -37,7 +37,6 @@ def next_steps(run: RunFolder) -> list[str]:
     else:
         found += _from_metrics(run.metrics)
     if run.state == "finished":
-        found.append(f"Look at the health of the training itself: `aegan diagnose {name}`.")
         found.append("Before trusting a difference between two runs, train each with several values of `--seed`.")
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -24,6 +25,8 @@ class Backend:
     def __init__(self, device: str, precision: str) -> None:
         from lightning_fabric import Fabric  # over a second to import, hence here
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
         self.precision = precision
         accelerator = "gpu" if device == "cuda" else "cpu"
         mode = "bf16-mixed" if precision == "bf16" else "32-true"

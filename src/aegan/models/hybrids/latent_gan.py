@@ -43,7 +43,7 @@ class LatentStageConfig:
     hidden: int = 256
     depth: int = 3
     gamma: float = 1.0
-    lr: float = 5e-4
+    lr: float = 2e-3
     batch_size: int = 256
 
 
@@ -67,9 +67,9 @@ class JointStageConfig:
     width: int = 32
     gamma: float = 0.3
     penalty_every: int = 4
-    lr_generator: float = 3e-4
-    lr_discriminator: float = 5e-4
-    anchor: float = 1.0
+    lr_generator: float = 6e-4
+    lr_discriminator: float = 1e-3
+    anchor: float = 5.0
     batch_size: int = 64
     ema_samples: float = 10_000.0
 
