@@ -230,9 +230,7 @@ def build(name: str, lr: float | None, seed: int, output_dir: str):
         **kwargs,
         "encoder": encoder.__name__,
         "decoder": Decoder_Conv_AE_MNIST.__name__,
-        "discriminator": type(model.discriminator).__name__
-        if hasattr(model, "discriminator")
-        else None,
+        "discriminator": type(model.discriminator).__name__ if hasattr(model, "discriminator") else None,
         "trainer_config": trainer_class.__name__,
         "gmm_components": 10,
     }
@@ -284,9 +282,7 @@ def sample(name: str, model, x_train: torch.Tensor, num: int) -> dict[str, np.nd
     pictures = {}
     if name in HAS_PRIOR:
         pictures["x_normal"] = to_uint8(NormalSampler(model=model).sample(num_samples=num))
-    mixture = GaussianMixtureSampler(
-        model=model, sampler_config=GaussianMixtureSamplerConfig(n_components=10)
-    )
+    mixture = GaussianMixtureSampler(model=model, sampler_config=GaussianMixtureSamplerConfig(n_components=10))
     mixture.model = Codes(model)
     mixture.fit(x_train)
     mixture.model = model
@@ -311,12 +307,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lr", type=float, help="instead of the model's documented rate")
     parser.add_argument("--threads", type=int, help="torch threads (default: torch's own choice)")
-    parser.add_argument(
-        "--gmm-images", type=int, help="fit the mixture on the first so many (default: all)"
-    )
-    parser.add_argument(
-        "--test-images", type=int, help="reconstruct the first so many (default: all)"
-    )
+    parser.add_argument("--gmm-images", type=int, help="fit the mixture on the first so many (default: all)")
+    parser.add_argument("--test-images", type=int, help="reconstruct the first so many (default: all)")
     parser.add_argument("--out", type=Path, required=True, help=".npz to write")
     args = parser.parse_args(argv)
     if args.budget <= 0 or args.num < 1:
@@ -362,9 +354,7 @@ def main(argv: list[str] | None = None) -> None:
         "train_images_per_second": round(stopwatch.images_seen / stopwatch.elapsed, 1),
         "parameters": sum(p.numel() for p in model.parameters()),
         "parameters_of": {
-            part: sum(p.numel() for p in getattr(model, part).parameters())
-            for part in parts
-            if hasattr(model, part)
+            part: sum(p.numel() for p in getattr(model, part).parameters()) for part in parts if hasattr(model, part)
         },
         "reconstruction_mse": ((x_rec - x_test) ** 2).mean().item(),
         "sampling_seconds_wall": round(sampling_seconds, 2),

@@ -326,9 +326,7 @@ def _write_grid(images: Tensor, path: Path) -> None:
     write_atomically(path, lambda p: make_grid(images.clamp(-1, 1)).save(p, format="PNG"))
 
 
-def _train_config(
-    budget: str | float | None, steps: int | None, seed: int, device: str, precision: str
-) -> TrainConfig:
+def _train_config(budget: str | float | None, steps: int | None, seed: int, device: str, precision: str) -> TrainConfig:
     if budget is not None and steps is not None:
         raise ConfigError("--budget and --steps: give one of them, not both.")
     time = {} if budget is None else {"budget": seconds(budget)}

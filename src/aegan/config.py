@@ -48,7 +48,9 @@ class TrainConfig:
             raise ConfigError(f"grids: a number of at least 0 expected, got {self.grids}.")
         for name, known in (("device", ("auto", "cpu", "cuda")), ("precision", ("auto", "fp32", "bf16"))):
             if getattr(self, name) not in known:
-                raise ConfigError(f"{name}: unknown value {getattr(self, name)!r}. {nearest(getattr(self, name), known)}")
+                raise ConfigError(
+                    f"{name}: unknown value {getattr(self, name)!r}. {nearest(getattr(self, name), known)}"
+                )
 
 
 def to_json(config: Any) -> dict[str, Any]:

@@ -122,7 +122,9 @@ class Estimator:
             raise DataError(f"decode: codes of shape (N, {dim}), N at least 1, expected, got {tuple(z.shape)}.")
         bad = ~torch.isfinite(z).all(1)
         if bool(bad.any()):
-            raise DataError(f"decode: {int(bad.sum())} codes hold NaN or infinity, the first at row {int(bad.nonzero()[0])}.")
+            raise DataError(
+                f"decode: {int(bad.sum())} codes hold NaN or infinity, the first at row {int(bad.nonzero()[0])}."
+            )
         return in_blocks(self.model.decode, z, device=self.device).clamp_(-1.0, 1.0)
 
     def reconstruct(self, source: Any) -> Any:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import TINY_SET, bars
 
 from aegan.cli.main import main
-from tests.conftest import TINY_SET, bars
 
 SETTINGS = [f"--set={key}={value}" for key, value in TINY_SET.items()]
 
@@ -42,7 +42,9 @@ def test_fit_says_what_it_made(folder: Path, tmp_path: Path, capsys) -> None:
     assert "--resume" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "check"), [("pngs", "folder"), ("grid.png", "file"), ("s.npy", "file"), ("s.npz", "file")])
+@pytest.mark.parametrize(
+    ("name", "check"), [("pngs", "folder"), ("grid.png", "file"), ("s.npy", "file"), ("s.npz", "file")]
+)
 def test_sample_writes_every_form(run: Path, tmp_path: Path, name: str, check: str) -> None:
     out = tmp_path / name
     assert main(["sample", str(run), "--num", "6", "--out", str(out), "--where", "class=down"]) == 0
@@ -67,7 +69,11 @@ def test_codes_round_trip(run: Path, folder: Path, tmp_path: Path, capsys) -> No
     np.savez(foreign, other=np.zeros(3))
     (tmp_path / "broken.npz").write_bytes(codes.read_bytes()[:50])
     capsys.readouterr()
-    for path, message in ((foreign, "no array named"), (tmp_path / "broken.npz", "cannot be read"), (tmp_path / "x.npz", "no such file")):
+    for path, message in (
+        (foreign, "no array named"),
+        (tmp_path / "broken.npz", "cannot be read"),
+        (tmp_path / "x.npz", "no such file"),
+    ):
         assert main(["decode", str(run), str(path), "--out", str(tmp_path / "c.npy")]) == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "c.npy").exists()

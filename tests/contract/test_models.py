@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from tests.conftest import TINY, bars
 
 from aegan.config import TrainConfig, to_json
 from aegan.data.base import TensorData
@@ -14,7 +15,6 @@ from aegan.models.registry import MODELS, build
 from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
-from tests.conftest import TINY, bars
 
 SPECS = {
     "grey": Spec(kind="image", shape=(1, 8, 8)),

@@ -198,8 +198,8 @@ def test_a_failed_write_leaves_the_old_report(run: Path, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(f"aegan.report.page.os.{name}", fail)
-    with pytest.raises(StorageError, match="Free some space"):
+    monkeypatch.setattr(f"aegan.storage.os.{name}", fail)
+    with pytest.raises(StorageError, match="Cannot write .*unchanged"):
         write_report(run)
     assert (run / "report.html").read_text() == "old"
     assert not list(run.glob(".*"))

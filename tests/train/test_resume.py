@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from tests.conftest import TINY_SET, bars
 
 import aegan
 from aegan.errors import ConfigError, DataError, Interrupted
 from aegan.train.events import read_events
 from aegan.train.probe import Probe
-from tests.conftest import TINY_SET, bars
 
 STEPS = 30
 
@@ -126,9 +126,7 @@ def test_kill_9_in_a_process_of_its_own(whole: Path, tmp_path: Path) -> None:
     images, labels = bars()
     source, out = tmp_path / "bars.npz", tmp_path / "run"
     np.savez(source, x=images, y=labels)
-    code = (
-        "import sys, torch; torch.set_num_threads(1); from aegan.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    )
+    code = "import sys, torch; torch.set_num_threads(1); from aegan.cli.main import main; sys.exit(main(sys.argv[1:]))"
     settings = [f"--set={k}={v}" for k, v in TINY_SET.items()]
     common = [sys.executable, "-c", code, "fit", str(source), "--out", str(out), "--no-evaluate"]
     # Enough steps to be killed on the way; the state on disk is whatever the kill left.

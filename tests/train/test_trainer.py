@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import TINY, TINY_SET, bars
 
 import aegan
 from aegan import storage
@@ -22,7 +23,6 @@ from aegan.train.probe import Probe
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.trainer import Trainer
 from aegan.types import Optimizer, Phase, Spec, Stage, Term
-from tests.conftest import TINY, TINY_SET, bars
 
 
 def trainer(folder: Path | None = None, *, probes=(), steps: int = 12, every: float = 1e9) -> Trainer:
@@ -61,10 +61,10 @@ def test_non_finite_loss_names_stage_phase_term_and_step(tmp_path: Path) -> None
 
 def test_the_last_good_checkpoint_has_no_bad_weights(tmp_path: Path) -> None:
     run = trainer(tmp_path / "run", every=1e-9)
-    run.model.autoencoder.decoder.stem.weight.register_hook(
-        lambda g: g * float("nan") if run.step >= 2 else g
-    )
-    with pytest.raises(NonFiniteError, match=r"step 3: the gradient is not finite \(parameter 'autoencoder\.decoder\.stem\.weight'"):
+    run.model.autoencoder.decoder.stem.weight.register_hook(lambda g: g * float("nan") if run.step >= 2 else g)
+    with pytest.raises(
+        NonFiniteError, match=r"step 3: the gradient is not finite \(parameter '.*decoder\.stem\.weight'"
+    ):
         run.fit()
     state = load_state(tmp_path / "run" / "state.pt")
     assert state is not None and state["step"] == 2

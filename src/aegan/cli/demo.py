@@ -21,5 +21,7 @@ def run(out: Path, *, budget: str, seed: int, overwrite: bool) -> None:
     print(f"Training for {budget}, then judging the result. Ctrl-C stops cleanly.")
     estimator = api.fit((images, labels), out=out, budget=budget, seed=seed, overwrite=overwrite, quiet=False)
     samples, y = estimator.sample_tensors(100, seed=seed)
-    write_images(samples, out / "samples" / "demo.npz", labels=y, classes=estimator.adapter.spec.classes, overwrite=True)
+    write_images(
+        samples, out / "samples" / "demo.npz", labels=y, classes=estimator.adapter.spec.classes, overwrite=True
+    )
     print_summary(estimator, demo=True)

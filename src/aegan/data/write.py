@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from aegan.data.form import CHANNELS
 from aegan.errors import ConfigError, DataError, StorageError
+from aegan.storage import explained, write_atomically
 
 CELL = 56
 """Smallest side of a grid's cell in pixels; smaller images are enlarged by a whole factor."""
@@ -229,23 +228,15 @@ def _check_free(out: Path, *, folder: bool, overwrite: bool) -> None:
 
 
 def _replace_file(out: Path, write: Callable) -> None:
-    with _storage(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name[:40]}.", suffix=".tmp", dir=out.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, out)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    def fill(path: Path) -> None:
+        with open(path, "wb") as file:
+            write(file)
+
+    write_atomically(out, fill)
 
 
 def _replace_folder(out: Path, write: Callable[[Path], None]) -> None:
-    with _storage(out):
+    with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", suffix=".tmp", dir=out.parent))
         try:
@@ -262,29 +253,3 @@ def _replace_folder(out: Path, write: Callable[[Path], None]) -> None:
                 raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-@contextmanager
-def _storage(out: Path) -> Iterator[None]:
-    """Turn what the system says about the disk into a StorageError with a way out."""
-    try:
-        yield
-    except OSError as error:
-        remedies = {
-            errno.ENOSPC: "The disk is full: free some space, or write to another disk.",
-            errno.EDQUOT: "Your quota is used up: free some space, or write to another disk.",
-            errno.EACCES: "There is no permission to write there: choose another folder.",
-            errno.EPERM: "There is no permission to write there: choose another folder.",
-            errno.EROFS: "The disk is read-only: choose another folder.",
-        }
-        unknown = "Choose another path." if error.errno else "Is the disk full?"
-        remedy = remedies.get(error.errno or 0, unknown)
-        raise StorageError(
-            f"{out}: cannot be written ({error.strerror or error}). {remedy} Nothing was left behind."
-        ) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from pathlib import Path
 
 import torch
@@ -19,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aegan.data.base import TensorData
-from aegan.errors import DataError, RunError, StorageError
+from aegan.errors import DataError, RunError
 from aegan.metrics.features import Features, as_data, to_uint8
+from aegan.storage import write_atomically
 from aegan.types import Spec
 
 FEATURE_DIM = 64
@@ -151,19 +151,8 @@ def save_features(features: Features, path: str | Path) -> None:
         )
     path = Path(path)
     described = json.dumps(features.about | {"name": features.name})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(state, partial, metadata={"aegan_features": described})
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(
-            f"save_features: {path} cannot be written ({error}). Free space, or choose another path."
-        ) from error
+    write_atomically(path, lambda p: save_file(state, p, metadata={"aegan_features": described}))
 
 
 def load_features(path: str | Path, *, device: str | torch.device = "cpu") -> Features:

@@ -1,0 +1,1 @@
+"""Models: one method, one file; the registry names them."""

@@ -7,7 +7,6 @@ import hashlib
 import html
 import io
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -18,8 +17,8 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from aegan.errors import StorageError
 from aegan.report.reader import number
+from aegan.storage import write_text
 
 EMBED_BYTES = 400_000
 """Images above this size are embedded as smaller WebP, so that the page stays light on a phone."""
@@ -185,22 +184,7 @@ def write_page(path: Path, text: str) -> Path:
     Raises:
         StorageError: The disk is full or the folder cannot be written; an old page stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"{path}: the report could not be written: {error.strerror or error}. "
-            "Free some space or make the folder writable, then run it again; an older report was left as it was."
-        ) from error
+    write_text(path, text)
     return path
 
 

@@ -1,0 +1,1 @@
+"""The generic trainer: stages and phases as data, named terms, probes."""

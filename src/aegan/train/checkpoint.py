@@ -56,7 +56,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def save_model(path: Path, tensors: Mapping[str, Tensor], identity: Mapping[str, Any], status: Mapping[str, Any]) -> None:
+def save_model(
+    path: Path, tensors: Mapping[str, Tensor], identity: Mapping[str, Any], status: Mapping[str, Any]
+) -> None:
     """Write weights atomically, with a checksum over weights and ``identity``.
 
     Args:

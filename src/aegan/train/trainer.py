@@ -167,7 +167,9 @@ class Trainer:
                     f"{self._where(phase)}, term {name!r}: the loss is {value}. {self._advice()} "
                     f"All terms: {', '.join(f'{k}={v:.4g}' for k, v in values.items())}."
                 )
-        total = sum((t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device))
+        total = sum(
+            (t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device)
+        )
         total.backward()
         return values
 

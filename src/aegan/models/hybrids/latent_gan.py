@@ -126,9 +126,7 @@ class LatentGAN(Model):
         self.latent_discriminator = LatentDiscriminator(
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
         )
-        self.discriminator = ConvDiscriminator(
-            spec.shape, classes, width=joint.width, blocks=config.autoencoder.blocks
-        )
+        self.discriminator = ConvDiscriminator(spec.shape, classes, width=joint.width, blocks=config.autoencoder.blocks)
 
     @property
     def decoder(self) -> torch.nn.Module:
@@ -140,9 +138,7 @@ class LatentGAN(Model):
         """Autoencoder, latent GAN and, unless its share is 0, the joint stage."""
         config, latent, joint = self.config, self.config.latent, self.config.joint
         adam = {"betas": (0.0, 0.99)}
-        autoencode = Phase(
-            name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder_lr)
-        )
+        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder_lr))
         stages = [
             Stage(
                 name="autoencoder",
@@ -160,9 +156,7 @@ class LatentGAN(Model):
                         networks=("latent_discriminator",),
                         optimizer=Optimizer(lr=latent.lr, **adam),
                     ),
-                    Phase(
-                        name="latent-generator", networks=("generator",), optimizer=Optimizer(lr=latent.lr, **adam)
-                    ),
+                    Phase(name="latent-generator", networks=("generator",), optimizer=Optimizer(lr=latent.lr, **adam)),
                 ),
                 batch_size=latent.batch_size,
                 ema=("generator",),
