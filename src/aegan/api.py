@@ -329,8 +329,8 @@ def _write_grid(images: Tensor, path: Path) -> None:
 def _train_config(budget: str | float | None, steps: int | None, seed: int, device: str, precision: str) -> TrainConfig:
     if budget is not None and steps is not None:
         raise ConfigError("--budget and --steps: give one of them, not both.")
-    time = {} if budget is None else {"budget": seconds(budget)}
-    return TrainConfig(steps=steps, seed=seed, device=device, precision=precision, **time)
+    config = TrainConfig(steps=steps, seed=seed, device=device, precision=precision)
+    return config if budget is None else replace(config, budget=seconds(budget))
 
 
 def check_settings(name: str, settings: Mapping[str, str]) -> None:

@@ -34,7 +34,8 @@ class Ema:
         decay = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
         averages = list(self.average.values())
         if averages:
-            torch._foreach_lerp_(averages, [p.detach() for p in self._live.values()], 1.0 - decay)
+            live = [p.detach() for p in self._live.values()]
+            torch._foreach_lerp_(averages, live, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -39,7 +39,7 @@ class LatentStageConfig:
         batch_size: Codes a step.
     """
 
-    share: float = 0.12
+    share: float = 0.1
     hidden: int = 256
     depth: int = 3
     gamma: float = 1.0
@@ -89,7 +89,7 @@ class LatentGANConfig:
     """
 
     autoencoder: AutoencoderConfig = AutoencoderConfig()
-    autoencoder_share: float = 0.28
+    autoencoder_share: float = 0.3
     autoencoder_lr: float = 2e-3
     autoencoder_batch_size: int = 128
     noise_dim: int = 64
@@ -104,6 +104,10 @@ class LatentGANConfig:
             )
         if self.joint.penalty_every < 1:
             raise ConfigError(f"joint.penalty_every: at least 1 expected, got {self.joint.penalty_every}.")
+
+
+def _adam(lr: float) -> Optimizer:
+    return Optimizer(lr=lr, betas=(0.0, 0.99))
 
 
 @final
@@ -137,7 +141,6 @@ class LatentGAN(Model):
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder, latent GAN and, unless its share is 0, the joint stage."""
         config, latent, joint = self.config, self.config.latent, self.config.joint
-        adam = {"betas": (0.0, 0.99)}
         autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder_lr))
         stages = [
             Stage(
@@ -154,9 +157,9 @@ class LatentGAN(Model):
                     Phase(
                         name="latent-discriminator",
                         networks=("latent_discriminator",),
-                        optimizer=Optimizer(lr=latent.lr, **adam),
+                        optimizer=_adam(latent.lr),
                     ),
-                    Phase(name="latent-generator", networks=("generator",), optimizer=Optimizer(lr=latent.lr, **adam)),
+                    Phase(name="latent-generator", networks=("generator",), optimizer=_adam(latent.lr)),
                 ),
                 batch_size=latent.batch_size,
                 ema=("generator",),
@@ -169,12 +172,12 @@ class LatentGAN(Model):
             discriminate = Phase(
                 name="discriminator",
                 networks=("discriminator",),
-                optimizer=Optimizer(lr=joint.lr_discriminator, **adam),
+                optimizer=_adam(joint.lr_discriminator),
             )
             generate = Phase(
                 name="generator",
                 networks=("generator", "decoder"),
-                optimizer=Optimizer(lr=joint.lr_generator, **adam),
+                optimizer=_adam(joint.lr_generator),
             )
             stages.append(
                 Stage(
