@@ -96,7 +96,7 @@ class ProgressProbe(Probe):
         self._progress.start()
 
     def on_stage(self, trainer: Trainer, stage: str) -> None:
-        names = [s.name for s in trainer.model.stages]
+        names = [s.name for s in trainer.stages]
         self._last = (trainer.samples, trainer._now())
         if not self.quiet and self._progress is None:
             now = int(trainer._now())

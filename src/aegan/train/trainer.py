@@ -44,6 +44,7 @@ class Trainer:
         folder: Run folder for checkpoints and events; None trains without leaving a trace.
         identity: JSON values that the weights belong to; see ``checkpoint.save_model``.
         probes: Observers.
+        stages: Train these instead of the model's own, for studies of one stage.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Trainer:
         folder: Path | None = None,
         identity: dict[str, Any] | None = None,
         probes: Sequence[Probe] = (),
+        stages: Sequence[Stage] | None = None,
     ) -> None:
         self.model, self.data, self.config, self.backend = model, data, config, backend
         self.folder, self.identity = folder, identity or {}
         self.probes = list(probes)
-        self.budget = Budget(model.stages, steps=config.steps, seconds=config.budget)
+        self.stages = tuple(model.stages if stages is None else stages)
+        self.budget = Budget(self.stages, steps=config.steps, seconds=config.budget)
         self.stage_index = self.stage_step = self.step = self.samples = 0
         self.elapsed = self.stage_elapsed = 0.0
         self.ema = Ema({}, 0.0)
@@ -73,7 +76,7 @@ class Trainer:
     @property
     def stage(self) -> Stage:
         """The current stage (the last one when the run is over)."""
-        return self.model.stages[min(self.stage_index, len(self.model.stages) - 1)]
+        return self.stages[min(self.stage_index, len(self.stages) - 1)]
 
     def fit(self, *, resume: bool = False) -> None:
         """Train to the end of the budget, leaving the averaged weights in the model.
@@ -111,7 +114,7 @@ class Trainer:
     # --- the loop -------------------------------------------------------------------------------------------
 
     def _run_stages(self) -> None:
-        while self.stage_index < len(self.model.stages):
+        while self.stage_index < len(self.stages):
             stage = self.stage
             self.model.stage_step = self.stage_step
             data = self.model.prepare(stage.name, self.data, self._encode_all)
@@ -268,7 +271,7 @@ class Trainer:
             "steps": self.config.steps,
         }
         save_state(self.folder / "state.pt", state)
-        finished = self.stage_index >= len(self.model.stages)
+        finished = self.stage_index >= len(self.stages)
         status = {"step": self.step, "stage": self.stage.name, "stage_index": self.stage_index, "finished": finished}
         with self.ema.applied():
             save_model(self.folder / "model.safetensors", self.model.state_dict(), self.identity, status)
@@ -296,7 +299,7 @@ class Trainer:
         if resume:
             self._log("resume", step=self.step, t=round(self.elapsed, 2))
         else:
-            stages = [{"name": s.name, "share": s.share} for s in self.model.stages]
+            stages = [{"name": s.name, "share": s.share} for s in self.stages]
             self._log("start", time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), stages=stages)
         self._tell("on_start")
 
