@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.conftest import TINY
 from torch import nn
 
 from aegan.data.base import TensorData
@@ -14,7 +15,6 @@ from aegan.nn.mlp import LatentGenerator, Whitening
 from aegan.train.ema import Ema
 from aegan.train.precision import choose_precision
 from aegan.types import Spec
-from tests.conftest import TINY
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 17), (1, 28, 28), (4, 33, 20), (3, 64, 48), (3, 128, 128)])
@@ -99,8 +99,8 @@ def test_precision_is_chosen_without_touching_model_or_random_state() -> None:
     torch.manual_seed(3)
     model = build("autoencoder", Spec(kind="image", shape=(1, 8, 8)), TINY["autoencoder"])
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    state = torch.get_rng_state()
     data = TensorData(x=torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8))
+    state = torch.get_rng_state()
     precision, reason = choose_precision(model, data, "cpu", repeats=1)
     assert precision in ("fp32", "bf16") and reason
     assert torch.equal(torch.get_rng_state(), state)
