@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,23 +31,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except Exception as error:
-        code = _system_error(error)
-        if code is None:
-            raise
-        text = getattr(error, "strerror", None) or error
-        reason = _REASONS.get(code, f"{text}. Choose another path")
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}. Choose another path")
         raise StorageError(f"Cannot write {path}: {reason}. What was there before is unchanged.") from error
-
-
-def _system_error(error: Exception) -> int | None:
-    """The system's error number behind an exception of whichever library did the writing; None if there is none."""
-    if isinstance(error, OSError):
-        return error.errno or 0
-    if "PytorchStreamWriter" in str(error) or "file write failed" in str(error):
-        return errno.ENOSPC  # torch.save does not say which
-    match = re.search(r"os error (\d+)", str(error))  # safetensors
-    return int(match[1]) if match else None
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:

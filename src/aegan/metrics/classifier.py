@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from aegan.data.base import TensorData
@@ -152,7 +152,8 @@ def save_features(features: Features, path: str | Path) -> None:
     path = Path(path)
     described = json.dumps(features.about | {"name": features.name})
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    write_atomically(path, lambda p: save_file(state, p, metadata={"aegan_features": described}))
+    content = save(state, metadata={"aegan_features": described})
+    write_atomically(path, lambda p: p.write_bytes(content))
 
 
 def load_features(path: str | Path, *, device: str | torch.device = "cpu") -> Features:

@@ -8,6 +8,7 @@ told from the run's own.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from aegan.errors import RunError
@@ -31,7 +32,10 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         StorageError: Disk full or not writable; the previous state is untouched.
     """
-    write_atomically(path, lambda p: torch.save({"format": STATE_FORMAT, **state}, p))
+    # Through memory: torch's own file writer hides a full disk behind errors of its own.
+    buffer = io.BytesIO()
+    torch.save({"format": STATE_FORMAT, **state}, buffer)
+    write_atomically(path, lambda p: p.write_bytes(buffer.getbuffer()))
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -73,7 +77,8 @@ def save_model(
         "checksum": checksum(plain, identity),
         "status": json.dumps(status),
     }
-    write_atomically(path, lambda p: save_file(plain, p, metadata=metadata))
+    content = save(plain, metadata=metadata)
+    write_atomically(path, lambda p: p.write_bytes(content))
 
 
 def load_model(path: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
