@@ -139,7 +139,8 @@ def test_an_existing_run_is_not_overwritten_by_accident(run: Path, tmp_path: Pat
     ("options", "message"),
     [
         ({"model": "latent-gna"}, "Did you mean 'latent-gan'"),
-        ({"settings": {"joint.gama": "1"}}, "Did you mean 'gamma'"),
+        ({"settings": {"joint.gama": "1"}}, "Did you mean 'joint.gamma'"),
+        ({"settings": {"gamma": "1"}}, "'latent.gamma' or 'joint.gamma'"),
         ({"settings": {"joint.gamma": "much"}}, "type float expected"),
         ({"settings": {"autoencoder.latent_dim": "0"}}, "at least 1"),
         ({"kind": "imgae"}, "Did you mean 'image'"),

@@ -82,7 +82,8 @@ def fit(
         seed: Seed of split, weights, order and noise.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto`` (the faster one, if it holds), ``fp32`` or ``bf16``.
-        resume: Go on with the interrupted run in ``out``; its settings are taken from the folder.
+        resume: Go on with the interrupted run in ``out``. Seed, precision, size and all other settings are those
+            in the folder; another model, budget, number of steps or setting is an error.
         overwrite: Replace a run that is in ``out``.
         settings: The model's settings by name, values as text, as in ``{"joint.gamma": "0.5"}``.
         size: Side or (height, width) to resize images to; chosen from the data when None.
@@ -105,7 +106,15 @@ def fit(
     folder = Path(tempfile.mkdtemp(prefix="aegan-")) / "run" if out is None else Path(out)
     try:
         if resume:
-            started = _resume(folder, source, model=model, budget=budget, steps=steps, skip_bad=skip_bad)
+            started = _resume(
+                folder,
+                source,
+                model=model,
+                budget=budget,
+                steps=steps,
+                settings=settings or {},
+                skip_bad=skip_bad,
+            )
         else:
             check_free(folder, overwrite=overwrite)
             adapter = ImageAdapter(size=size, resize=resize, channels=channels, skip_bad=skip_bad)
@@ -255,12 +264,32 @@ def _start(
 
 
 def _resume(
-    folder: Path, source: Any, *, model: str | None, budget: str | float | None, steps: int | None, skip_bad: bool
+    folder: Path,
+    source: Any,
+    *,
+    model: str | None,
+    budget: str | float | None,
+    steps: int | None,
+    settings: Mapping[str, str],
+    skip_bad: bool,
 ) -> _Started:
     run = RunFolder.open(folder)
     train = run.config["train"]
     asked = {"model": model, "steps": steps, "budget": None if budget is None else seconds(budget)}
     begun = {"model": run.config["model"], "steps": train["steps"], "budget": train["budget"]}
+    config = from_json(entry(run.config["model"]).load().Config, run.config["model_config"])
+    if to_json(override(config, settings)) != to_json(config):
+        raise ConfigError(
+            "--resume with other --set values than the run was begun with: going on exactly needs the same. "
+            "Leave --set out, or start a new run."
+        )
+    if train["steps"] is not None:
+        begun["budget"] = None
+    if not (folder / "state.pt").exists() and (folder / "model.safetensors").exists():
+        raise RunError(
+            f"--resume: {folder / 'state.pt'} is missing, so there is nothing to go on from; the model in "
+            "model.safetensors is untouched. Restore state.pt from a copy, or start a new run."
+        )
     for key, value in asked.items():
         if value is not None and value != begun[key]:
             raise ConfigError(

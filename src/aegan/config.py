@@ -74,27 +74,50 @@ def from_json(cls: type[T], data: Mapping[str, Any], *, where: str = "config") -
     return cls(**values)
 
 
-def override(config: T, settings: Mapping[str, str], *, where: str = "--set") -> T:
+def dotted(config: Any) -> dict[str, Any]:
+    """Every setting of a (nested) dataclass by its dotted name, in order.
+
+    >>> @dataclasses.dataclass
+    ... class Inner:
+    ...     lr: float = 0.1
+    >>> @dataclasses.dataclass
+    ... class Outer:
+    ...     stage: Inner = dataclasses.field(default_factory=Inner)
+    >>> dotted(Outer())
+    {'stage.lr': 0.1}
+    """
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= {f"{field.name}.{key}": inner for key, inner in dotted(value).items()}
+        else:
+            found[field.name] = value
+    return found
+
+
+def override(config: T, settings: Mapping[str, str]) -> T:
     """A copy of ``config`` with ``settings`` (strings, as typed by a user) put in; dots go into nested configs.
 
     Raises:
-        ConfigError: An unknown key (with the nearest names) or a value of the wrong type.
+        ConfigError: An unknown name (with the nearest ones) or a value of the wrong type.
     """
-    hints = typing.get_type_hints(type(config))
-    known = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
-    changes: dict[str, Any] = {}
+    known = dotted(config)
     for key, text in settings.items():
-        head, _, rest = key.partition(".")
-        if head not in known:
-            raise ConfigError(f"{where} {key}={text}: unknown setting {head!r}. {nearest(head, known)}")
-        current = changes.get(head, getattr(config, head))
-        if rest:
-            if not dataclasses.is_dataclass(current):
-                raise ConfigError(f"{where} {key}={text}: {head!r} has no settings of its own.")
-            changes[head] = override(current, {rest: text}, where=where)
-        else:
-            changes[head] = _coerce(hints[head], text, f"{where} {key}")
-    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+        if key not in known:
+            same = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
+            hint = f"Did you mean {' or '.join(map(repr, same))}?" if same else nearest(key, known)
+            raise ConfigError(f"--set {key}={text}: unknown setting {key!r}. {hint}")
+        config = _replaced(config, key.split("."), text, f"--set {key}")
+    return config
+
+
+def _replaced(config: Any, path: list[str], text: str, where: str) -> Any:
+    head, *rest = path
+    if rest:
+        return dataclasses.replace(config, **{head: _replaced(getattr(config, head), rest, text, where)})
+    hint = typing.get_type_hints(type(config))[head]
+    return dataclasses.replace(config, **{head: _coerce(hint, text, where)})
 
 
 def _coerce(hint: Any, value: Any, where: str) -> Any:

@@ -21,12 +21,16 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     (folder / "samples").mkdir(parents=True)
     config = {
-        "format_version": 1, "aegan_version": "0.1.0", "model": "latent-gan", "preset": "image",
-        "model_config": {"latent_dim": 8, "encoder": {"hidden_dims": [16, 32]}},
-        "train": {"steps": None, "budget_s": 600, "seed": 0, "precision": "bf16", "device": "cpu"},
-        "source": {"describe": "folder of 20 images", "n": 20},
+        "format_version": 1, "aegan_version": "0.1.0", "model": "latent-gan",
+        "model_config": {"autoencoder": {"latent_dim": 8}, "autoencoder_share": 0.3, "joint": {"gamma": 0.3}},
+        "train": {"steps": None, "budget": 600.0, "seed": 0, "precision": "bf16", "device": "cpu"},
+        "precision_reason": "1.5 times as fast as fp32 here",
+        "source": {
+            "describe": "2000 images, 8×8 pixels, L, 2 classes (cat, dog)", "n": 2000, "skipped": 3, "holdout": 0.1,
+            "class_counts": [900, 1100],
+        },
     }  # fmt: skip
-    spec = {"kind": "image", "shape": [1, 8, 8], "likelihood": "gaussian", "classes": ["0", "1"]}
+    spec = {"kind": "image", "shape": [1, 8, 8], "likelihood": "gaussian", "classes": ["cat", "dog"]}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "adapter.json").write_text(json.dumps({"adapter": "image", "spec": spec}))
     (folder / "metrics.json").write_text(json.dumps(metrics()))

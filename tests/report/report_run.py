@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from aegan.metrics import ClassAccuracy, Evaluation, Row, duplicates, memorisation_test
+
 EVIL = "<script>alert(1)</script>\"'<img src=x onerror=alert(2)>"
 
 
@@ -38,18 +42,35 @@ def full_events() -> list[dict[str, Any]]:
     ]
 
 
+def evaluation() -> Evaluation:
+    """A genuine evaluation, its rows with chosen values, so that its schema is always the metrics room's."""
+    generator = torch.Generator().manual_seed(0)
+    train, held, fake = (torch.randn(n, 4, generator=generator) for n in (1800, 200, 500))
+    common: dict[str, Any] = {
+        "n": 500, "frechet_deviation": 0.25, "kernel": 0.01, "kernel_deviation": 0.001, "prdc_n": 400,
+        "precision": 0.9, "recall": 0.8, "density": 1.0, "coverage": 0.8,
+    }  # fmt: skip
+    return Evaluation(
+        rows=(
+            Row(name="synthetic", frechet=12.3, **common),
+            Row(name="real holdout", frechet=2.0, **common | {"n": 200, "frechet_deviation": None}),
+            Row(name="reconstructions", frechet=8.0, **common | {"kernel": -0.02}),
+        ),
+        memorisation=memorisation_test(train, fake, held, exact_copies=1, exact_copies_holdout=0),
+        duplicates=duplicates(fake, held, exact=2, exact_real=0),
+        classes=tuple(
+            ClassAccuracy(name=name, n=n, accuracy=accuracy, real_n=100, real_accuracy=0.99)
+            for name, n, accuracy in (("all", 500, 0.82), ("cat", 250, 0.7), ("dog", 250, 0.94))
+        ),
+        stamps={
+            "feature_space": "classifier trained on the labels",
+            "reference": {"set": "train", "n": 1800, "prdc_n": 1800, "of": 1800},
+            "counts": {"synthetic": 500}, "k": 5, "alpha": 0.01, "seed": 0, "formulas": {"frechet": 1},
+        },
+        notes=("real holdout: only 200 samples.",),
+    )  # fmt: skip
+
+
 def metrics() -> dict[str, Any]:
-    """An evaluation as ``metrics.json`` holds it, with some figures missing."""
-    row = {"n": 500, "frechet": 12.3, "frechet_interval": [11.9, 12.8], "kernel": 0.01, "kernel_std": 0.001,
-           "precision": 0.9, "recall": 0.8, "density": 1.0, "coverage": 0.8}  # fmt: skip
-    return {
-        "feature_space": "classifier trained on the labels",
-        "headline": "Close to real, a little less varied.",
-        "rows": [
-            {"name": "synthetic", **row},
-            {"name": "real holdout", **row, "frechet": 2.0, "frechet_interval": None},
-            {"name": "reconstructions", "n": 500, "frechet": None},
-        ],
-        "per_class": [{"class": "0", "accuracy": 0.7, "real_accuracy": 0.99, "n": 50}],
-        "memorisation": {"verdict": "No sign of copying.", "distance_ratio": 1.04},
-    }
+    """That evaluation as ``metrics.json`` holds it."""
+    return json.loads(json.dumps(evaluation().to_json()))

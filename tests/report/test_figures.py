@@ -61,14 +61,19 @@ def test_smoothing_by_hand() -> None:
 def test_evaluation_figures() -> None:
     rows = metrics()["rows"]
     trace = figures.evaluation_distance(rows).data[0]
-    assert list(trace["x"]) == [12.3, 2.0]
-    np.testing.assert_allclose(trace["error_x"]["array"], [0.5, 0.0])
-    np.testing.assert_allclose(trace["error_x"]["arrayminus"], [0.4, 0.0])
+    assert list(trace["x"]) == [12.3, 2.0, 8.0]
+    np.testing.assert_allclose(trace["error_x"]["array"], [0.49, 0.0, 0.49])
+    np.testing.assert_allclose(trace["error_x"]["arrayminus"], [0.49, 0.0, 0.49])
+    near_zero = figures.evaluation_distance([{"name": "synthetic", "frechet": 0.1, "frechet_deviation": 1.0}]).data[0]
+    np.testing.assert_allclose(near_zero["error_x"]["arrayminus"], [0.1]), "no Fréchet distance is below 0"
+    kernel = figures.evaluation_distance(rows, "kernel").data[0]
+    np.testing.assert_allclose(kernel["x"], [10, 10, -20])
+    np.testing.assert_allclose(kernel["error_x"]["array"], [1.96] * 3)
     assert len(figures.evaluation_fractions(rows).to_plotly_json()["data"]) == 3
 
 
 def test_many_classes_show_the_worst() -> None:
-    rows = [{"class": str(i), "accuracy": i / 100} for i in range(100)]
+    rows = [{"name": "all", "accuracy": 0.0}, *({"name": str(i), "accuracy": i / 100} for i in range(100))]
     layout = figures.class_accuracy(rows, limit=5).to_plotly_json()["layout"]
     assert list(layout["yaxis"]["ticktext"]) == ["0", "1", "2", "3", "4"]
 
@@ -91,7 +96,7 @@ def test_samples_over_time_shows_the_last() -> None:
 def test_write_evaluation(tmp_path: Path) -> None:
     path = evaluation.write_evaluation(metrics(), tmp_path / "e.html", {"Samples <b>": Image.new("L", (8, 8))})
     html = path.read_text()
-    assert "Samples &lt;b&gt;" in html and "No sign of copying." in html and html.count("<img ") == 1
+    assert "Samples &lt;b&gt;" in html and "Exact copies: 1 of 500" in html and html.count("<img ") == 1
     assert "<h2>How good it is</h2>" in evaluation.write_evaluation({}, tmp_path / "empty.html").read_text()
 
 

@@ -12,9 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_run import EVIL, full_events, metrics, step, write_events
+from report_run import EVIL, evaluation, full_events, metrics, step, write_events
 
+from aegan import report
 from aegan.errors import RunError, StorageError
+from aegan.metrics import Evaluation
 from aegan.report import write_report
 from aegan.report.html import render
 from aegan.report.reader import read_run
@@ -53,13 +55,63 @@ def test_sections_of_a_finished_run(run: Path) -> None:
         "The run", "Samples", "How good it is", "Class by class", "Reconstructions", "Does it copy its training data?",
         "Samples over time", "Training", "What to try next", "Settings",
     ]  # fmt: skip
-    assert "latent-gan on folder of 20 images" in page.text
-    assert "Close to real, a little less varied. Trained for 20 s." in page.text
-    assert "No sign of copying." in page.text and "floor" in page.text and "ceiling" in page.text
+    assert "<h1>latent-gan on 2,000 images of 8×8 pixels, grey, 2 classes</h1>" in path.read_text()
+    assert f"{evaluation().headline()} Trained for 20 s." in page.text
+    assert "floor" in page.text and "ceiling" in page.text
     assert sum(tag == "img" for tag, _ in page.tags) == 5
     charts = [attrs["data-chart"] for _, attrs in page.tags if "data-chart" in attrs]
     assert len(charts) == len(set(charts)) == 9  # 4 of the evaluation, 2 terms, gradients, lr, rate
     assert not [f for f in run.iterdir() if f.suffix == ".tmp"]
+
+
+def test_a_genuine_evaluation_is_shown_in_full(run: Path) -> None:
+    """What the metrics room writes is what this room reads: nothing missing, nothing under a raw key."""
+    text, found = text_of(run).replace("\N{NO-BREAK SPACE}", " "), evaluation()
+    for says in (
+        "12.3 ± 0.49", "10.0 ± 2.0", "−20.0 ± 2.0", "95 % intervals (1.96 standard deviations)",
+        "Feature space: classifier trained on the labels.", "training set (all 1,800 samples)",
+        "density and coverage use 400 of the samples", "Real holdout: only 200 samples.",
+        found.memorisation.verdict, "Each of 500 synthetic samples was searched for among 1,800 training samples.",
+        "set by 200 real samples", "Exact copies: 1 of 500", "Among unseen real samples: 0 of 200", "Near one alone:",
+        "Distances as a whole: z = ", "No sign of repetition.", "Exact repeats: 2 of 200", "Near duplicates:",
+        "82 % of 500 synthetic samples are recognised", "of 100 unseen real samples, 99 %", "worse than the rest (cat)",
+        "--set autoencoder_share=…",
+    ):  # fmt: skip
+        assert says in text, says
+    assert 'class="missing"' not in render(read_run(run)) and "not named" not in text and "n_synthetic" not in text
+    assert Evaluation.from_json(metrics()) == found
+
+
+def test_facts_of_the_run(run: Path) -> None:
+    def facts() -> dict[str, str]:
+        return dict(re.findall(r"<div><dt>([^<:]*)</dt><dd>(.*?)</dd></div>", render(read_run(run))))
+
+    shown = facts()
+    assert (shown["Training samples"], shown["Held out"], shown["Unreadable, left out"]) == ("1,800", "200", "3")
+    assert (shown["Budget"], shown["One sample"]) == ("10 min", "8×8 pixels, grey")
+    text = text_of(run).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Precision bf16: 1.5 times as fast as fp32 here." in text and "Classes: cat (900), dog (1,100)" in text
+    config = json.loads((run / "config.json").read_text())
+    config["train"]["steps"] = 200
+    config["source"]["n"] = 1_000_000
+    (run / "config.json").write_text(json.dumps(config))
+    (run / "metrics.json").unlink()
+    assert facts()["Budget"] == "200 steps", "the time counts for nothing beside steps"
+    assert (facts()["Training samples"], facts()["Held out"]) == ("about 990,000", "about 10,000")
+
+
+def test_a_model_without_a_generator(run: Path) -> None:
+    for name in ("samples/grid.png", "samples/neighbours.png", "metrics.json"):
+        (run / name).unlink()
+    text = text_of(run)
+    assert "it draws no samples" in text and "The same images throughout" in text and "aegan encode" in text
+    assert "How good it is" not in text and "aegan sample" not in text
+
+
+def test_only_commands_that_exist_are_named() -> None:
+    known = {"demo", "fit", "sample", "evaluate", "encode", "decode", "reconstruct", "report", "models"}
+    for file in Path(report.__file__).parent.glob("*.py"):
+        assert set(re.findall(r"`aegan (\w+)", file.read_text())) <= known, file
 
 
 def test_reaches_nowhere(run: Path) -> None:
@@ -78,13 +130,18 @@ def test_reaches_nowhere(run: Path) -> None:
 
 def test_user_strings_are_escaped(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
-    config["model"] = config["preset"] = config["source"]["describe"] = EVIL
+    config["model"] = config["precision_reason"] = config["source"]["describe"] = EVIL
+    (run / "adapter.json").write_text(
+        json.dumps({"spec": {"kind": "image", "shape": [1, 8, 8], "classes": [EVIL] * 2}})
+    )
     config["train"]["device"] = config["model_config"][EVIL] = config["aegan_version"] = EVIL
     (run / "config.json").write_text(json.dumps(config))
     data = metrics()
-    data["headline"] = data["feature_space"] = data["reference"] = EVIL
-    data["rows"][0]["name"] = data["per_class"][0]["class"] = EVIL
-    data["memorisation"] = {"verdict": EVIL, EVIL: EVIL}
+    data["headline"] = data["stamps"]["feature_space"] = data["stamps"]["reference"]["set"] = data["stamps"][EVIL] = (
+        EVIL
+    )
+    data["rows"][0]["name"] = data["classes"][1]["name"] = data["notes"][0] = EVIL
+    data["memorisation"] |= {"verdict": EVIL, "status": EVIL, EVIL: EVIL}
     (run / "metrics.json").write_text(json.dumps(data))
     bad = step(50, EVIL)
     bad["terms"] = bad["grad_norm"] = {EVIL: 1.0}
@@ -155,10 +212,20 @@ def test_a_run_that_only_began(run: Path) -> None:
     "data",
     [
         {},
-        {"rows": None, "per_class": None, "memorisation": None},
-        {"rows": [{}], "per_class": [{}], "memorisation": {}},
+        {"rows": None, "classes": None, "memorisation": None, "duplicates": None, "stamps": None, "notes": None},
+        {"rows": [{}], "classes": [{}], "memorisation": {}, "duplicates": {}, "stamps": {}, "notes": [{}]},
+        {
+            "rows": [{}],
+            "classes": [{"accuracy": 1}, {"accuracy": 1}],
+            "memorisation": {"near": {}, "single": 3, "z": 1},
+        },
+        {
+            "rows": [{}],
+            "duplicates": {"near": {"share": 0, "low": 0}, "alpha": 0.01},
+            "stamps": {"reference": {"n": 1}},
+        },
         {"rows": [{"name": None, "frechet": "12", "kernel": float("nan"), "precision": float("inf")}, 3]},
-        {"rows": [{"name": "synthetic", "frechet": 1, "frechet_interval": [None, 2]}], "memorisation": {"x": None}},
+        {"rows": [{"name": "synthetic", "frechet": 1, "frechet_deviation": "2"}], "memorisation": {"x": None}},
         {"rows": [{"name": "synthetic", "frechet": 1, "coverage": 0}, {"name": "real", "coverage": 0}]},
     ],
 )
@@ -168,6 +235,9 @@ def test_metrics_may_miss_anything(run: Path, data: dict) -> None:
 
 
 def test_missing_figures_are_called_missing(run: Path) -> None:
+    data = metrics()
+    data["rows"][2]["frechet"] = None
+    (run / "metrics.json").write_text(json.dumps(data))
     table = re.search(r"<tr><th scope=\"row\">Fréchet.*?</tr>", render(read_run(run)))
     assert table and table[0].count("missing</span>") == 1
 

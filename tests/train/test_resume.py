@@ -90,14 +90,21 @@ def test_a_different_seed_differs(whole: Path, tmp_path: Path) -> None:
     assert not same_weights(tmp_path / "run", whole)
 
 
-def test_resume_refuses_other_steps_other_data_and_a_finished_run_is_harmless(whole: Path) -> None:
+def test_resume_refuses_other_wishes_and_mends_a_finished_run(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="begun with steps=30"):
         aegan.fit(bars(), out=whole, steps=31, resume=True)
     with pytest.raises(DataError, match="not those"):
         aegan.fit(bars(seed=9), out=whole, resume=True)
-    before = (whole / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match="other --set"):
+        aegan.fit(bars(), out=whole, resume=True, settings={"joint.gamma": "9"})
+    with pytest.raises(ConfigError, match="budget"):
+        aegan.fit(bars(), out=whole, resume=True, budget="5m")
+    model = whole / "model.safetensors"
+    before = model.read_bytes()
+    model.write_bytes(before[:100])
     fit(whole, resume=True)
-    assert (whole / "model.safetensors").read_bytes() == before
+    (tmp_path / "model.safetensors").write_bytes(before)
+    assert same_weights(whole, tmp_path)
 
 
 class SignalAt(Probe):

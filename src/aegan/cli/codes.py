@@ -49,5 +49,7 @@ def read_codes(path: Path) -> np.ndarray:
             if not hasattr(archive, "files") or "codes" not in archive.files:
                 raise DataError(f"{path}: no array named 'codes'. Expected a file made by `aegan encode`.")
             return archive["codes"]
+    except DataError:
+        raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise DataError(f"{path}: cannot be read as codes ({error}). Make it again with `aegan encode`.") from error

@@ -67,7 +67,8 @@ def fit(
         seed: Seed of split, weights, order and noise.
         device: Where to compute.
         precision: auto measures which is faster here and holds.
-        resume: Go on with the interrupted run in --out, exactly as if it had not been interrupted.
+        resume: Go on with the interrupted run in --out, exactly as if it had not been interrupted. Seed, precision,
+            size and settings are those it was begun with.
         overwrite: Replace a run that is in --out.
         size: Side of the images, or HEIGHTxWIDTH; chosen from the data when left out.
         resize: How images of another shape are made to fit.
@@ -270,12 +271,22 @@ def report(run: Positional[Run], /) -> None:
     print(f"report in {write_report(run)}")
 
 
-def models() -> None:
-    """List the models: name, kinds of data, what it does, paper."""
+def models(name: Positional[str] = "", /) -> None:
+    """List the models (name, kinds of data, what it does, paper), or the settings of one with their defaults.
+
+    Args:
+        name: A model, to list what --set takes.
+    """
     from rich.console import Console
     from rich.table import Table
 
-    from aegan.models.registry import MODELS
+    from aegan.config import dotted
+    from aegan.models.registry import MODELS, entry
+
+    if name:
+        for key, value in dotted(entry(name).load().Config()).items():
+            print(f"{key}={value}")
+        return
 
     table = Table("model", "data", "what it does", "paper", box=None, pad_edge=False)
     for name, item in MODELS.items():

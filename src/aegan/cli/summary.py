@@ -16,7 +16,7 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     metrics = path / "metrics.json"
     source = run.config["source"]
     print()
-    print(f"Learnt from  {source['describe']}" + (f"; {source['skipped']} skipped" if source.get("skipped") else ""))
+    print(f"Learnt from  {source['describe']}")
     if metrics.exists():
         headline = json.loads(metrics.read_text(encoding="utf-8")).get("headline")
         if headline:
@@ -34,4 +34,5 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
         print("  aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m")
     else:
         print(f"  aegan reconstruct {path} SOURCE --out reconstructions.png")
-    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).sample(5).shape)"')
+    call = "sample(5)" if estimator.model.noise_dim else f"decode([[0.0] * {estimator.model.code_dim}])"
+    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).{call}.shape)"')

@@ -205,7 +205,9 @@ def _judgement(synthetic: Row, floor: Row | None, ceiling: Row | None) -> str:
     parts = []
     if ceiling is not None:
         share = (ceiling.frechet - floor.frechet) / excess
-        if share > 0.5:
+        if share > 1:
+            parts.append("nearer to the data than the autoencoder's own reconstructions")
+        elif share > 0.5:
             parts.append("most of the gap is the decoder's, not the generator's")
         elif share < 0.2:
             parts.append("almost all of the gap is the generator's")

@@ -59,7 +59,11 @@ def kernel_distance(
     at_least(degree, 1, where=where, name="degree")
     at_least(subsets, 1, where=where, name="subsets")
     smaller = min(len(a), len(b))
-    size = min(1000, smaller) if subset_size is None else at_least(subset_size, 2, where=where, name="subset_size")
+    size = (
+        min(1000, max(2, smaller // 2))
+        if subset_size is None
+        else at_least(subset_size, 2, where=where, name="subset_size")
+    )
     if size > smaller:
         raise ConfigError(
             f"{where}: subset_size={size}, but real has {len(a)} samples and fake {len(b)}; "

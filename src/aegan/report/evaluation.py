@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from aegan.report import figures, page
-from aegan.report.page import MISSING, esc, figure_text
+from aegan.report.page import MISSING, esc, figure_text, fixed
 from aegan.report.reader import number
 
 COLUMNS = (
     ("frechet", "Fréchet distance", "↓"),
-    ("kernel", "Kernel distance", "↓"),
+    ("kernel", "Kernel distance ×1000", "↓"),
     ("precision", "Precision", "↑"),
     ("recall", "Recall", "↑"),
     ("density", "Density", "↑"),
@@ -24,7 +24,7 @@ COLUMNS = (
 WORDS = (
     ("Fréchet distance", "lower is better", "How far the averages and spreads of the two sets of features lie apart. "
      "It sees both poor samples and missing variety. Small sets make it look worse than it is."),
-    ("Kernel distance", "lower is better", "The same question asked without assuming bell curves, and fair to small "
+    ("Kernel distance ×1000", "lower is better", "The same question without assuming bell curves, and fair to small "
      "sets. Values near zero, even just below, mean no difference was found."),
     ("Precision", "higher is better", "Share of synthetic samples that lie among real ones: do they look right?"),
     ("Recall", "higher is better", "Share of real samples that lie among synthetic ones: is all the variety there?"),
@@ -69,25 +69,78 @@ def metrics_sections(data: Mapping[str, Any]) -> str:
     """Table, charts and words of an evaluation, as sections of a page."""
     rows = rows_of(data)
     if rows:
-        body = _intro(data) + _table(rows) + _charts(rows) + _words(rows)
+        body = _intro(data) + _table(rows) + _notes(data) + _charts(rows) + _words(rows) + _stamps(data)
     else:
         body = "<p>The evaluation holds no rows, so there is nothing to compare.</p>"
     return page.section("How good it is", body, "evaluation") + _classes(data)
 
 
 def memorisation(data: Mapping[str, Any]) -> str:
-    """Verdict and figures on copies of the training data; empty when the evaluation has none."""
-    found = data.get("memorisation")
-    if not isinstance(found, Mapping) or not found:
+    """Verdict, sentences and named figures on copies of the training data; empty when the evaluation has none."""
+    found = _part(data, "memorisation")
+    if not found:
         return ""
     verdict = found.get("verdict")
     text = page.prose(verdict) if isinstance(verdict, str) and verdict else f"The verdict is {MISSING}."
-    facts = "".join(
-        f"<div><dt>{esc(str(key).replace('_', ' '))}</dt><dd>{_value(value)}</dd></div>"
-        for key, value in found.items()
-        if key != "verdict" and not isinstance(value, list | dict)
-    )
-    return f"<p><strong>{text}</strong></p>" + (f'<dl class="facts">{facts}</dl>' if facts else "")
+    html = f"<p><strong>{text}</strong></p>"
+    fake, train, held = (number(found.get(f"n_{name}")) for name in ("synthetic", "train", "holdout"))
+    usual = _percent(found.get("alpha"))
+    if fake is not None and train is not None:
+        html += f'<p class="note">Each of {fake:,.0f} synthetic samples was searched for among {train:,.0f} '
+        html += "training samples"
+        html += (
+            f". How near is too near was set by {held:,.0f} real samples that the model never saw: {usual} of those "
+            "count as near, so about as many of the synthetic samples may.</p>"
+            if held
+            else "; without unseen real samples nothing tells how near is too near.</p>"
+        )
+    facts = []
+    exact = number(found.get("exact_copies"))
+    if exact is not None:
+        real = number(found.get("exact_copies_holdout"))
+        beside = f" Among unseen real samples: {_of(real, held)}." if real is not None else ""
+        facts.append(("Exact copies", _of(exact, fake), f"Equal to a training sample in every pixel.{beside}"))
+    for key, name, words in (
+        ("near", "Near a training sample", "Nearer to a training sample than all but the nearest unseen real ones."),
+        ("single", "Near one alone", "Much nearer to one training sample than to any other: the mark of a copy."),
+    ):
+        share = _part(found, key)
+        if share:
+            facts.append((name, _percent(share.get("share")), f"{words} {_interval(share)}; {usual} is chance."))
+    z = number(found.get("z"))
+    if z is not None:
+        side = "nearer to" if z < -3 else "farther from" if z > 3 else "about as far from"
+        than = "as" if -3 <= z <= 3 else "than"
+        facts.append(
+            ("Distances as a whole", f"z = {z:.1f}", f"Synthetic samples lie {side} the training data {than} unseen "
+             "real ones do. Far below 0 would mean too near.")
+        )  # fmt: skip
+    return html + _facts(facts)
+
+
+def repetition(data: Mapping[str, Any]) -> str:
+    """Sentences and figures on samples that repeat one another; empty when the evaluation has none."""
+    found = _part(data, "duplicates")
+    near = _part(found, "near")
+    share, alpha, low = number(near.get("share")), number(found.get("alpha")), number(near.get("low"))
+    if share is None or alpha is None or low is None:
+        return ""
+    p = number(near.get("p"))
+    much = low > alpha and share > 2 * alpha and (p is None or p < 0.005)
+    verdict = "Synthetic samples repeat one another more than real ones do." if much else "No sign of repetition."
+    count = number(found.get("n"))
+    beside = f"compared with {count:,.0f} real ones, as many on either side" if count is not None else ""
+    text = f'<p><strong>{verdict}</strong></p><p class="note">Samples were compared with one another'
+    html = f"<h3>Does it repeat itself?</h3>{text}{f', and {beside}' if beside else ''}.</p>"
+    facts = [
+        ("Near duplicates", _percent(share), f"Closer to another sample than all but the closest real pairs are. "
+         f"{_interval(near)}; {_percent(alpha)} is usual."),
+    ]  # fmt: skip
+    exact, real = number(found.get("exact")), number(found.get("exact_real"))
+    if exact is not None:
+        beside = f" Among the real ones: {_of(real, count)}." if real is not None else ""
+        facts.append(("Exact repeats", _of(exact, count), f"Equal to an earlier sample in every pixel.{beside}"))
+    return html + _facts(facts)
 
 
 def write_evaluation(
@@ -112,32 +165,93 @@ def write_evaluation(
     lead = f'<p class="lead">{page.prose(str(headline))}</p>' if headline else ""
     header = f'<header><div class="kicker">aegan evaluation</div><h1>Synthetic beside real data</h1>{lead}</header>\n'
     pictures = [page.section(caption, page.image_block(image, caption)) for caption, image in (images or {}).items()]
-    copies = page.section("Copies of the training data", memorisation(evaluation_json), "memorisation")
+    found = memorisation(evaluation_json) + repetition(evaluation_json)
+    copies = page.section("Does it copy its training data?", found, "memorisation")
     body = header + metrics_sections(evaluation_json) + "".join(pictures) + copies
     return page.write_page(Path(path), page.page("Evaluation – aegan", body))
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return esc(value) if isinstance(value, str) else figure_text(value)
+def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _percent(value: object) -> str:
+    known = number(value)
+    return MISSING if known is None else f"{100 * known:.3g}\u00a0%"
+
+
+def _of(count: float | None, total: float | None) -> str:
+    if count is None:
+        return MISSING
+    return f"{count:,.0f}" + (f" of {total:,.0f}" if total is not None else "")
+
+
+def _interval(share: Mapping[str, Any]) -> str:
+    return f"95 % interval {_percent(share.get('low'))} to {_percent(share.get('high'))}"
+
+
+def _facts(facts: list[tuple[str, str, str]]) -> str:
+    """Figures by their names, each with what it means."""
+    cells = "".join(f"<div><dt>{name}: {figure}</dt><dd>{words}</dd></div>" for name, figure, words in facts)
+    return f'<dl class="words">{cells}</dl>' if cells else ""
 
 
 def _intro(data: Mapping[str, Any]) -> str:
-    space, reference = data.get("feature_space"), data.get("reference")
-    parts = [f"Compared by features of: {space}." if space else "The feature space is not named."]
-    if reference:
-        parts.append(f"Reference: {reference}.")
-    return f'<p class="note">{esc(" ".join(parts).replace("..", "."))}</p>'
+    """In which space, against what, and what the ± are."""
+    stamps = _part(data, "stamps")
+    space, reference = stamps.get("feature_space"), _part(stamps, "reference")
+    parts = [f"Feature space: {space}." if space else "The feature space is not named."]
+    n, of = number(reference.get("n")), number(reference.get("of"))
+    if n is not None:
+        drawn = f"{n:,.0f} of {of:,.0f} samples" if of is not None and of > n else f"all {n:,.0f} samples"
+        name = "training set" if reference.get("set") == "train" else f"set “{reference.get('set')}”"
+        parts.append(f"Every column is measured against the {name} ({drawn}).")
+    rows = rows_of(data)
+    if any(number(row.get(f"{key}_deviation")) is not None for row in rows for key in ("frechet", "kernel")):
+        parts.append(
+            "± gives 95 % intervals (1.96 standard deviations), of the Fréchet distance over resamples of the set, "
+            "of the kernel distance over random subsets."
+        )
+    fewer = sorted({m for row in rows if (m := number(row.get("prdc_n"))) is not None and m != number(row.get("n"))})
+    if fewer:
+        counts = " or ".join(f"{m:,.0f}" for m in fewer)
+        parts.append(f"Precision, recall, density and coverage use {counts} of the samples.")
+    return f'<p class="note">{esc(" ".join(parts))}</p>'
+
+
+def _notes(data: Mapping[str, Any]) -> str:
+    """What the evaluation itself says about its figures."""
+    notes = data.get("notes")
+    lines = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    items = "".join(f"<li>{page.prose(line[:1].upper() + line[1:])}</li>" for line in lines)
+    return (
+        f'<div class="box warn notes"><strong>Mind when reading these figures</strong><ul>{items}</ul></div>'
+        if items
+        else ""
+    )
+
+
+def _stamps(data: Mapping[str, Any]) -> str:
+    stamps = _part(data, "stamps")
+    if not stamps:
+        return ""
+    return (
+        "<details><summary>What these figures can be compared with</summary>"
+        '<p class="note">Only figures of evaluations with the same values here.</p>'
+        f"{page.settings_table(stamps)}</details>"
+    )
 
 
 def _cell(row: Mapping[str, Any], key: str) -> str:
-    text = figure_text(row.get(key))
-    interval, std = row.get(f"{key}_interval"), number(row.get(f"{key}_std"))
-    if isinstance(interval, Sequence) and len(interval) == 2:
-        text += f"<small>{figure_text(interval[0])}–{figure_text(interval[1])}</small>"
-    elif std is not None:
-        text += f"<small>± {figure_text(std, 2)}</small>"
+    scale = figures.SCALE.get(key, 1)
+    value, deviation = number(row.get(key)), number(row.get(f"{key}_deviation"))
+    if value is None:
+        text = MISSING
+    else:
+        text = fixed(scale * value, 3)
+        if deviation:
+            text += f"<small>± {fixed(figures.Z95 * scale * deviation, 2)}</small>"
     return f"<td{_mark(row)}>{text}</td>"
 
 
@@ -201,17 +315,32 @@ def _words(rows: list[dict[str, Any]]) -> str:
 
 
 def _classes(data: Mapping[str, Any]) -> str:
-    rows = [row for row in rows_of(data, "per_class") if number(row.get("accuracy")) is not None]
-    if not rows:
+    """How often the classifier recognises the class asked for: the total in words, the classes in a chart."""
+    rows = rows_of(data, "classes")
+    if not rows or number(rows[0].get("accuracy")) is None:
         return ""
-    limit = 40
+    total, limit = rows[0], 40
+    known = [row for row in rows[1:] if number(row.get("accuracy")) is not None]
+    real = ""
+    if number(total.get("real_accuracy")) is not None:
+        real = f"; of {_total(total.get('real_n'))}unseen real samples, {_percent(total['real_accuracy'])}"
+    text = (
+        f"<p><strong>{_percent(total['accuracy'])}</strong> of {_total(total.get('n'))}synthetic samples are "
+        f"recognised as the class that was asked for{real}.</p>"
+    )
     note = (
         "A classifier trained on the real labels looks at samples of each class. The nearer the filled dot lies "
         "to the ring, the more the synthetic samples of that class are what they claim to be."
     )
-    if len(rows) > limit:
-        note += f" Of {len(rows)} classes the {limit} with the lowest accuracy are shown."
-    body = f'<p class="note">{note}</p>' + page.chart(
+    if len(known) > limit:
+        note += f" Of {len(known)} classes the {limit} with the lowest accuracy are shown."
+    chart = page.chart(
         figures.class_accuracy(rows, limit=limit), "chart-classes", "Dot chart of the accuracy by class."
     )
+    body = text + (f'<p class="note">{note}</p>{chart}' if known else "")
     return page.section("Class by class", body, "classes")
+
+
+def _total(value: object) -> str:
+    known = number(value)
+    return "" if known is None else f"{known:,.0f} "

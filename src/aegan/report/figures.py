@@ -23,6 +23,12 @@ Rows = Sequence[Mapping[str, Any]]
 FRACTIONS = ("precision", "recall", "density", "coverage")
 """Evaluation columns that count samples in or near the other set; 1 is the aim."""
 
+SCALE = {"kernel": 1000}
+"""Factors by which an evaluation's figures are shown, as on the console."""
+
+Z95 = 1.96
+"""Standard deviations to either side of a 95 % interval."""
+
 
 def training_curve(
     steps: Steps, term: str, *, x: str = "samples", smoothing: float | None = None, resumes: Sequence[float] = ()
@@ -61,8 +67,8 @@ def gradient_norms(steps: Steps, *, x: str = "samples", resumes: Sequence[float]
     low_high = series.robust_range(np.concatenate(logs)) if logs else None
     figure.update_layout(
         showlegend=len(logs) > 1,
-        height=270 if len(logs) > 1 else 230,
-        legend={"y": -0.36, "yanchor": "top"},
+        height=280 if len(logs) > 1 else 230,
+        legend={"y": -0.42, "yanchor": "top"},
         yaxis={"type": "log", "range": low_high, "dtick": "D2" if low_high and _narrow(low_high) else 1},
     )
     return _timeline(figure, steps, xs, title, resumes)
@@ -80,22 +86,22 @@ def learning_rate(steps: Steps, *, x: str = "samples", resumes: Sequence[float] 
 
 
 def evaluation_distance(rows: Rows, key: str = "frechet") -> go.Figure:
-    """A distance of every row of an evaluation with its uncertainty; lower is better.
+    """A distance of every row of an evaluation with its 95 % interval; lower is better.
 
     Args:
         rows: The evaluation's rows.
         key: ``"frechet"`` or ``"kernel"``.
     """
-    title = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}.get(key, key)
+    title = {"frechet": "Fréchet distance", "kernel": "Kernel distance ×1000"}.get(key, key)
     shown = [row for row in rows if number(row.get(key)) is not None]
-    values = [float(row[key]) for row in shown]
+    values = [SCALE.get(key, 1) * float(row[key]) for row in shown]
     spans = [_span(row, key) for row in shown]
     figure = _figure(f"{title} (lower is better)", top=34)
     figure.add_scatter(
         x=values,
         y=list(range(len(shown))),
         mode="markers+text",
-        text=[f"{value:.3g}" for value in values],
+        text=[f"{value:.3g}".replace("-", "−") for value in values],
         textposition="top center",
         textfont={"size": 11},
         cliponaxis=False,
@@ -154,20 +160,20 @@ def evaluation_fractions(rows: Rows) -> go.Figure:
     return figure
 
 
-def class_accuracy(per_class: Rows, *, limit: int = 40) -> go.Figure:
+def class_accuracy(classes: Rows, *, limit: int = 40) -> go.Figure:
     """Share of each class's samples that a classifier recognises, synthetic beside real.
 
     Args:
-        per_class: Mappings with ``class``, ``accuracy`` and, where known, ``real_accuracy``.
+        classes: The evaluation's ``classes``: the total, which is left out, then one for each class.
         limit: Of more classes than this, the ones recognised worst are drawn.
     """
-    known = [row for row in per_class if number(row.get("accuracy")) is not None]
+    known = [row for row in classes[1:] if number(row.get("accuracy")) is not None]
     worst = sorted(known, key=lambda row: float(row["accuracy"]))[:limit]
     rows = [row for row in known if any(row is kept for kept in worst)]
     figure = _figure("Samples recognised as their class", top=34)
-    pairs = (("real_accuracy", "real", GREY, "circle-open"), ("accuracy", "synthetic", BLUE, "circle"))
+    pairs = (("real_accuracy", "real", GREY, "circle-open", 14), ("accuracy", "synthetic", BLUE, "circle", 8))
     values: list[float] = []
-    for key, name, colour, symbol in pairs:
+    for key, name, colour, symbol, size in pairs:
         shown = [(i, v) for i, row in enumerate(rows) if (v := number(row.get(key))) is not None]
         values += [v for _, v in shown]
         figure.add_scatter(
@@ -175,8 +181,8 @@ def class_accuracy(per_class: Rows, *, limit: int = 40) -> go.Figure:
             y=[i for i, _ in shown],
             mode="markers",
             name=name,
-            marker={"size": 10, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}},
-            hovertext=[label(rows[i].get("class", "?")) for i, _ in shown],
+            marker={"size": size, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}},
+            hovertext=[label(rows[i].get("name", "?")) for i, _ in shown],
             hovertemplate="%{hovertext}: %{x:.1%}",
         )
     ends = [(number(row.get("accuracy")), number(row.get("real_accuracy")), i) for i, row in enumerate(rows)]
@@ -191,7 +197,7 @@ def class_accuracy(per_class: Rows, *, limit: int = 40) -> go.Figure:
         xaxis={"tickformat": ".0%", "range": [max(0.0, min(values, default=0.0) - 0.04), 1.02]},
         yaxis={
             "tickvals": list(range(len(rows))),
-            "ticktext": [label(row.get("class", "?"), 24) for row in rows],
+            "ticktext": [label(row.get("name", "?"), 24) for row in rows],
             "range": [len(rows) - 0.4, -0.6],
             "showgrid": True,
         },
@@ -253,15 +259,12 @@ def _narrow(low_high: tuple[float, float]) -> bool:
 
 
 def _span(row: Mapping[str, Any], key: str) -> tuple[float, float]:
-    """Lower and upper bound of a figure; the figure itself where no uncertainty is known."""
-    value = float(row[key])
-    interval = row.get(f"{key}_interval")
-    if isinstance(interval, Sequence) and len(interval) == 2:
-        low, high = number(interval[0]), number(interval[1])
-        if low is not None and high is not None:
-            return min(low, value), max(high, value)
-    std = number(row.get(f"{key}_std")) or 0.0
-    return value - std, value + std
+    """Bounds of the 95 % interval of a figure; the figure itself where no deviation is known."""
+    scale = SCALE.get(key, 1)
+    value = scale * float(row[key])
+    half = Z95 * scale * (number(row.get(f"{key}_deviation")) or 0.0)
+    low = max(0.0, value - half) if key == "frechet" else value - half  # a Fréchet distance is never below 0
+    return min(low, value), value + half
 
 
 def _single(

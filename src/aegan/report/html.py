@@ -13,12 +13,21 @@ import plotly.graph_objects as go
 
 from aegan.report import figures, page, series
 from aegan.report.advice import next_steps
-from aegan.report.evaluation import memorisation, metrics_sections
+from aegan.report.evaluation import memorisation, metrics_sections, repetition
 from aegan.report.page import duration, esc, figure_text
 from aegan.report.reader import RunFolder, number, read_run
 
 FRAMES = 16
 """Most sample grids under the slider; the first and the last are always among them."""
+
+CLASSES = 40
+"""Most class names that are listed."""
+
+SMALL = 56
+"""Images with sides below this are enlarged in grids, and drawn with sharp pixels."""
+
+HELD_OUT_AT_MOST = 10_000
+"""Most samples that ``fit`` keeps from training."""
 
 _STATES = {
     "finished": ("good", "finished"),
@@ -53,7 +62,7 @@ def render(run: RunFolder) -> str:
     sections = [
         _summary(run),
         _final_samples(run),
-        metrics_sections(run.metrics) if run.metrics is not None else _not_measured(),
+        metrics_sections(run.metrics) if run.metrics is not None else _not_measured(run),
         _reconstructions(run),
         _neighbours(run),
         _over_time(run),
@@ -87,15 +96,35 @@ def _bullets(lines: list[str]) -> str:
 
 def _header(run: RunFolder, links: str) -> str:
     tone, word = _STATES[run.state]
-    source = _part(run.config, "source").get("describe")
     started = str(run.last("time") or "").replace("T", " ").replace("Z", " UTC")
     kicker = f'<span>aegan report</span><span class="badge {tone}">{word}</span>'
     kicker += f"<span>started {esc(started)}</span>" if started else ""
-    title = f"{_model(run)} on {source}" if source else f"{_model(run)} on data without a description"
+    title = f"{_model(run)} on {_data(run)}"
     return (
         f'<header><div class="kicker">{kicker}</div><h1>{esc(title)}</h1>'
         f'<p class="lead">{page.prose(_verdict(run))}</p><nav>{links}</nav></header>\n{_boxes(run)}'
     )
+
+
+def _data(run: RunFolder) -> str:
+    """The data in a phrase, by what the adapter made of them, else by the source's own description."""
+    source, spec = _part(run.config, "source"), _part(run.adapter, "spec")
+    count, size = _count(source.get("n")), _size(spec)
+    if count is None or size is None:
+        return str(source.get("describe") or "data without a description")
+    classes = spec.get("classes")
+    kinds = f", {len(classes):,} classes" if isinstance(classes, list) and len(classes) > 1 else ""
+    return f"{count} images of {size}{kinds}"
+
+
+def _size(spec: Mapping[str, Any]) -> str | None:
+    """Size and colours of one image; ``None`` when the data are no images."""
+    shape = spec.get("shape")
+    if spec.get("kind") != "image" or not isinstance(shape, list) or len(shape) != 3:
+        return None
+    channels, height, width = shape
+    colours = {1: "grey", 3: "colour", 4: "colour with transparency"}.get(channels, f"{channels} channels")
+    return f"{width}×{height} pixels, {colours}"
 
 
 def _verdict(run: RunFolder) -> str:
@@ -103,6 +132,8 @@ def _verdict(run: RunFolder) -> str:
     headline = (run.metrics or {}).get("headline")
     if headline:
         return f"{headline} {trained}" if run.state != "failed" else f"{headline}"
+    if run.codes_only:
+        return f"{trained} The model encodes and decodes; it draws no samples."
     if run.metrics is None:
         return f"{trained} How good the samples are has not been measured."
     return f"{trained} The evaluation gives no verdict; its figures are below."
@@ -142,29 +173,66 @@ def _boxes(run: RunFolder) -> str:
 
 def _summary(run: RunFolder) -> str:
     train, source, spec = _part(run.config, "train"), _part(run.config, "source"), _part(run.adapter, "spec")
-    shape = spec.get("shape")
-    budget = number(train.get("budget_s"))
-    steps = number(train.get("steps"))
-    asked = duration(budget) if budget is not None else f"{steps:,.0f} steps" if steps is not None else "not set"
-    classes = spec.get("classes")
+    shape, classes, reason = spec.get("shape"), spec.get("classes"), run.config.get("precision_reason")
+    trained_on, held_out = _split(run)
+    skipped = _count(source.get("skipped"))
+    steps, budget = number(train.get("steps")), number(train.get("budget"))
+    asked = f"{steps:,.0f} steps" if steps is not None else None if budget is None else duration(budget)
+    plain = " × ".join(str(s) for s in shape) if isinstance(shape, list) else None
     facts = [
         ("Model", run.config.get("model")),
-        ("Preset", run.config.get("preset")),
-        ("Training samples", _count(source.get("n"))),
-        ("One sample", " × ".join(str(s) for s in shape) if isinstance(shape, list) else None),
+        ("Training samples", trained_on),
+        ("Held out", held_out),
+        *([("Unreadable, left out", skipped)] if skipped not in (None, "0") else []),
+        ("One sample", _size(spec) or plain),
         ("Classes", len(classes) if isinstance(classes, list) and classes else "none"),
         ("Trained for", duration(run.seconds)),
         ("Budget", asked),
         ("Steps", _count(run.last("step"))),
         ("Samples seen", _count(run.last("samples"))),
         ("Device", train.get("device")),
-        ("Precision", train.get("precision")),
         ("Seed", train.get("seed")),
+        ("Precision", train.get("precision")),
     ]
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{page.MISSING if value is None else esc(value)}</dd></div>" for name, value in facts
     )
-    return page.section("The run", f'<dl class="facts">{cells}</dl>{_stage_bar(run)}', "run")
+    lines = []
+    if isinstance(reason, str) and reason:
+        lines.append(f"Precision {train.get('precision', '')}: {reason}.")
+    if isinstance(classes, list) and classes:
+        lines.append(f"Classes: {_names(classes, source.get('class_counts'))}.")
+    describe = str(source.get("describe") or "")
+    if isinstance(shape, list) and len(shape) == 3 and describe and f", {shape[2]}×{shape[1]} pixels" not in describe:
+        lines.append(f"As they were given: {describe}.")
+    notes = "".join(f'<p class="note">{esc(line)}</p>' for line in lines)
+    return page.section("The run", f'<dl class="facts">{cells}</dl>{_stage_bar(run)}{notes}', "run")
+
+
+def _split(run: RunFolder) -> tuple[str | None, str | None]:
+    """How many samples were trained on and held out; to the sample where the evaluation counted them."""
+    source = _part(run.config, "source")
+    n, share = number(source.get("n")), number(source.get("holdout"))
+    if n is None or n < 1 or share is None:
+        return None, None
+    if share <= 0:
+        return f"{n:,.0f}", "none"
+    counted = number(_part(_part(run.metrics or {}, "stamps"), "reference").get("of"))
+    if counted is not None and counted <= n:
+        return f"{counted:,.0f}", f"{n - counted:,.0f}"
+    held = round(n * min(share, HELD_OUT_AT_MOST / n))
+    return f"about {n - held:,.0f}", f"about {held:,.0f}"
+
+
+def _names(classes: list[Any], counts: object) -> str:
+    """Class names, each with its number of samples where known."""
+    numbers = counts if isinstance(counts, list) and len(counts) == len(classes) else [None] * len(classes)
+    shown = [
+        str(name) if (known := _count(count)) is None else f"{name}\u00a0({known})"
+        for name, count in zip(classes[:CLASSES], numbers, strict=False)
+    ]
+    more = f" and {len(classes) - CLASSES:,} more" if len(classes) > CLASSES else ""
+    return ", ".join(shown) + more + (" (in brackets: samples, holdout included)" if numbers[0] is not None else "")
 
 
 def _count(value: object) -> str | None:
@@ -187,20 +255,35 @@ def _stage_bar(run: RunFolder) -> str:
 
 
 def _final_samples(run: RunFolder) -> str:
+    if run.codes_only:
+        return ""
     final = run.file("samples/grid.png")
     if final is not None:
         caption = "Drawn from the final model, not picked by hand."
-        return page.section(
-            "Samples", page.image_block(final, "Grid of samples of the final model", caption), "samples"
-        )
+        if _part(run.adapter, "spec").get("classes"):
+            caption += " Each row is one class, in the order in which they are named above."
+        return page.section("Samples", _picture(run, final, "Grid of samples of the final model", caption), "samples")
     frames = _frames(run)
     if not frames:
         return page.section("Samples", "<p>The run wrote no samples.</p>", "samples")
     caption = f"The newest grid of the training ({frames[-1][0]}); the final grid is missing."
-    return page.section("Samples", page.image_block(frames[-1][1], "Newest grid of samples", caption), "samples")
+    return page.section("Samples", _picture(run, frames[-1][1], "Newest grid of samples", caption), "samples")
 
 
-def _not_measured() -> str:
+def _picture(run: RunFolder, path: Path | None, alt: str, caption: str) -> str:
+    return page.image_block(path, alt, caption, pixels=_enlarged(run))
+
+
+def _enlarged(run: RunFolder) -> bool:
+    """Whether the images are so small that grids show every pixel as a square."""
+    shape = _part(run.adapter, "spec").get("shape")
+    sides = [number(side) for side in shape[1:]] if isinstance(shape, list) else []
+    return all(side is not None and side < SMALL for side in sides)
+
+
+def _not_measured(run: RunFolder) -> str:
+    if run.codes_only:
+        return ""
     body = (
         "<p>This run has no <code>metrics.json</code>: its samples have not been compared with real data. "
         "What to try next, below, has the command.</p>"
@@ -210,12 +293,12 @@ def _not_measured() -> str:
 
 def _reconstructions(run: RunFolder) -> str:
     caption = (
-        "Rows alternate: originals, and below each what the decoder makes of its code. "
+        "In pairs: on the left an original, on the right what the decoder makes of its code. "
         "Detail that is missing here cannot appear in generated samples either."
     )
     image = run.file("samples/reconstructions.png")
     return page.section(
-        "Reconstructions", page.image_block(image, "Originals and reconstructions", caption), "reconstructions"
+        "Reconstructions", _picture(run, image, "Originals and reconstructions", caption), "reconstructions"
     )
 
 
@@ -224,11 +307,12 @@ def _neighbours(run: RunFolder) -> str:
         "Each row: a generated sample first, then the training images most like it. "
         "Samples that equal their neighbour are copies, not inventions."
     )
-    image = page.image_block(run.file("samples/neighbours.png"), "Samples and nearest training images", caption)
+    image = _picture(run, run.file("samples/neighbours.png"), "Samples and nearest training images", caption)
     verdict = memorisation(run.metrics or {})
     if image and not verdict:
         verdict = "<p>Whether the model copies its training data has not been measured.</p>"
-    return page.section("Does it copy its training data?", verdict + image, "memorisation")
+    body = verdict + image + repetition(run.metrics or {})
+    return page.section("Does it copy its training data?", body, "memorisation")
 
 
 def _frames(run: RunFolder) -> list[tuple[str, Path]]:
@@ -262,14 +346,15 @@ def _over_time(run: RunFolder) -> str:
             continue
     if len(shown) < 2:
         return ""
-    last = len(shown) - 1
+    last, pixels = len(shown) - 1, ' class="pixels"' if _enlarged(run) else ""
+    what = "images" if run.codes_only else "codes"
     images = "".join(
         f'<figure class="image"{"" if i == last else " hidden"}><figcaption>{esc(name)}</figcaption>'
-        f'<img class="pixels" src="{uri}" alt="Samples at {esc(name)}"></figure>'
+        f'<img{pixels} src="{uri}" alt="Samples at {esc(name)}"></figure>'
         for i, (name, uri) in enumerate(shown)
     )
     body = (
-        '<p class="note">The same codes throughout, so every place of the grid is one sample growing up.</p>'
+        f'<p class="note">The same {what} throughout, so every place of the grid follows one of them.</p>'
         f'<div class="frames"><div class="player"><button type="button" aria-label="Play">Play</button>'
         f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Time"></div>{images}</div>'
     )

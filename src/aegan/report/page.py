@@ -7,6 +7,7 @@ import hashlib
 import html
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -22,6 +23,9 @@ from aegan.storage import write_text
 
 EMBED_BYTES = 400_000
 """Images above this size are embedded as smaller WebP, so that the page stays light on a phone."""
+
+WIDTH, HEIGHT = 720, 1080
+"""Bounds of a picture on a wide page, in CSS pixels."""
 
 MISSING = '<span class="missing">missing</span>'
 
@@ -50,6 +54,18 @@ def figure_text(value: object, digits: int = 3) -> str:
     if abs(known) >= 10**digits:
         return f"{known:,.0f}"
     return f"{known:.{digits}g}"
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many significant digits, trailing zeros kept, and a true minus sign.
+
+    >>> fixed(4.602, 3), fixed(-50.32, 3), fixed(12345.6, 3), fixed(1.0, 3), fixed(0.0, 2), fixed(1.2e-7, 2)
+    ('4.60', '−50.3', '12,346', '1.00', '0.0', '1.2e−07')
+    """
+    if value and not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    places = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+    return f"{value:,.{max(0, places)}f}".replace("-", "−")
 
 
 def duration(seconds: object) -> str:
@@ -95,19 +111,26 @@ def image_uri(source: Path | Image.Image) -> tuple[str, tuple[int, int]]:
     return _uri("webp", buffer.getvalue()), image.size
 
 
-def image_block(source: Path | Image.Image | None, alt: str, caption: str = "", *, limit: int = 720) -> str:
-    """A ``<figure>`` with the image embedded; empty without an image, a note when it is damaged."""
+def image_block(source: Path | Image.Image | None, alt: str, caption: str = "", *, pixels: bool = False) -> str:
+    """A ``<figure>`` with the image embedded; empty without an image, a note when it is damaged.
+
+    Args:
+        source: The image.
+        alt: What it shows, for those who cannot see it.
+        caption: Text beside it, or below it on a narrow page.
+        pixels: Whether its pixels stay sharp squares when it is enlarged.
+    """
     if source is None:
         return ""
     try:
         uri, (width, height) = image_uri(source)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return f'<p class="missing">The image “{esc(alt)}” could not be read.</p>'
-    pixels = ' class="pixels"' if width < 900 else ""
-    shown = min(limit, max(width, 900 if pixels else width), max(160, round(760 * width / max(1, height))))
+    shown = min(WIDTH, max(160, round(HEIGHT * width / max(1, height))))
     note = f"<figcaption>{prose(caption)}</figcaption>" if caption else ""
+    sharp = ' class="pixels"' if pixels else ""
     return (
-        f'<figure class="image" style="max-width:{shown}px"><img{pixels} src="{uri}" alt="{esc(alt)}" '
+        f'<figure class="image" style="--width:{shown}px"><img{sharp} src="{uri}" alt="{esc(alt)}" '
         f'width="{width}" height="{height}">{note}</figure>'
     )
 

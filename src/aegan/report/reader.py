@@ -60,6 +60,12 @@ class RunFolder:
         return "unfinished"
 
     @property
+    def codes_only(self) -> bool:
+        """Whether the run finished with reconstructions but no samples, as a model without a generator does."""
+        pictures = [self.file(f"samples/{name}.png") is not None for name in ("grid", "reconstructions")]
+        return self.state == "finished" and self.metrics is None and pictures == [False, True]
+
+    @property
     def seconds(self) -> float | None:
         """Training time in seconds, by the newest event that tells it."""
         times = (number(event.get("t")) for event in reversed(self.events))

@@ -93,8 +93,8 @@ def load_model(path: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tenso
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
-            f"{path}: cannot be read ({error}). The file is damaged or incomplete: restore it from a copy, or go on "
-            "from the last checkpoint with `aegan fit SOURCE --out RUN --resume`."
+            f"{path}: cannot be read ({error}). The file is damaged or incomplete: restore it from a copy, or write "
+            "it again from the last checkpoint with `aegan fit SOURCE --out RUN --resume`."
         ) from error
     if "checksum" not in metadata:
         raise RunError(f"{path}: was not written by aegan (it carries no checksum).")

@@ -114,6 +114,8 @@ class Trainer:
     # --- the loop -------------------------------------------------------------------------------------------
 
     def _run_stages(self) -> None:
+        if self.stage_index >= len(self.stages):
+            self.checkpoint()  # finished before: put back what may be missing or damaged
         while self.stage_index < len(self.stages):
             stage = self.stage
             self.model.stage_step = self.stage_step
@@ -338,7 +340,11 @@ class Trainer:
         kept = ""
         if self.folder is not None and (self.folder / "state.pt").exists():
             kept = f"The last good checkpoint is kept in {self.folder}. "
-        return f"{kept}Try a lower learning rate (--set lr=…), --precision fp32, or look for bad values in the data."
+        precision = "--precision fp32, " if self.backend.precision == "bf16" else ""
+        return (
+            f"{kept}Start a new run with a lower learning rate of this stage (`aegan models NAME` lists the settings "
+            f"for --set), {precision}or look for bad values in the data."
+        )
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
