@@ -28,10 +28,18 @@ from torch import Tensor
 import aegan
 from aegan.data import ImageAdapter
 from aegan.data.base import TensorData
-from aegan.metrics import Features, classifier_features, evaluate_images, load_features, save_features
+from aegan.metrics import (
+    Features,
+    classifier_features,
+    frechet_distance,
+    load_features,
+    precision_recall,
+    save_features,
+)
 
 PEERS = ("ae", "vae", "rae", "aae", "vaegan")
 NUM = 10_000
+NEIGHBOURS = 5_000
 FIGURES = ("frechet", "precision", "recall", "density", "coverage")
 
 
@@ -93,6 +101,7 @@ def score(options: argparse.Namespace) -> None:
     if not kept.exists():
         save_features(classifier_features(train, adapter.spec, test), kept)
     spaces = {"classifier": load_features(kept), "pixels": principal_pixels(train)}
+    reference = {name: features(train) for name, features in spaces.items()}
     rows: dict[str, list[dict[str, dict[str, float]]]] = {}
     for archive in sorted(options.out.glob("*.npz")):
         method = archive.stem.rsplit("-", 1)[0]
@@ -101,8 +110,8 @@ def score(options: argparse.Namespace) -> None:
                 images = torch.from_numpy(arrays[key])
                 images = images if images.ndim == 4 else images[:, None]
                 suffix = {"x": "", "x_rec": " (reconstructions)"}.get(key, f" + {key[2:]}")
-                rows.setdefault(method + suffix, []).append(_figures(train, images, spaces))
-    rows["real test set"] = [_figures(train, test.fields["x"], spaces)]
+                rows.setdefault(method + suffix, []).append(_figures(images, spaces, reference))
+    rows["real test set"] = [_figures(torch.as_tensor(test.fields["x"]), spaces, reference)]
     (options.out / "table.json").write_text(json.dumps(rows, indent=2))
     print(
         f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, {torch.get_num_threads()} threads, {NUM} samples a row,"
@@ -128,12 +137,14 @@ def principal_pixels(train: TensorData) -> Features:
     return Features(project, name="64 principal components of the pixels", dim=64)
 
 
-def _figures(train: TensorData, images: Tensor, spaces: dict[str, Features]) -> dict[str, dict[str, float]]:
+def _figures(images: Tensor, spaces: dict[str, Features], reference: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+    """The Fréchet distance to all training images; the neighbour figures of 5,000 against 5,000."""
     found = {}
     for name, features in spaces.items():
-        result = evaluate_images(train=train, synthetic=images, features=features)
-        row = result.row("synthetic")
-        found[name] = {figure: float(getattr(row, figure)) for figure in FIGURES}
+        made, real = features(images), reference[name]
+        generator = torch.Generator().manual_seed(0)
+        some = [x[torch.randperm(len(x), generator=generator)[:NEIGHBOURS]] for x in (real, made)]
+        found[name] = {"frechet": frechet_distance(real, made), **precision_recall(*some)._asdict()}
     return found
 
 

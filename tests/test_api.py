@@ -120,6 +120,12 @@ def test_evaluate_runs_and_sources(run: Path) -> None:
     assert aegan.evaluate(real[0], fake[0], features=run).stamps["feature_space"].startswith("classifier")
 
 
+def test_any_module_can_be_the_feature_space(run: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 5))
+    assert aegan.load(run).evaluate(bars(80, seed=5), features=network).stamps["feature_dim"] == 5
+    assert aegan.evaluate(bars(60), bars(60, seed=2), features=network).stamps["feature_dim"] == 5
+
+
 def test_without_labels_the_features_are_an_autoencoders(monkeypatch) -> None:
     monkeypatch.setattr("aegan.evaluation._AUTOENCODER_STEPS", 5)
     result = aegan.evaluate(bars(60)[0], bars(60, seed=3)[0])

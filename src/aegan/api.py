@@ -166,7 +166,7 @@ def evaluate(
     synthetic: Any,
     *,
     holdout: Any = None,
-    features: Features | str | Path | None = None,
+    features: Features | torch.nn.Module | str | Path | None = None,
     seed: int = 0,
     size: int | tuple[int, int] | None = None,
     skip_bad: bool = False,

@@ -136,7 +136,12 @@ class Estimator:
         return self.decode_tensors(self.encode_tensors(data))
 
     def evaluate(
-        self, real: Any = None, *, features: Features | None = None, num: int | None = None, seed: int = 0
+        self,
+        real: Any = None,
+        *,
+        features: Features | torch.nn.Module | None = None,
+        num: int | None = None,
+        seed: int = 0,
     ) -> Evaluation:
         """Judge samples against real data, beside the real-vs-real floor and the autoencoder's ceiling.
 
@@ -144,8 +149,9 @@ class Estimator:
             real: Real data that the model was not trained on. Right after ``fit`` it may be left out: the
                 training data and the run's own holdout are used then. On a loaded run it is needed; half of it
                 serves as the reference and half as the floor.
-            features: Feature space; by default the run's own (see :mod:`aegan.evaluation`).
-            num: Samples to draw; by default as many as the reference has, 10,000 at most.
+            features: Feature space, or a module that maps images in [-1, 1] to ``(N, D)``; by default the run's own
+                (see :mod:`aegan.evaluation`).
+            num: Samples to draw; by default as many as the holdout has, so that the rows can be compared.
             seed: Seed of samples and subsets.
         """
         from aegan.evaluation import evaluate_run

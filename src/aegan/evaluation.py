@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from aegan.config import TrainConfig, to_json
+from aegan.config import TrainConfig
 from aegan.data import ImageAdapter, make_grid, split
 from aegan.data.base import TensorData
 from aegan.errors import AeganError, ConfigError, DataError
@@ -19,25 +20,31 @@ from aegan.metrics import (
     encoder_features,
     evaluate_images,
     load_features,
+    module_features,
     nearest_neighbours,
     save_features,
 )
 from aegan.models.base import in_blocks
-from aegan.models.registry import build, entry
+from aegan.models.registry import build
 from aegan.storage import write_atomically, write_json
 from aegan.types import Spec
 
 if TYPE_CHECKING:
     from aegan.estimator import Estimator
 
-SAMPLES_AT_MOST = 10_000
+SAMPLES_AT_MOST, SAMPLES_AT_LEAST = 10_000, 100
 SHOWN = 12
 """Samples beside their neighbours, and images beside their reconstructions, in the report."""
 _AUTOENCODER_STEPS = 600
 
 
 def evaluate_run(
-    estimator: Estimator, real: Any = None, *, features: Features | None = None, num: int | None = None, seed: int = 0
+    estimator: Estimator,
+    real: Any = None,
+    *,
+    features: Features | torch.nn.Module | None = None,
+    num: int | None = None,
+    seed: int = 0,
 ) -> Evaluation:
     """See :meth:`aegan.estimator.Estimator.evaluate`."""
     train, holdout = estimator.train, estimator.holdout
@@ -52,8 +59,9 @@ def evaluate_run(
             holdout = data
     if train is None:
         raise ConfigError("evaluate: a loaded run does not hold its training data. Give real data: evaluate(real).")
-    features = features or run_features(estimator, train, holdout)
-    count = num or min(SAMPLES_AT_MOST, max(len(train), 256))
+    features = _given(features) or run_features(estimator, train, holdout)
+    # As many samples as the rows beside them have: every figure here depends on their number.
+    count = num or min(SAMPLES_AT_MOST, len(train) if holdout is None else max(len(holdout), SAMPLES_AT_LEAST))
     synthetic, y = estimator.sample_tensors(count, seed=seed)
     shown = holdout if holdout is not None else train
     index = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed))[:SAMPLES_AT_MOST]
@@ -77,7 +85,7 @@ def run_features(estimator: Estimator, train: TensorData, holdout: TensorData | 
     if path.exists():
         return load_features(path, device=estimator.device)
     if spec.num_classes and train.labels is not None:
-        features = classifier_features(train, spec, holdout, device=estimator.device)
+        features = _classifier(train, spec, holdout, device=estimator.device)
         save_features(features, path)
         return features
     name = f"the run's own autoencoder ({estimator.model.code_dim}-d codes)"
@@ -90,7 +98,7 @@ def evaluate_sources(
     synthetic: Any,
     *,
     holdout: Any = None,
-    features: Features | str | Path | None = None,
+    features: Features | torch.nn.Module | str | Path | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge any synthetic data against real ones.
@@ -100,8 +108,9 @@ def evaluate_sources(
         real: Real data, the reference.
         synthetic: Synthetic data of the same kind; resized like the real ones.
         holdout: Further real data, for the real-vs-real floor; a tenth of ``real`` is set apart without.
-        features: A feature space, or a run folder whose own space is taken. By default a classifier trained on
-            the labels of ``real`` or, without labels, a small autoencoder trained on ``real``.
+        features: A feature space, a module that maps images in [-1, 1] to ``(N, D)`` (an Inception network, say),
+            or a run folder whose own space is taken. By default a classifier trained on the labels of ``real``
+            or, without labels, a small autoencoder trained on ``real``.
         seed: Seed of subsets and networks.
     """
     adapter.fit(real)
@@ -113,17 +122,19 @@ def evaluate_sources(
         kept, set_apart = split(len(reference), reference.labels, holdout=0.1, seed=seed)
         reference, held = reference.subset(kept), reference.subset(set_apart)
     if isinstance(features, (str, Path)):
-        features = _features_of_run(Path(features), adapter.spec)
-    elif features is None and adapter.spec.num_classes and reference.labels is not None:
-        features = classifier_features(reference, adapter.spec, held if held.labels is not None else None, seed=seed)
-    elif features is None:
-        features = _autoencoder_features(reference, adapter.spec, seed)
+        space = _features_of_run(Path(features), adapter.spec)
+    elif features is not None:
+        space = _given(features)
+    elif adapter.spec.num_classes and reference.labels is not None:
+        space = _classifier(reference, adapter.spec, held if held.labels is not None else None, seed=seed)
+    else:
+        space = _autoencoder_features(reference, adapter.spec, seed)
     return evaluate_images(
         train=reference,
         synthetic=made,
         holdout=held,
         reconstructions=None,
-        features=features,
+        features=space,
         classes=adapter.spec.classes,
         labels=made.labels,
         seed=seed,
@@ -173,6 +184,17 @@ def _save(images: Tensor, path: Path, *, columns: int) -> None:
     write_atomically(path, lambda p: make_grid(images, columns).save(p, format="PNG"))
 
 
+def _given(features: Features | torch.nn.Module | None) -> Any:
+    return module_features(features, type(features).__name__) if isinstance(features, torch.nn.Module) else features
+
+
+def _classifier(train: TensorData, spec: Spec, holdout: TensorData | None, **options: Any) -> Features:
+    """The labels' classifier; large images are shown to it less often, so that it takes about as long."""
+    pixels = math.prod(spec.shape[1:])
+    seen = min(200_000, max(40_000, 200_000 * 1024 // pixels))
+    return classifier_features(train, spec, holdout, max_samples_seen=seen, **options)
+
+
 def _features_of_run(path: Path, spec: Spec) -> Features:
     from aegan.api import load
 
@@ -194,7 +216,7 @@ def _autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
     unlabelled = Spec(kind=spec.kind, shape=spec.shape)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build("autoencoder", unlabelled, to_json(entry("autoencoder").load().Config()))
+        network = build("autoencoder", unlabelled, {"autoencoder": {"width": 16, "blocks": 1}, "batch_size": 64})
     config = TrainConfig(steps=_AUTOENCODER_STEPS, seed=seed, device="cpu", precision="fp32", grids=0)
     Trainer(network, TensorData(x=data.fields["x"]), config, Backend("cpu", "fp32")).fit()
     network.eval()
