@@ -59,6 +59,8 @@ class JointStageConfig:
         lr_generator: Peak learning rate of generator and decoder.
         lr_discriminator: Peak learning rate of the discriminator.
         anchor: Weight of the reconstruction anchor on codes of real images.
+        reconstructed: Part of the discriminator's fakes that are reconstructions of real images, at most 0.5; the
+            generator's loss has them too. They hold the decoder to the whole variety of the data.
         batch_size: Images a step.
         ema_samples: Half-life of the weights' average, in images.
     """
@@ -70,6 +72,7 @@ class JointStageConfig:
     lr_generator: float = 6e-4
     lr_discriminator: float = 1e-3
     anchor: float = 5.0
+    reconstructed: float = 0.0
     batch_size: int = 64
     ema_samples: float = 10_000.0
 
@@ -102,6 +105,8 @@ class LatentGANConfig:
                 "Shares of the budget: autoencoder_share and latent.share above 0 and joint.share of at least 0 "
                 f"expected, got {self.autoencoder_share}, {self.latent.share} and {self.joint.share}."
             )
+        if not 0 <= self.joint.reconstructed <= 0.5:
+            raise ConfigError(f"joint.reconstructed: from 0 to 0.5 expected, got {self.joint.reconstructed}.")
         if self.joint.penalty_every < 1:
             raise ConfigError(f"joint.penalty_every: at least 1 expected, got {self.joint.penalty_every}.")
 
@@ -258,7 +263,7 @@ class LatentGAN(Model):
     def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         joint = self.config.joint
         with torch.no_grad():
-            fake = self.generate(self._noise(x), y).float()
+            fake = self._fakes(x, y)
         if self.stage_step % joint.penalty_every:
             labels = None if y is None else torch.cat([y, y])
             real_logits, fake_logits = self.discriminator(torch.cat([x, fake]), labels).chunk(2)
@@ -273,19 +278,32 @@ class LatentGAN(Model):
             "r2": Term(zero_centred_gradient(fake_logits, fake), gamma),
         }
 
+    def _fakes(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """What the discriminator is to tell from ``x``: reconstructions of its first part, samples for the rest."""
+        count = round(len(x) * self.config.joint.reconstructed)
+        z = self.whitening.inverse(self.generator(self._noise(x), y))
+        if count:
+            own = self.autoencoder.noisy(self.encode(x[:count]).float())
+            z = torch.cat([own, z[count:].float()])
+        return self.decode(z).float()
+
     def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+        joint = self.config.joint
         fake = self.generate(self._noise(x), y).float()
-        fake_logits = self.discriminator(fake, y)
         with torch.no_grad():
             real_logits = self.discriminator(x, y)
-        terms = {"adversarial": Term(relativistic_generator(real_logits, fake_logits))}
-        if self.config.joint.anchor:
+        terms, extra = {}, 0
+        if joint.anchor:
             # Half a batch is enough to keep the decoder true to its codes.
             half = x[: max(1, len(x) // 2)]
             with torch.no_grad():
                 features = self.autoencoder.encoder.trunk.maps(half)
                 z = self.autoencoder.encoder.from_maps(features).float()
-            x_hat = self.autoencoder.decoder(self.autoencoder.noisy(z))
+            x_hat = self.autoencoder.decoder(self.autoencoder.noisy(z)).float()
             for name, term in self.autoencoder.reconstruction(x_hat, half, features).items():
-                terms[name] = Term(term.value, term.weight * self.config.joint.anchor)
-        return terms
+                terms[name] = Term(term.value, term.weight * joint.anchor)
+            extra = min(len(half), round(len(x) * joint.reconstructed))
+            fake = torch.cat([fake, x_hat[:extra]])
+        y = None if y is None else torch.cat([y, y[:extra]])
+        real_logits = torch.cat([real_logits, real_logits[:extra]])
+        return {"adversarial": Term(relativistic_generator(real_logits, self.discriminator(fake, y))), **terms}
