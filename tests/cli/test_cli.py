@@ -136,4 +136,4 @@ def test_bad_images_are_listed_and_skipped_on_request(folder: Path, tmp_path: Pa
     assert main([*command, "--out", str(tmp_path / "a")]) == 1
     assert "notes.png" in capsys.readouterr().err and not (tmp_path / "a").exists()
     assert main([*command, "--out", str(tmp_path / "b"), "--skip-bad"]) == 0
-    assert "1 skipped" in capsys.readouterr().out
+    assert "1 unreadable and skipped" in capsys.readouterr().out

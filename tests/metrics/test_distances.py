@@ -101,7 +101,7 @@ class TestKernel:
 
         off = ~np.eye(60, dtype=bool)
         expected = k(real, real)[off].mean() + k(fake, fake)[off].mean() - 2 * k(real, fake).mean()
-        got = kernel_distance(real, fake, degree=degree, subsets=3)
+        got = kernel_distance(real, fake, degree=degree, subsets=3, subset_size=60)
         assert got.mean == pytest.approx(expected)
         assert got.std < 1e-12
 
@@ -110,7 +110,7 @@ class TestKernel:
         from torchmetrics.image.kid import poly_mmd
 
         real, fake = normal(50, 7, 0).double(), normal(50, 7, 1, shift=0.3).double()
-        assert kernel_distance(real, fake, subsets=1).mean == pytest.approx(float(poly_mmd(real, fake)))
+        assert kernel_distance(real, fake, subsets=1, subset_size=50).mean == pytest.approx(float(poly_mmd(real, fake)))
 
     def test_unbiased(self) -> None:
         values = [kernel_distance(normal(20, 3, i), normal(20, 3, 1000 + i), subsets=1).mean for i in range(300)]
@@ -230,3 +230,7 @@ class TestWrongFeatures:
     def test_shape(self, metric) -> None:
         with pytest.raises(DataError, match=r"shape \(9, 1, 2, 2\).*\(N, D\) expected"):
             metric(torch.zeros(9, 1, 2, 2), torch.zeros(9, 4))
+
+
+def test_subsets_of_small_sets_differ() -> None:
+    assert kernel_distance(normal(60, 3, 0), normal(60, 3, 1, shift=0.5)).std > 1e-6

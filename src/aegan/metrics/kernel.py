@@ -44,7 +44,7 @@ def kernel_distance(
         degree: Degree of the polynomial; 3 compares moments up to skewness.
         subsets: Number of random subsets.
         subset_size: Samples a subset takes from either side without repetition; by default 1000, or
-            the smaller of N and M where that is less.
+            half of the smaller of N and M where that is less, so that the subsets differ.
         seed: Seed of the subsets; the global generator is not touched.
 
     Raises:
