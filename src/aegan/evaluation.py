@@ -59,7 +59,7 @@ def evaluate_run(
             holdout = data
     if train is None:
         raise ConfigError("evaluate: a loaded run does not hold its training data. Give real data: evaluate(real).")
-    features = _given(features) or run_features(estimator, train, holdout)
+    space = _given(features) or run_features(estimator, train, holdout)
     # As many samples as the rows beside them have: every figure here depends on their number.
     count = num or min(SAMPLES_AT_MOST, len(train) if holdout is None else max(len(holdout), SAMPLES_AT_LEAST))
     synthetic, y = estimator.sample_tensors(count, seed=seed)
@@ -71,7 +71,7 @@ def evaluate_run(
         synthetic=synthetic,
         holdout=holdout,
         reconstructions=reconstructions,
-        features=features,
+        features=space,
         classes=estimator.adapter.spec.classes,
         labels=y,
         seed=seed,
