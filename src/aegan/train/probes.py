@@ -80,18 +80,21 @@ class ProgressProbe(Probe):
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self.console = self.console or Console(file=sys.stderr)
         self._last = (trainer.samples, trainer.elapsed)
         if not self.console.is_terminal:
             return
+        head = "[bold]{task.fields[stage]:<11}[/] {task.percentage:>3.0f}% {task.fields[eta]:>7} left"
         columns = (
-            TextColumn("[bold]{task.fields[stage]:<12}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[eta]:>7} left  {task.fields[rate]:>5.0f}/s"),
-            TextColumn("[dim]{task.fields[figures]}"),
+            TextColumn(head, table_column=Column(min_width=29, no_wrap=True)),
+            BarColumn(bar_width=12, table_column=Column(min_width=12)),
+            TextColumn("{task.fields[rate]:>5.0f}/s", table_column=Column(min_width=7, no_wrap=True)),
+            # The figures give way on a narrow terminal, nothing else does.
+            TextColumn("[dim]{task.fields[figures]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         )
-        self._progress = Progress(*columns, console=self.console, refresh_per_second=4, transient=True)
+        self._progress = Progress(*columns, console=self.console, refresh_per_second=4, transient=True, expand=True)
         self._task = self._progress.add_task("fit", total=1.0, stage="", eta="", rate=0.0, figures="")
         self._progress.start()
 
@@ -110,7 +113,8 @@ class ProgressProbe(Probe):
         left = record.elapsed * (1 - record.progress) / max(record.progress, 1e-6)
         if not trainer.budget.in_steps:
             left = trainer.budget.total - record.elapsed
-        figures = "  ".join(f"{name.rsplit('/', 1)[-1]} {value:.3g}" for name, value in list(record.terms.items())[:4])
+        short = {name: name.rsplit("/", 1)[-1][:12] for name in record.terms}
+        figures = "  ".join(f"{short[name]} {value:.2g}" for name, value in list(record.terms.items())[:4])
         self._progress.update(
             self._task,
             completed=record.progress,
