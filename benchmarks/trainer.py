@@ -20,6 +20,7 @@ from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.models.registry import build
 from aegan.train.fabric import Backend
+from aegan.train.memory import keep_freed_memory
 from aegan.train.probes import EventProbe, ProgressProbe
 from aegan.train.trainer import Trainer
 from aegan.types import Spec, Stage
@@ -91,6 +92,7 @@ def main() -> None:
     for stage in [s for s in build("latent-gan", SPEC, {}).stages if s.name != "latent"]:
         for warm in (loop, trainer):
             warm(stage, data, 5, options.precision)
+        keep_freed_memory()  # the trainer sets it for the whole process; the loop is to have it as well
         ratios = []
         for round_ in range(options.rounds):
             order = (loop, trainer) if round_ % 2 else (trainer, loop)

@@ -13,6 +13,7 @@ from aegan.models.registry import build
 from aegan.nn.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, Geometry
 from aegan.nn.mlp import LatentGenerator, Whitening
 from aegan.train.ema import Ema
+from aegan.train.memory import keep_freed_memory
 from aegan.train.precision import choose_precision
 from aegan.types import Spec
 
@@ -106,3 +107,13 @@ def test_precision_is_chosen_without_touching_model_or_random_state() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_allocators_setting_changes_no_number(monkeypatch) -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(200, 300), torch.randn(300, 100)
+    before = x @ w
+    assert keep_freed_memory() in (True, False)
+    assert torch.equal(x @ w, before)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert keep_freed_memory() is False

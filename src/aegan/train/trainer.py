@@ -27,6 +27,7 @@ from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
+from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.schedule import Budget, lr_scale
@@ -90,6 +91,7 @@ class Trainer:
             StorageError: Disk full or folder not writable; the last checkpoint is as it was.
         """
         self.backend.place(self.model)
+        keep_freed_memory()
         with torch.random.fork_rng(), self._signals():
             torch.manual_seed(self.config.seed)
             if resume:
