@@ -24,8 +24,9 @@ _MAX_FACTOR = 4
 class Geometry:
     """Sizes of the feature maps for images ``(C, H, W)`` at a given width.
 
-    The map is halved while both sides stay at 4 or more; from 32x32 on the first halving is done by the
-    stem itself, where most of the cost would lie.
+    The map is halved while both sides stay at 4 or more. Above 16 pixels the stem makes the first halving itself,
+    above 40 pixels the first two: at full resolution the cost of a step would lie there, and on a CPU the number of
+    steps decides.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int) -> None:
@@ -35,8 +36,8 @@ class Geometry:
         factor = 2**self.levels
         self.padded = (-(-self.height // factor) * factor, -(-self.width // factor) * factor)
         self.bottom = (self.padded[0] // factor, self.padded[1] // factor)
-        self.stem = 2 if side > 16 else 1
-        first = 1 if self.stem == 2 else 0
+        self.stem = 1 if side <= 16 else 2 if side <= 40 else 4
+        first = self.stem.bit_length() - 1
         self.dims = [width * min(2**i, _MAX_FACTOR) for i in range(self.levels - first + 1)]
 
     def pad(self, x: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class ConvTrunk(nn.Module):
         dims, total = geometry.dims, blocks * len(geometry.dims)
         levels = []
         for i, dim in enumerate(dims):
-            layers: list[nn.Module] = [nn.PixelUnshuffle(2)] if i or geometry.stem == 2 else []
+            layers: list[nn.Module] = [nn.PixelUnshuffle(2 if i else geometry.stem)]
             layers.append(conv(4 * dims[i - 1], dim, 1) if i else conv(geometry.channels * geometry.stem**2, dim, 3))
             levels.append(nn.Sequential(*layers, *(ResidualBlock(dim, total) for _ in range(blocks))))
         self.levels = nn.ModuleList(levels)
@@ -121,8 +122,8 @@ class ConvDecoder(nn.Module):
                 layers += [conv(dims[i - 1], 4 * dim, 1), nn.PixelShuffle(2)]
             layers += [ResidualBlock(dim, total) for _ in range(blocks)]
         layers += [nn.LeakyReLU(0.2), conv(dims[-1], geometry.channels * geometry.stem**2, 3)]
-        if geometry.stem == 2:
-            layers.append(nn.PixelShuffle(2))
+        if geometry.stem > 1:
+            layers.append(nn.PixelShuffle(geometry.stem))
         self.layers = nn.Sequential(*layers)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
