@@ -255,3 +255,14 @@ def test_no_file_of_a_run_can_carry_code(run: Path) -> None:
 
 def test_times() -> None:
     assert [seconds(t) for t in ("90s", "5m", "1.5h", "20", "5min", 3)] == [90, 300, 5400, 20, 300, 3]
+
+
+def test_presets_fit_the_size_of_the_images() -> None:
+    from aegan.models.registry import MODELS, build
+    from aegan.presets import settings
+    from aegan.types import Spec
+
+    for name in MODELS:
+        for side in (8, 28, 64):
+            spec = Spec(kind="image", shape=(3, side, side))
+            assert build(name, spec, settings(name, spec, 100)).code_dim == (32 if side == 8 else 64)

@@ -18,11 +18,14 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         spec: The adapter's spec.
         samples: Training samples.
     """
-    small = min(spec.shape[1:]) <= 16
-    autoencoder: dict[str, Any] = {"latent_dim": 32} if small else {}
-    if model == "autoencoder":
-        return {"autoencoder": autoencoder}
-    return {"autoencoder": autoencoder, **({"noise_dim": 32} if small else {})}
+    side = min(spec.shape[1:])
+    changes: dict[str, Any] = {"autoencoder": {"latent_dim": 32} if side <= 16 else {}}
+    if model == "latent-gan" and side <= 16:
+        changes["noise_dim"] = 32
+    if side > 40:
+        # A step on large images is dear: smaller ones, so that there are enough of them.
+        changes["autoencoder_batch_size" if model == "latent-gan" else "batch_size"] = 32
+    return changes
 
 
 def default_model(kind: str) -> str:

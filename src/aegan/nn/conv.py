@@ -121,7 +121,8 @@ class ConvDecoder(nn.Module):
             if i:
                 layers += [conv(dims[i - 1], 4 * dim, 1), nn.PixelShuffle(2)]
             layers += [ResidualBlock(dim, total) for _ in range(blocks)]
-        layers += [nn.LeakyReLU(0.2), conv(dims[-1], geometry.channels * geometry.stem**2, 3)]
+        # A small start: noise of full size in the first images takes many steps to unlearn.
+        layers += [nn.LeakyReLU(0.2), conv(dims[-1], geometry.channels * geometry.stem**2, 3, gain=0.1)]
         if geometry.stem > 1:
             layers.append(nn.PixelShuffle(geometry.stem))
         self.layers = nn.Sequential(*layers)
