@@ -66,6 +66,15 @@ def test_class_conditions(run: Path) -> None:
         model.sample(1, where={"clas": 1})
 
 
+def test_spread_scales_the_variety(run: Path) -> None:
+    model = aegan.load(run)
+    near, far = (model.sample_tensors(60, where={"class": "1"}, spread=s)[0].std(0).mean() for s in (0.2, 1.5))
+    assert near < far
+    for spread in (0, -1, 2.5):
+        with pytest.raises(ConfigError, match="spread"):
+            model.sample(1, spread=spread)
+
+
 @pytest.mark.parametrize("num", [0, -3, 1.5, True])
 def test_num_must_be_a_positive_whole_number(run: Path, num) -> None:
     with pytest.raises(ConfigError, match="at least 1 expected"):

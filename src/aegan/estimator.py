@@ -57,21 +57,29 @@ class Estimator:
         shape = "x".join(str(s) for s in self.adapter.spec.shape)
         return f"Estimator({self.run.config['model']}, {shape} {self.adapter.spec.kind}, {self.run.path})"
 
-    def sample(self, num: int, *, seed: int = 0, where: Mapping[str, Any] | None = None) -> Any:
+    def sample(self, num: int, *, seed: int = 0, where: Mapping[str, Any] | None = None, spread: float = 1.0) -> Any:
         """``num`` new samples, in the form that ``fit`` was given.
 
         Args:
             num: At least 1.
             seed: Sample i depends on the seed and i alone, not on ``num``.
             where: Conditions; for images ``{"class": name}``.
+            spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
+                right less often, below 1 the other way round.
 
         Raises:
             ConfigError: ``num`` or ``seed`` out of range, an unknown condition, or a model that cannot sample.
         """
-        return self.adapter.from_tensors(self.sample_tensors(num, seed=seed, where=where)[0])
+        return self.adapter.from_tensors(self.sample_tensors(num, seed=seed, where=where, spread=spread)[0])
 
     def sample_tensors(
-        self, num: int, *, seed: int = 0, where: Mapping[str, Any] | None = None, y: Tensor | None = None
+        self,
+        num: int,
+        *,
+        seed: int = 0,
+        where: Mapping[str, Any] | None = None,
+        y: Tensor | None = None,
+        spread: float = 1.0,
     ) -> tuple[Tensor, Tensor | None]:
         """As :meth:`sample`, but tensors: data ``(num, *shape)`` in [-1, 1] and classes ``(num,)`` or None.
 
@@ -81,13 +89,15 @@ class Estimator:
             raise ConfigError(f"num: a whole number of at least 1 expected, got {num!r}.")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ConfigError(f"seed: a whole number of at least 0 expected, got {seed!r}.")
+        if not 0 < spread <= 2:
+            raise ConfigError(f"spread: a number above 0 and at most 2 expected, got {spread!r}.")
         classes = self._condition(where)
         if self.model.noise_dim == 0:
             name = self.run.config["model"]
             raise ConfigError(f"A model of kind {name!r} cannot sample. Fit one that can, for example latent-gan.")
         if y is None and self.adapter.spec.num_classes:
             y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
-        x = in_blocks(self.model.generate, noise_for(seed, num, self.model.noise_dim), y, device=self.device)
+        x = in_blocks(self.model.generate, spread * noise_for(seed, num, self.model.noise_dim), y, device=self.device)
         return x.clamp_(-1.0, 1.0), y
 
     def encode(self, source: Any) -> np.ndarray:

@@ -115,6 +115,7 @@ def sample(
     out: Path,
     seed: int = 0,
     where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=VALUE")] = [],  # noqa: B006
+    spread: float = 1.0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
@@ -126,6 +127,7 @@ def sample(
         out: Folder, or file ending in .png, .npy or .npz.
         seed: The same seed gives the same samples.
         where: A condition such as class=3.
+        spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
@@ -133,7 +135,7 @@ def sample(
     from aegan.data import write_images
 
     estimator = api.load(run, device=device)
-    images, labels = estimator.sample_tensors(num, seed=seed, where=_pairs("--where", where))
+    images, labels = estimator.sample_tensors(num, seed=seed, where=_pairs("--where", where), spread=spread)
     classes = estimator.adapter.spec.classes
     path = write_images(images, out, labels=labels, classes=classes, overwrite=overwrite)
     print(f"{num} samples in {path}")
