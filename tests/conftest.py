@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from aegan.models.registry import MODELS
+
 torch.set_num_threads(1)  # tiny networks; two threads would only wait for each other
 
-TINY_AUTOENCODER = {"latent_dim": 8, "width": 8, "blocks": 1}
+TINY_AUTOENCODER = {"latent_dim": 8, "width": 8, "blocks": 1, "batch_size": 16}
 TINY = {
-    "autoencoder": {"autoencoder": TINY_AUTOENCODER, "batch_size": 16},
+    **{name: TINY_AUTOENCODER for name, entry in MODELS.items() if entry.family == "autoencoder"},
     "latent-gan": {
         "autoencoder": TINY_AUTOENCODER,
-        "autoencoder_batch_size": 16,
         "noise_dim": 8,
         "latent": {"hidden": 16, "depth": 1, "batch_size": 16},
         "joint": {"width": 8, "batch_size": 8, "penalty_every": 2},
@@ -26,7 +27,7 @@ TINY_SET = {
     "noise_dim": "8",
     "latent.hidden": "16",
     "joint.width": "8",
-    "autoencoder_batch_size": "16",
+    "autoencoder.batch_size": "16",
     "latent.batch_size": "16",
     "joint.batch_size": "8",
 }

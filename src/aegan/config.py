@@ -53,9 +53,21 @@ class TrainConfig:
                 )
 
 
+TAG = "model"
+"""A dataclass with a class variable of this name says by it which member of a union it is."""
+
+
 def to_json(config: Any) -> dict[str, Any]:
-    """A (nested) dataclass as plain JSON values."""
-    return dataclasses.asdict(config)
+    """A (nested) dataclass as plain JSON values; members of a union carry their tag."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            tag = getattr(value, TAG, None)
+            values[field.name] = ({TAG: tag} if tag else {}) | to_json(value)
+        else:
+            values[field.name] = value
+    return values
 
 
 def from_json(cls: type[T], data: Mapping[str, Any], *, where: str = "config") -> T:
@@ -90,6 +102,8 @@ def dotted(config: Any) -> dict[str, Any]:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
+            if tag := getattr(value, TAG, None):
+                found[f"{field.name}.{TAG}"] = tag
             found |= {f"{field.name}.{key}": inner for key, inner in dotted(value).items()}
         else:
             found[field.name] = value
@@ -102,8 +116,9 @@ def override(config: T, settings: Mapping[str, str]) -> T:
     Raises:
         ConfigError: An unknown name (with the nearest ones) or a value of the wrong type.
     """
-    known = dotted(config)
-    for key, text in settings.items():
+    # A tag decides which other settings there are, so it goes first.
+    for key, text in sorted(settings.items(), key=lambda item: not item[0].endswith(f".{TAG}")):
+        known = dotted(config)
         if key not in known:
             same = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
             hint = f"Did you mean {' or '.join(map(repr, same))}?" if same else nearest(key, known)
@@ -114,14 +129,35 @@ def override(config: T, settings: Mapping[str, str]) -> T:
 
 def _replaced(config: Any, path: list[str], text: str, where: str) -> Any:
     head, *rest = path
+    if rest == [TAG]:
+        member = _retagged(type(config), head, getattr(config, head), text, where)
+        return dataclasses.replace(config, **{head: member})
     if rest:
         return dataclasses.replace(config, **{head: _replaced(getattr(config, head), rest, text, where)})
     hint = typing.get_type_hints(type(config))[head]
     return dataclasses.replace(config, **{head: _coerce(hint, text, where)})
 
 
+def _retagged(cls: type, name: str, current: Any, tag: str, where: str) -> Any:
+    """The member ``tag`` of the union field ``name``, with what was changed in ``current`` where it has the field."""
+    member = _member(typing.get_type_hints(cls)[name], tag, where)
+    defaults, fields = type(current)(), {f.name for f in dataclasses.fields(member)}
+    changed = {f.name: getattr(current, f.name) for f in dataclasses.fields(current)}
+    return member(**{k: v for k, v in changed.items() if k in fields and v != getattr(defaults, k)})
+
+
+def _member(hint: Any, tag: str, where: str) -> type[Any]:
+    members = {getattr(member, TAG): member for member in typing.get_args(hint)}
+    if tag not in members:
+        raise ConfigError(f"{where}: unknown value {tag!r}. {nearest(tag, members)}")
+    return members[tag]
+
+
 def _coerce(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType) and isinstance(value, Mapping):
+        member = _member(hint, value[TAG], where) if TAG in value else args[0]
+        return from_json(member, {k: v for k, v in value.items() if k != TAG}, where=where)
     if origin in (typing.Union, types.UnionType):
         if value is None or (isinstance(value, str) and value.lower() == "none"):
             return None

@@ -216,7 +216,7 @@ def _autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
     unlabelled = Spec(kind=spec.kind, shape=spec.shape)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build("autoencoder", unlabelled, {"autoencoder": {"width": 16, "blocks": 1}, "batch_size": 64})
+        network = build("autoencoder", unlabelled, {"width": 16, "blocks": 1, "batch_size": 64})
     config = TrainConfig(steps=_AUTOENCODER_STEPS, seed=seed, device="cpu", precision="fp32", grids=0)
     Trainer(network, TensorData(x=data.fields["x"]), config, Backend("cpu", "fp32")).fit()
     network.eval()

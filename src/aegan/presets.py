@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegan.errors import ConfigError, nearest
+from aegan.models.registry import entry
 from aegan.types import Spec
 
 DEFAULT_MODEL = {"image": "latent-gan"}
@@ -18,14 +19,14 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         spec: The adapter's spec.
         samples: Training samples.
     """
+    if spec.kind != "image":
+        return {}
     side = min(spec.shape[1:])
-    changes: dict[str, Any] = {"autoencoder": {"latent_dim": 32} if side <= 16 else {}}
-    if model == "latent-gan" and side <= 16:
-        changes["noise_dim"] = 32
-    if side > 40:
-        # A step on large images is dear: smaller ones, so that there are enough of them.
-        changes["autoencoder_batch_size" if model == "latent-gan" else "batch_size"] = 32
-    return changes
+    # A step on large images is dear: smaller ones, so that there are enough of them.
+    autoencoder: dict[str, Any] = ({"latent_dim": 32} if side <= 16 else {}) | ({"batch_size": 32} if side > 40 else {})
+    if entry(model).family == "autoencoder":
+        return autoencoder
+    return {"autoencoder": autoencoder} | ({"noise_dim": 32} if side <= 16 else {})
 
 
 def default_model(kind: str) -> str:

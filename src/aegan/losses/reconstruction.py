@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -23,3 +24,17 @@ def absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:
     2.0
     """
     return (x_hat.float() - x).abs().mean()
+
+
+def bernoulli_error(logits: Tensor, x: Tensor) -> Tensor:
+    """Cross-entropy of a Bernoulli variable, in nats per value.
+
+    Args:
+        logits: Of the probability that a value is 1 rather than -1, shape of ``x``.
+        x: Values in [-1, 1]; those in between count as probabilities ``(x + 1) / 2``.
+
+    >>> import torch
+    >>> round(bernoulli_error(torch.zeros(2, 3), torch.ones(2, 3)).item(), 4)
+    0.6931
+    """
+    return binary_cross_entropy_with_logits(logits.float(), (x + 1.0) / 2.0)

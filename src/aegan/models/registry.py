@@ -20,12 +20,14 @@ class Entry:
 
     Attributes:
         path: ``module:Class``, imported only when the model is used.
+        family: ``autoencoder``, ``gan`` or ``hybrid``.
         kinds: Kinds of data it models.
         summary: One line.
         paper: Reference with arXiv number where there is one.
     """
 
     path: str
+    family: str
     kinds: tuple[str, ...]
     summary: str
     paper: str
@@ -36,16 +38,41 @@ class Entry:
         return getattr(importlib.import_module(module), name)
 
 
+BOTH = ("image", "vector")
+
 MODELS: dict[str, Entry] = {
     "autoencoder": Entry(
         path="aegan.models.autoencoders.plain:Autoencoder",
-        kinds=("image",),
+        family="autoencoder",
+        kinds=BOTH,
         summary="Plain autoencoder: codes and reconstructions, no sampling.",
         paper="Hinton & Salakhutdinov 2006",
     ),
+    "denoising": Entry(
+        path="aegan.models.autoencoders.denoising:Denoising",
+        family="autoencoder",
+        kinds=BOTH,
+        summary="Reconstructs clean data from corrupted ones (Gaussian, masking, salt-and-pepper).",
+        paper="Vincent et al. 2010",
+    ),
+    "sparse": Entry(
+        path="aegan.models.autoencoders.sparse:Sparse",
+        family="autoencoder",
+        kinds=BOTH,
+        summary="Few units of a wide code are on at a time (L1, or a target rate).",
+        paper="Ranzato et al. 2007; Ng 2011",
+    ),
+    "wasserstein": Entry(
+        path="aegan.models.autoencoders.wasserstein:Wasserstein",
+        family="autoencoder",
+        kinds=BOTH,
+        summary="Codes held to a normal prior as a whole by MMD; samples from the prior.",
+        paper="Tolstikhin et al. 2018 (arXiv 1711.01558)",
+    ),
     "latent-gan": Entry(
         path="aegan.models.hybrids.latent_gan:LatentGAN",
-        kinds=("image",),
+        family="hybrid",
+        kinds=BOTH,
         summary="Autoencoder, then a GAN on its whitened codes, then both against a data-space discriminator.",
         paper="Achlioptas et al. 2018 (arXiv 1707.02392); loss and penalties as R3GAN (arXiv 2501.05441)",
     ),

@@ -1,8 +1,9 @@
-"""Plain autoencoder: a convolutional encoder and decoder with a vector code.
+"""Plain autoencoder: an encoder, a decoder and a vector code.
 
 Reference: Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks". Gaussian
 noise on the codes and a pull towards zero mean and unit variance keep the latent space smooth; with labels, a
-classifier on the encoder's features and a loss in those features make the reconstructions look right.
+classifier on the encoder's features and a loss in those features make the reconstructions look right. All of these
+are off with ``code_noise=0``, ``code_weight=0``, ``feature_weight=0`` and ``class_weight=0``.
 """
 
 from __future__ import annotations
@@ -10,60 +11,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
-from aegan.models.autoencoders.core import AutoencoderConfig, ConvAutoencoder
-from aegan.models.base import Model
-from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel, require_non_negative
+from aegan.types import Batch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlainConfig:
-    """Settings of the plain autoencoder.
+class PlainConfig(AutoencoderConfig):
+    """Settings of the plain autoencoder, besides those that every one has.
 
     Attributes:
-        autoencoder: Networks and reconstruction loss.
-        batch_size: Images a step.
-        lr: Peak learning rate of Adam.
+        code_noise: Standard deviation of the Gaussian noise on codes (of about unit variance) in training.
+        code_weight: Weight of the pull of codes towards zero mean and unit variance.
     """
 
-    autoencoder: AutoencoderConfig = AutoencoderConfig()
-    batch_size: int = 128
-    lr: float = 2e-3
+    model: ClassVar[str] = "autoencoder"
+    feature_weight: float = 0.1
+    class_weight: float = 0.05
+    code_noise: float = 0.1
+    code_weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_non_negative(self, "code_noise", "code_weight")
 
 
 @final
-class Autoencoder(Model):
-    """Plain convolutional autoencoder; see the module's text."""
+class Autoencoder(AutoencoderModel):
+    """Plain autoencoder; see the module's text."""
 
     Config: ClassVar[type] = PlainConfig
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
-
-    def __init__(self, spec: Spec, config: PlainConfig) -> None:
-        super().__init__(spec, config)
-        self.autoencoder = ConvAutoencoder(spec, config.autoencoder)
-        self.code_dim = config.autoencoder.latent_dim
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """One stage with one phase."""
-        phase = Phase(
-            name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=self.config.lr, betas=(0.9, 0.99))
-        )
-        return (
-            Stage(
-                name="autoencoder", share=1.0, phases=(phase,), batch_size=self.config.batch_size, ema=("autoencoder",)
-            ),
-        )
+    config: PlainConfig
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of the one phase, ``autoencode``."""
-        return self.autoencoder.loss(batch["x"], batch.get("y"))
+        x = batch["x"]
+        maps = self.encoder.trunk.maps(x)
+        z = self.encoder.from_maps(maps).float()
+        terms = self.reconstruction(self.decoder(self.noisy(z)), x, maps) | self.classification(maps, batch)
+        if self.config.code_weight:
+            pull = z.mean(0).square().mean() + (z.var(0) - 1.0).square().mean()
+            terms["code"] = Term(pull, self.config.code_weight)
+        return terms
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes ``(B, D)``."""
-        return self.autoencoder.encoder(x)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Images ``(B, C, H, W)``."""
-        return self.autoencoder.decoder(z)
+    def noisy(self, z: Tensor) -> Tensor:
+        """Codes with the training noise added."""
+        return z + self.config.code_noise * torch.randn_like(z) if self.config.code_noise else z

@@ -19,9 +19,9 @@ from torch import Tensor
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import relativistic_discriminator, relativistic_generator, zero_centred_gradient
-from aegan.models.autoencoders.core import AutoencoderConfig, ConvAutoencoder
+from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.base import Model
-from aegan.nn.conv import ConvDiscriminator
+from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator, Whitening
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
@@ -59,8 +59,8 @@ class JointStageConfig:
         lr_generator: Peak learning rate of generator and decoder.
         lr_discriminator: Peak learning rate of the discriminator.
         anchor: Weight of the reconstruction anchor on codes of real images.
-        reconstructed: Part of the discriminator's fakes that are reconstructions of real images, at most 0.5; the
-            generator's loss has them too. They hold the decoder to the whole variety of the data.
+        latent_weight: Weight of the latent discriminator, which goes on learning beside the one on images: codes are
+            where dropped variety shows first.
         batch_size: Images a step.
         ema_samples: Half-life of the weights' average, in images.
     """
@@ -72,7 +72,7 @@ class JointStageConfig:
     lr_generator: float = 6e-4
     lr_discriminator: float = 1e-3
     anchor: float = 5.0
-    reconstructed: float = 0.0
+    latent_weight: float = 1.0
     batch_size: int = 64
     ema_samples: float = 10_000.0
 
@@ -82,19 +82,15 @@ class LatentGANConfig:
     """Settings of the latent GAN; each stage has its own.
 
     Attributes:
-        autoencoder: Networks and loss of the autoencoder.
+        autoencoder: Any of the family, by ``autoencoder.model``, with its own settings.
         autoencoder_share: Part of the budget for the autoencoder.
-        autoencoder_lr: Peak learning rate of the autoencoder.
-        autoencoder_batch_size: Images a step of the autoencoder.
         noise_dim: Length of the generator's noise.
         latent: The GAN on codes.
         joint: The data-space stage.
     """
 
-    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    autoencoder: AnyAutoencoder = PlainConfig()
     autoencoder_share: float = 0.3
-    autoencoder_lr: float = 2e-3
-    autoencoder_batch_size: int = 128
     noise_dim: int = 64
     latent: LatentStageConfig = LatentStageConfig()
     joint: JointStageConfig = JointStageConfig()
@@ -105,10 +101,21 @@ class LatentGANConfig:
                 "Shares of the budget: autoencoder_share and latent.share above 0 and joint.share of at least 0 "
                 f"expected, got {self.autoencoder_share}, {self.latent.share} and {self.joint.share}."
             )
-        if not 0 <= self.joint.reconstructed <= 0.5:
-            raise ConfigError(f"joint.reconstructed: from 0 to 0.5 expected, got {self.joint.reconstructed}.")
         if self.joint.penalty_every < 1:
             raise ConfigError(f"joint.penalty_every: at least 1 expected, got {self.joint.penalty_every}.")
+
+
+class _WithCodes:
+    """A data set whose batches carry their codes as ``z``."""
+
+    def __init__(self, data: Samples, z: Tensor) -> None:
+        self.data, self.z = data, z
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batch(self, index: Tensor) -> Batch:
+        return {**self.data.batch(index), "z": self.z[index]}
 
 
 def _adam(lr: float) -> Optimizer:
@@ -120,14 +127,14 @@ class LatentGAN(Model):
     """Autoencoder, latent GAN and joint stage; see the module's text."""
 
     Config: ClassVar[type] = LatentGANConfig
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    kinds: ClassVar[tuple[str, ...]] = KINDS
     samples_from = "latent"
 
     def __init__(self, spec: Spec, config: LatentGANConfig) -> None:
         super().__init__(spec, config)
-        self.noise_dim, self.code_dim = config.noise_dim, config.autoencoder.latent_dim
+        self.autoencoder = autoencoder_of(spec, config.autoencoder)
+        self.noise_dim, self.code_dim = config.noise_dim, self.autoencoder.code_dim
         classes, latent, joint = spec.num_classes, config.latent, config.joint
-        self.autoencoder = ConvAutoencoder(spec, config.autoencoder)
         self.whitening = Whitening(self.code_dim)
         self.generator = LatentGenerator(
             self.noise_dim, self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
@@ -135,7 +142,7 @@ class LatentGAN(Model):
         self.latent_discriminator = LatentDiscriminator(
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
         )
-        self.discriminator = ConvDiscriminator(spec.shape, classes, width=joint.width, blocks=config.autoencoder.blocks)
+        self.discriminator = discriminator_for(spec, width=joint.width, blocks=config.autoencoder.blocks)
 
     @property
     def decoder(self) -> torch.nn.Module:
@@ -146,13 +153,14 @@ class LatentGAN(Model):
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder, latent GAN and, unless its share is 0, the joint stage."""
         config, latent, joint = self.config, self.config.latent, self.config.joint
-        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder_lr))
+        adam = Optimizer(lr=config.autoencoder.lr)
+        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=adam)
         stages = [
             Stage(
                 name="autoencoder",
                 share=config.autoencoder_share,
                 phases=(autoencode,),
-                batch_size=config.autoencoder_batch_size,
+                batch_size=config.autoencoder.batch_size,
                 ema=("autoencoder",),
             ),
             Stage(
@@ -174,9 +182,10 @@ class LatentGAN(Model):
             ),
         ]
         if joint.share > 0:
+            latent_too = ("latent_discriminator",) if joint.latent_weight else ()
             discriminate = Phase(
                 name="discriminator",
-                networks=("discriminator",),
+                networks=("discriminator", *latent_too),
                 optimizer=_adam(joint.lr_discriminator),
             )
             generate = Phase(
@@ -205,10 +214,12 @@ class LatentGAN(Model):
             if self.spec.num_classes and isinstance(data, TensorData) and data.labels is not None:
                 fields["y"] = data.labels
             return TensorData(**fields)
-        if stage == "joint" and self.config.joint.width == self.config.autoencoder.width:
+        if stage == "joint":
             # The encoder's trunk is frozen from here on, so a resumed run must not copy it again.
-            if self.stage_step == 0:
+            if self.stage_step == 0 and self.config.joint.width == self.config.autoencoder.width:
                 self.discriminator.trunk.load_state_dict(self.autoencoder.encoder.trunk.state_dict())
+            if self.config.joint.latent_weight:
+                return _WithCodes(data, encode(data))
         return data
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
@@ -216,31 +227,40 @@ class LatentGAN(Model):
         y = batch.get("y")
         match phase:
             case "autoencode":
-                return self.autoencoder.loss(batch["x"], y)
+                return self.autoencoder.loss(phase, batch)
             case "latent-discriminator":
                 return self._latent_discriminator_loss(batch["z"], y)
             case "latent-generator":
                 return self._latent_generator_loss(batch["z"], y)
             case "discriminator":
-                return self._discriminator_loss(batch["x"], y)
+                return self._discriminator_loss(batch["x"], y) | self._beside(batch, self._latent_discriminator_loss)
             case "generator":
-                return self._generator_loss(batch["x"], y)
+                return self._generator_loss(batch, y)
         raise ConfigError(f"LatentGAN has no phase {phase!r}.")
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Images ``(B, C, H, W)`` from noise ``(B, noise_dim)`` and classes ``(B,)``."""
+        """Data ``(B, *shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)``."""
         return self.decode(self.whitening.inverse(self.generator(noise, y)))
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, D)``."""
-        return self.autoencoder.encoder(x)
+        return self.autoencoder.encode(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images ``(B, C, H, W)``."""
-        return self.autoencoder.decoder(z)
+        """Data ``(B, *shape)``."""
+        return self.autoencoder.decode(z)
 
     def _noise(self, like: Tensor) -> Tensor:
         return torch.randn(len(like), self.noise_dim, device=like.device)
+
+    def _beside(self, batch: Batch, loss: Callable[[Tensor, Tensor | None], dict[str, Term]]) -> dict[str, Term]:
+        """The latent terms of the joint stage, named and weighted as such."""
+        if "z" not in batch:
+            return {}
+        weight = self.config.joint.latent_weight
+        with torch.autocast(batch["z"].device.type, enabled=False):
+            terms = loss(batch["z"], batch.get("y"))
+        return {f"latent-{name}": Term(term.value, term.weight * weight) for name, term in terms.items()}
 
     def _latent_discriminator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
         real = self.whitening(self.autoencoder.noisy(z)).requires_grad_(True)
@@ -254,16 +274,18 @@ class LatentGAN(Model):
         }
 
     def _latent_generator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
-        real = self.whitening(self.autoencoder.noisy(z))
-        fake = self.generator(self._noise(z), y)
+        return {"adversarial": Term(self._latent_verdict(z, self.generator(self._noise(z), y), y))}
+
+    def _latent_verdict(self, z: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
+        """The generator's loss for whitened codes ``fake`` beside codes ``z`` of real data."""
         with torch.no_grad():
-            real_logits = self.latent_discriminator(real, y)
-        return {"adversarial": Term(relativistic_generator(real_logits, self.latent_discriminator(fake, y)))}
+            real_logits = self.latent_discriminator(self.whitening(self.autoencoder.noisy(z)), y)
+        return relativistic_generator(real_logits, self.latent_discriminator(fake.float(), y))
 
     def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         joint = self.config.joint
         with torch.no_grad():
-            fake = self._fakes(x, y)
+            fake = self.generate(self._noise(x), y).float()
         if self.stage_step % joint.penalty_every:
             labels = None if y is None else torch.cat([y, y])
             real_logits, fake_logits = self.discriminator(torch.cat([x, fake]), labels).chunk(2)
@@ -278,32 +300,22 @@ class LatentGAN(Model):
             "r2": Term(zero_centred_gradient(fake_logits, fake), gamma),
         }
 
-    def _fakes(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """What the discriminator is to tell from ``x``: reconstructions of its first part, samples for the rest."""
-        count = round(len(x) * self.config.joint.reconstructed)
-        z = self.whitening.inverse(self.generator(self._noise(x), y))
-        if count:
-            own = self.autoencoder.noisy(self.encode(x[:count]).float())
-            z = torch.cat([own, z[count:].float()])
-        return self.decode(z).float()
-
-    def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
-        joint = self.config.joint
-        fake = self.generate(self._noise(x), y).float()
+    def _generator_loss(self, batch: Batch, y: Tensor | None) -> dict[str, Term]:
+        joint, x = self.config.joint, batch["x"]
+        w = self.generator(self._noise(x), y)
+        fake = self.decode(self.whitening.inverse(w)).float()
         with torch.no_grad():
             real_logits = self.discriminator(x, y)
-        terms, extra = {}, 0
+        terms = {"adversarial": Term(relativistic_generator(real_logits, self.discriminator(fake, y)))}
+        if "z" in batch:
+            terms["latent-adversarial"] = Term(self._latent_verdict(batch["z"], w, y), joint.latent_weight)
         if joint.anchor:
             # Half a batch is enough to keep the decoder true to its codes.
             half = x[: max(1, len(x) // 2)]
             with torch.no_grad():
-                features = self.autoencoder.encoder.trunk.maps(half)
-                z = self.autoencoder.encoder.from_maps(features).float()
-            x_hat = self.autoencoder.decoder(self.autoencoder.noisy(z)).float()
-            for name, term in self.autoencoder.reconstruction(x_hat, half, features).items():
+                maps = self.autoencoder.encoder.trunk.maps(half)
+                z = self.encode(half).float() if "z" not in batch else batch["z"][: len(half)]
+            out = self.autoencoder.decoder(self.autoencoder.noisy(z))
+            for name, term in self.autoencoder.reconstruction(out, half, maps).items():
                 terms[name] = Term(term.value, term.weight * joint.anchor)
-            extra = min(len(half), round(len(x) * joint.reconstructed))
-            fake = torch.cat([fake, x_hat[:extra]])
-        y = None if y is None else torch.cat([y, y[:extra]])
-        real_logits = torch.cat([real_logits, real_logits[:extra]])
-        return {"adversarial": Term(relativistic_generator(real_logits, self.discriminator(fake, y))), **terms}
+        return terms

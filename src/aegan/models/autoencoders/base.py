@@ -1,0 +1,171 @@
+"""What every autoencoder shares: networks from the Spec, the reconstruction terms, the one stage.
+
+Each method of the family is a file beside this one, with a final class and a config that adds its own fields. Any
+of them trains alone (``--model contractive``) and serves as the autoencoder of a hybrid
+(``--set autoencoder.model=contractive``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from aegan.errors import ConfigError, nearest
+from aegan.losses import absolute_error, bernoulli_error, squared_error
+from aegan.models.base import Model
+from aegan.nn.backbone import KINDS, decoder_for, encoder_for
+from aegan.nn.init import activation, linear
+from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
+
+ERRORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "squared": squared_error,
+    "absolute": absolute_error,
+    "bernoulli": bernoulli_error,
+}
+OF_LIKELIHOOD = {"gaussian": "squared", "laplace": "absolute", "bernoulli": "bernoulli"}
+"""The reconstruction error that is a likelihood's negative logarithm, up to scale and constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderConfig:
+    """The settings that every autoencoder has.
+
+    Attributes:
+        latent_dim: Length of a code.
+        width: Channels of the finest feature map (coarser ones have up to four times as many), or an eighth of the
+            hidden units where data have no grid.
+        blocks: Residual blocks at each resolution.
+        error: Of a value: ``squared``, ``absolute``, ``bernoulli`` (values of -1 or 1, or in between as
+            probabilities), or ``spec``: what the data's likelihood asks for.
+        feature_weight: Weight of the reconstruction error in the encoder's own features.
+        class_weight: Weight of the classifier on the encoder's features; without effect without labels.
+        batch_size: Samples a step.
+        lr: Peak learning rate of Adam.
+    """
+
+    model: ClassVar[str]
+    latent_dim: int = 64
+    width: int = 32
+    blocks: int = 2
+    error: str = "spec"
+    feature_weight: float = 0.0
+    class_weight: float = 0.0
+    batch_size: int = 128
+    lr: float = 2e-3
+
+    def __post_init__(self) -> None:
+        for name in ("latent_dim", "width", "blocks", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
+        require_non_negative(self, "feature_weight", "class_weight")
+        require_choice(self, "error", ("spec", *ERRORS))
+        if not 0 < self.lr < float("inf"):
+            raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
+
+
+def require_non_negative(config: Any, *names: str) -> None:
+    """ConfigError unless each field is a finite number of at least 0."""
+    for name in names:
+        if not 0 <= getattr(config, name) < float("inf"):
+            raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(config, name)}.")
+
+
+def require_choice(config: Any, name: str, known: tuple[str, ...]) -> None:
+    """ConfigError with the nearest names unless the field is one of ``known``."""
+    if getattr(config, name) not in known:
+        value = getattr(config, name)
+        raise ConfigError(f"{name}: unknown value {value!r}. {nearest(value, known)}")
+
+
+class AutoencoderModel(Model, ABC):
+    """Encoder, decoder and, with labels and a weight for it, a classifier on the encoder's last features.
+
+    A member writes :meth:`loss` from the parts here, and overrides what differs.
+
+    Attributes:
+        encoder: Data to codes, with a ``trunk`` whose ``maps`` are features of the data.
+        decoder: Codes to values, or to logits of a Bernoulli likelihood; :meth:`decode` gives data in any case.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    config: AutoencoderConfig
+    networks: tuple[str, ...] = ("encoder", "decoder")
+
+    def __init__(self, spec: Spec, config: AutoencoderConfig, *, code_features: int | None = None) -> None:
+        """``code_features``: outputs of the encoder, where these are not the code itself."""
+        super().__init__(spec, config)
+        dim, size = config.latent_dim, {"width": config.width, "blocks": config.blocks}
+        self.code_dim = dim
+        self.error = OF_LIKELIHOOD[spec.likelihood] if config.error == "spec" else config.error
+        self.encoder = encoder_for(spec, code_features or dim, **size)
+        self.decoder = decoder_for(spec, dim, **size)
+        self.classifier: nn.Linear | None = None
+        if spec.num_classes and config.class_weight:
+            self.classifier = linear(self.encoder.trunk.features, spec.num_classes)
+            self.networks = (*self.networks, "classifier")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage with one phase, ``autoencode``."""
+        optimizer = Optimizer(lr=self.config.lr, betas=(0.9, 0.99))
+        phase = Phase(name="autoencode", networks=self.networks, optimizer=optimizer)
+        size = self.config.batch_size
+        return (Stage(name="autoencoder", share=1.0, phases=(phase,), batch_size=size, ema=self.networks),)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)`` of data, without noise."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data ``(B, *shape)`` of codes; the mean of the decoder's distribution."""
+        out = self.decoder(z)
+        return 2.0 * torch.sigmoid(out.float()) - 1.0 if self.error == "bernoulli" else out
+
+    def noisy(self, z: Tensor) -> Tensor:
+        """Codes as the decoder meets them in training; a latent GAN learns these."""
+        return z
+
+    def reconstruction(self, out: Tensor, x: Tensor, maps: list[Tensor]) -> dict[str, Term]:
+        """Terms ``reconstruction`` and, with a weight, ``features``.
+
+        Args:
+            out: What the decoder gave for ``x``.
+            x: Data ``(B, *shape)``.
+            maps: The trunk's features of ``x``; they get no gradient.
+        """
+        terms = {"reconstruction": Term(ERRORS[self.error](out, x))}
+        if self.config.feature_weight:
+            x_hat = 2.0 * torch.sigmoid(out.float()) - 1.0 if self.error == "bernoulli" else out.float()
+            terms["features"] = Term(self._feature_error(x_hat, maps), self.config.feature_weight)
+        return terms
+
+    def classification(self, maps: list[Tensor], batch: Batch) -> dict[str, Term]:
+        """Term ``class``, where there are labels and a classifier."""
+        if self.classifier is None or "y" not in batch:
+            return {}
+        logits = self.classifier(activation(maps[-1]).flatten(1)).float()
+        return {"class": Term(cross_entropy(logits, batch["y"]), self.config.class_weight)}
+
+    def _feature_error(self, x_hat: Tensor, maps: list[Tensor]) -> Tensor:
+        # The trunk judges but does not learn to please itself: its weights are held fixed here.
+        trunk = self.encoder.trunk
+        learning = [p for p in trunk.parameters() if p.requires_grad]
+        for p in learning:
+            p.requires_grad_(False)
+        made = trunk.maps(x_hat)
+        for p in learning:
+            p.requires_grad_(True)
+        errors = [(_unit(a) - _unit(b.detach())).square().mean() for a, b in zip(made, maps, strict=True)]
+        return torch.stack(errors).sum()
+
+
+def _unit(h: Tensor) -> Tensor:
+    """Features ``(B, C, ...)`` scaled to unit mean square over the channels, float32."""
+    h = h.float()
+    return h * torch.rsqrt(h.square().mean(1, keepdim=True) + 1e-4)

@@ -1,0 +1,22 @@
+"""The family as one type: which config makes which autoencoder, for the hybrids that take any of them."""
+
+from __future__ import annotations
+
+from aegan.models.autoencoders.base import AutoencoderModel
+from aegan.models.autoencoders.denoising import Denoising, DenoisingConfig
+from aegan.models.autoencoders.plain import Autoencoder, PlainConfig
+from aegan.models.autoencoders.sparse import Sparse, SparseConfig
+from aegan.models.autoencoders.wasserstein import Wasserstein, WassersteinConfig
+from aegan.types import Spec
+
+AnyAutoencoder = PlainConfig | DenoisingConfig | SparseConfig | WassersteinConfig
+"""Settings of any autoencoder; the first is the default of every hybrid."""
+
+_CLASSES: dict[type, type[AutoencoderModel]] = {
+    cls.Config: cls for cls in (Autoencoder, Denoising, Sparse, Wasserstein)
+}
+
+
+def autoencoder_of(spec: Spec, config: AnyAutoencoder) -> AutoencoderModel:
+    """The autoencoder that ``config`` describes, for data of ``spec``."""
+    return _CLASSES[type(config)](spec, config)  # type: ignore[call-arg]

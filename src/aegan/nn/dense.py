@@ -1,0 +1,79 @@
+"""Residual multilayer perceptrons over flat vectors: trunk, encoder, decoder and discriminator.
+
+The same interface as the convolutional networks of :mod:`aegan.nn.conv`, for data that have no grid.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from aegan.nn.init import LEAKY_GAIN, activation, class_embedding, linear
+from aegan.nn.mlp import ResidualLayer, project
+
+
+class DenseTrunk(nn.Module):
+    """Data ``(B, *shape)`` to features ``(B, hidden)``; shared by encoder and discriminator."""
+
+    def __init__(self, shape: tuple[int, ...], *, hidden: int, blocks: int) -> None:
+        super().__init__()
+        self.stem = linear(math.prod(shape), hidden)
+        self.layers = nn.ModuleList(ResidualLayer(hidden) for _ in range(blocks))
+        self.features = hidden
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The features after every layer, first layer first."""
+        h = self.stem(x.flatten(1))
+        maps = []
+        for layer in self.layers:
+            h = layer(h)
+            maps.append(h)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.maps(x)[-1]
+
+
+class DenseEncoder(nn.Module):
+    """Data ``(B, *shape)`` to codes ``(B, D)``."""
+
+    def __init__(self, shape: tuple[int, ...], latent_dim: int, *, hidden: int, blocks: int) -> None:
+        super().__init__()
+        self.trunk = DenseTrunk(shape, hidden=hidden, blocks=blocks)
+        self.head = linear(hidden, latent_dim)
+
+    def from_maps(self, maps: list[Tensor]) -> Tensor:
+        """Codes from the trunk's features, where those are at hand already."""
+        return self.head(activation(maps[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.from_maps(self.trunk.maps(x))
+
+
+class DenseDecoder(nn.Module):
+    """Codes ``(B, D)`` to data ``(B, *shape)``."""
+
+    def __init__(self, shape: tuple[int, ...], latent_dim: int, *, hidden: int, blocks: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.stem = linear(latent_dim, hidden)
+        self.layers = nn.Sequential(*(ResidualLayer(hidden) for _ in range(blocks)))
+        self.head = linear(hidden, math.prod(shape))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.head(activation(self.layers(self.stem(z)))).view(-1, *self.shape)
+
+
+class DenseDiscriminator(nn.Module):
+    """Data ``(B, *shape)`` and classes ``(B,)`` to float32 logits ``(B,)``, conditional by projection."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int, *, hidden: int, blocks: int) -> None:
+        super().__init__()
+        self.trunk = DenseTrunk(shape, hidden=hidden, blocks=blocks)
+        self.hidden = linear(hidden, hidden, gain=LEAKY_GAIN)
+        self.logit = linear(hidden, 1)
+        self.embedding = class_embedding(classes, hidden) if classes else None
+
+    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return project(self.logit, self.embedding, activation(self.hidden(activation(self.trunk(x)))), y)
