@@ -11,8 +11,15 @@ from aegan.models.registry import MODELS
 torch.set_num_threads(1)  # tiny networks; two threads would only wait for each other
 
 TINY_AUTOENCODER = {"latent_dim": 8, "width": 8, "blocks": 1, "batch_size": 16}
+TINY_OWN = {"vector-quantised": {"code_size": 4, "codebook": 16}}
+"""What a member of the family needs besides."""
 TINY = {
-    **{name: TINY_AUTOENCODER for name, entry in MODELS.items() if entry.family == "autoencoder"},
+    **{
+        name: TINY_AUTOENCODER | TINY_OWN.get(name, {})
+        for name, entry in MODELS.items()
+        if entry.family == "autoencoder"
+    },
+    "gan": {"noise_dim": 8, "width": 8, "blocks": 1, "batch_size": 16},
     "latent-gan": {
         "autoencoder": TINY_AUTOENCODER,
         "noise_dim": 8,

@@ -10,6 +10,8 @@
     ├── StorageError         the disk is full or the folder cannot be written
     ├── NonFiniteError       a loss or gradient became NaN or infinite
     └── Interrupted          Ctrl-C or SIGTERM; the state was saved
+
+Settings that work but are hardly meant are warned of with AeganWarning, a UserWarning.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ from collections.abc import Iterable
 
 class AeganError(Exception):
     """Base of every error that aegan raises on purpose."""
+
+
+class AeganWarning(UserWarning):
+    """Settings that work but are hardly meant; the message says what to use instead."""
 
 
 class DataError(AeganError, ValueError):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SAMPLES_AT_MOST, SAMPLES_AT_LEAST = 10_000, 100
 SHOWN = 12
 """Samples beside their neighbours, and images beside their reconstructions, in the report."""
+HEALTH_AT_MOST = 1_024
+"""Held-out samples that a model sees to judge its own codes."""
 _AUTOENCODER_STEPS = 600
 
 
@@ -64,8 +66,10 @@ def evaluate_run(
     count = num or min(SAMPLES_AT_MOST, len(train) if holdout is None else max(len(holdout), SAMPLES_AT_LEAST))
     synthetic, y = estimator.sample_tensors(count, seed=seed)
     shown = holdout if holdout is not None else train
-    index = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed))[:SAMPLES_AT_MOST]
-    reconstructions = estimator.reconstruct_tensors(shown.subset(index.sort().values))
+    reconstructions = None
+    if estimator.model.code_dim:
+        index = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed))[:SAMPLES_AT_MOST]
+        reconstructions = estimator.reconstruct_tensors(shown.subset(index.sort().values))
     return evaluate_images(
         train=train,
         synthetic=synthetic,
@@ -79,7 +83,10 @@ def evaluate_run(
 
 
 def run_features(estimator: Estimator, train: TensorData, holdout: TensorData | None) -> Features:
-    """The run's feature space: a classifier on its labels, kept in the folder; else its own autoencoder."""
+    """The run's feature space: a classifier on its labels, kept in the folder; else its own autoencoder.
+
+    A model without an encoder is judged by a small autoencoder trained on its data, anew in every call.
+    """
     path = estimator.run.path / "features.safetensors"
     spec = estimator.adapter.spec
     if path.exists():
@@ -88,6 +95,8 @@ def run_features(estimator: Estimator, train: TensorData, holdout: TensorData | 
         features = _classifier(train, spec, holdout, device=estimator.device)
         save_features(features, path)
         return features
+    if not estimator.model.code_dim:
+        return _autoencoder_features(train, spec, estimator.run.config["train"]["seed"])
     name = f"the run's own autoencoder ({estimator.model.code_dim}-d codes)"
     return encoder_features(_blockwise(estimator.model.encode), estimator.model.code_dim, name, device=estimator.device)
 
@@ -150,6 +159,7 @@ def write_results(estimator: Estimator, *, console: bool = False) -> None:
         raise ConfigError("write_results: only a model that was just fitted can be judged without data.")
     shown = estimator.holdout if estimator.holdout is not None else train
     _pictures(estimator, train, shown)
+    _health(estimator, shown)
     if estimator.model.noise_dim:
         evaluation = evaluate_run(estimator)
         write_json(folder / "metrics.json", evaluation.to_json())
@@ -161,14 +171,26 @@ def write_results(estimator: Estimator, *, console: bool = False) -> None:
 
 def _pictures(estimator: Estimator, train: TensorData, shown: TensorData) -> None:
     folder, classes = estimator.run.path / "samples", estimator.adapter.spec.num_classes
-    real = shown.batch(torch.arange(min(SHOWN, len(shown))))["x"]
-    made = estimator.reconstruct_tensors(TensorData(x=real))
-    _save(torch.stack([real, made], 1).flatten(0, 1), folder / "reconstructions.png", columns=8)
+    if estimator.model.code_dim:
+        real = shown.batch(torch.arange(min(SHOWN, len(shown))))["x"]
+        made = estimator.reconstruct_tensors(TensorData(x=real))
+        _save(torch.stack([real, made], 1).flatten(0, 1), folder / "reconstructions.png", columns=8)
     if estimator.model.noise_dim:
         rows = min(classes, 20) if classes else 8
         y = torch.arange(rows).repeat_interleave(10) if classes else None
         samples, _ = estimator.sample_tensors(rows * 10, y=y)
         _save(samples, folder / "grid.png", columns=10)
+
+
+def _health(estimator: Estimator, shown: TensorData) -> None:
+    """``health.json``: what the model says about itself, where it has something to say."""
+    x = shown.batch(torch.arange(min(HEALTH_AT_MOST, len(shown))))["x"].to(estimator.device)
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        health = estimator.model.health(x)
+    if health.figures or health.findings:
+        values = {"figures": dict(health.figures), "findings": list(health.findings)}
+        write_json(estimator.run.path / "health.json", values)
 
 
 def _neighbours(estimator: Estimator, train: TensorData, holdout: TensorData | None) -> None:
@@ -216,7 +238,8 @@ def _autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
     unlabelled = Spec(kind=spec.kind, shape=spec.shape)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build("autoencoder", unlabelled, {"width": 16, "blocks": 1, "batch_size": 64})
+        size = {"latent_dim": min(64, math.prod(spec.shape) // 2), "width": 16, "blocks": 1, "batch_size": 64}
+        network = build("autoencoder", unlabelled, size)
     config = TrainConfig(steps=_AUTOENCODER_STEPS, seed=seed, device="cpu", precision="fp32", grids=0)
     Trainer(network, TensorData(x=data.fields["x"]), config, Backend("cpu", "fp32")).fit()
     network.eval()

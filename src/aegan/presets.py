@@ -21,10 +21,21 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     """
     if spec.kind != "image":
         return {}
-    side = min(spec.shape[1:])
-    # A step on large images is dear: smaller ones, so that there are enough of them.
-    autoencoder: dict[str, Any] = ({"latent_dim": 32} if side <= 16 else {}) | ({"batch_size": 32} if side > 40 else {})
-    if entry(model).family == "autoencoder":
+    side, described = min(spec.shape[1:]), entry(model)
+    alone = described.family == "autoencoder"
+    defaults = described.load().Config()
+    if described.family == "gan":
+        return ({"noise_dim": 32} if side <= 16 else {}) | ({"batch_size": 32} if side > 40 else {})
+    autoencoder: dict[str, Any] = {}
+    if side <= 16:
+        autoencoder["latent_dim"] = min(32, (defaults if alone else defaults.autoencoder).latent_dim)
+    if side > 40:
+        # A step on large images is dear: smaller ones, so that there are enough of them.
+        autoencoder["batch_size"] = 32
+    if model == "vector-quantised":
+        # Few samples cannot fill a large codebook.
+        autoencoder["codebook"] = max(2, min(defaults.codebook, samples // 8))
+    if alone:
         return autoencoder
     return {"autoencoder": autoencoder} | ({"noise_dim": 32} if side <= 16 else {})
 

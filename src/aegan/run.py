@@ -19,6 +19,7 @@ _OWN = {
     "state.pt",
     "events.jsonl",
     "metrics.json",
+    "health.json",
     "report.html",
     "features.safetensors",
     "samples",

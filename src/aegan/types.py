@@ -7,7 +7,7 @@ Shape legend (also in docs/architecture.md): ``B`` samples in a batch, ``C`` cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -75,6 +75,19 @@ class Term:
 
     value: Tensor
     weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What a trained model says about itself, seen on data it was not trained on.
+
+    Attributes:
+        figures: Values by name, such as a bound on the likelihood.
+        findings: What is wrong, each by its name and with its remedy; empty when nothing is.
+    """
+
+    figures: Mapping[str, float] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from torch import nn
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.models.registry import build
-from aegan.nn.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, Geometry
+from aegan.nn.backbone import discriminator_for
+from aegan.nn.conv import ConvDecoder, ConvEncoder, Geometry
 from aegan.nn.mlp import LatentGenerator, Whitening
 from aegan.train.ema import Ema
 from aegan.train.memory import keep_freed_memory
@@ -24,7 +25,8 @@ def test_any_size_from_eight_pixels(shape) -> None:
     x = torch.rand(2, *shape)
     assert decoder(encoder(x)).shape == x.shape
     assert min(Geometry(shape, 4).bottom) >= 4
-    logits = ConvDiscriminator(shape, 3, width=4, blocks=1)(x, torch.tensor([0, 2]))
+    spec = Spec(kind="image", shape=shape, classes=("a", "b", "c"))
+    logits = discriminator_for(spec, width=4, blocks=1)(x, torch.tensor([0, 2]))
     assert logits.shape == (2,) and logits.dtype == torch.float32
 
 

@@ -1,4 +1,4 @@
-"""Codes on disk: an ``.npz`` without pickle that ``decode`` reads back."""
+"""Codes on disk that ``decode`` reads back: an ``.npz`` without pickle, or compressed (see :mod:`aegan.codec`)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aegan.codec import SUFFIX
 from aegan.errors import ConfigError, DataError, StorageError
 from aegan.storage import write_atomically
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from aegan.estimator import Estimator
 
 
-def write_codes(estimator: Estimator, source: Any, out: Path, *, overwrite: bool) -> Path:
-    """Encode ``source`` into ``out``; nothing is written when encoding fails."""
-    if out.suffix != ".npz":
-        raise ConfigError(f"--out {out}: a file ending in .npz expected.")
+def check_out(out: Path, error: float | None) -> None:
+    """Refuse a suffix that is no form of codes, and ``--error`` for one that does not round."""
+    if out.suffix not in (".npz", SUFFIX):
+        raise ConfigError(f"--out {out}: a file ending in .npz (float codes) or {SUFFIX} (compressed) expected.")
+    if error is not None and out.suffix != SUFFIX:
+        raise ConfigError(f"--error {error:g}: only for compressed codes. Give --out a name ending in {SUFFIX}.")
+
+
+def write_codes(estimator: Estimator, source: Any, out: Path, *, error: float | None = None, overwrite: bool) -> str:
+    """Encode ``source`` into ``out`` and say what was made; nothing is written when encoding fails."""
+    check_out(out, error)
+    if out.suffix == SUFFIX:
+        return str(estimator.compress(source, out, error=error, overwrite=overwrite))
     if out.exists() and not overwrite:
         raise StorageError(f"--out {out}: exists already. Add --overwrite, or choose another name.")
     data = estimator.adapter.to_tensors(source)
@@ -32,7 +44,14 @@ def write_codes(estimator: Estimator, source: Any, out: Path, *, overwrite: bool
             np.savez(handle, **arrays)
 
     write_atomically(out, write)
-    return out
+    return f"codes in {out}"
+
+
+def decode_file(estimator: Estimator, path: Path) -> tuple[Tensor, Tensor | None]:
+    """Data in [-1, 1] of either kind of file, and the classes that a compressed one keeps."""
+    if path.suffix == SUFFIX:
+        return estimator.decompress_tensors(path)
+    return estimator.decode_tensors(read_codes(path)), None
 
 
 def read_codes(path: Path) -> np.ndarray:

@@ -147,24 +147,27 @@ def encode(
     /,
     *,
     out: Path,
+    error: float | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Write the codes of SOURCE into an .npz file: `codes` (N, D), and `y` and `classes` where labelled.
+    """Write the codes of SOURCE: as floats (.npz), or rounded and entropy-coded, as small as can be (.aec).
 
     Args:
         run: Run folder.
         source: What to encode.
-        out: File ending in .npz.
+        out: File ending in .npz (`codes` (N, D), and `y` and `classes` where labelled) or in .aec.
+        error: Of .aec: the error that rounding adds to a value of the data (of [-1, 1]), root mean squared; 0.03 when
+            left out. Larger makes smaller files.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
     from aegan import api
-    from aegan.cli.codes import write_codes
+    from aegan.cli.codes import check_out, write_codes
 
+    check_out(out, error)
     estimator = api.load(run, device=device)
-    path = write_codes(estimator, source, out, overwrite=overwrite)
-    print(f"codes in {path}")
+    print(write_codes(estimator, source, out, error=error, overwrite=overwrite))
 
 
 def decode(
@@ -176,22 +179,23 @@ def decode(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Decode an .npz file made by `aegan encode` into a folder of PNGs, one .png grid, an .npy or .npz file.
+    """Decode a file made by `aegan encode` into a folder of PNGs, one .png grid, an .npy or .npz file.
 
     Args:
         run: Run folder.
-        codes: File made by `aegan encode`.
+        codes: File made by `aegan encode`, ending in .npz or .aec. The latter's classes are kept.
         out: Folder, or file ending in .png, .npy or .npz.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
     from aegan import api
-    from aegan.cli.codes import read_codes
+    from aegan.cli.codes import decode_file
     from aegan.data import write_images
 
     estimator = api.load(run, device=device)
-    images = estimator.decode_tensors(read_codes(codes))
-    print(f"{len(images)} images in {write_images(images, out, overwrite=overwrite)}")
+    images, labels = decode_file(estimator, codes)
+    classes = estimator.adapter.spec.classes
+    print(f"{len(images)} images in {write_images(images, out, labels=labels, classes=classes, overwrite=overwrite)}")
 
 
 def reconstruct(

@@ -21,6 +21,10 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
         headline = json.loads(metrics.read_text(encoding="utf-8")).get("headline")
         if headline:
             print(f"Judgement    {headline}")
+    health = path / "health.json"
+    if health.exists():
+        for finding in json.loads(health.read_text(encoding="utf-8"))["findings"]:
+            print(f"Warning      {finding.replace('`', '')}")
     print(f"Run          {path}/")
     for name, what in (("report.html", "open it in a browser"), ("samples/grid.png", "samples at a glance")):
         if (path / name).exists():

@@ -1,16 +1,54 @@
 """Losses and penalties as plain functions; they work in any PyTorch loop."""
 
-from aegan.losses.adversarial import relativistic_discriminator, relativistic_generator
-from aegan.losses.divergence import mmd
-from aegan.losses.penalties import zero_centred_gradient
+from aegan.losses.adversarial import ADVERSARIAL, AdversarialLoss, relativistic_discriminator, relativistic_generator
+from aegan.losses.divergence import above_free_bits, gaussian_kl, mmd
+from aegan.losses.jacobian import (
+    jacobian,
+    jacobian_exact,
+    jacobian_one_layer,
+    jacobian_penalty,
+    jacobian_probe,
+    jacobian_singular_values,
+    weight_l1,
+    weight_l2,
+)
+from aegan.losses.penalties import (
+    around,
+    between,
+    clip_weights,
+    jacobian_clamp,
+    lecam,
+    path_length,
+    unit_gradient,
+    zero_centred_gradient,
+)
 from aegan.losses.reconstruction import absolute_error, bernoulli_error, squared_error
 
 __all__ = [
+    "ADVERSARIAL",
+    "AdversarialLoss",
+    "around",
+    "between",
+    "clip_weights",
+    "jacobian_clamp",
+    "lecam",
+    "path_length",
+    "unit_gradient",
+    "above_free_bits",
     "absolute_error",
     "bernoulli_error",
+    "gaussian_kl",
+    "jacobian",
+    "jacobian_exact",
+    "jacobian_one_layer",
+    "jacobian_penalty",
+    "jacobian_probe",
+    "jacobian_singular_values",
     "mmd",
     "relativistic_discriminator",
     "relativistic_generator",
     "squared_error",
+    "weight_l1",
+    "weight_l2",
     "zero_centred_gradient",
 ]

@@ -1,13 +1,81 @@
 """Adversarial losses: functions of the logits of real and fake data, float ``(B,)``, each a scalar mean.
 
 Every loss has two functions of one signature, ``NAME_discriminator(real, fake)`` and
-``NAME_generator(real, fake)``, so that they also work in anybody's own loop.
+``NAME_generator(real, fake)``, so that they also work in anybody's own loop; :data:`ADVERSARIAL` has them by name.
+Logits are raw scores: a sigmoid comes in the loss where the loss has one, never in the network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
+
+
+class AdversarialLoss(NamedTuple):
+    """The two sides of a loss and where it is from."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    paper: str
+
+
+def minimax_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Cross-entropy: E softplus(-D(x)) + E softplus(D(G(z))).
+
+    Reference: Goodfellow et al. 2014 (arXiv 1406.2661); the same for the non-saturating loss.
+
+    >>> import torch
+    >>> round(minimax_discriminator(torch.zeros(2), torch.zeros(2)).item(), 4)
+    1.3863
+    """
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def minimax_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E softplus(D(G(z))): vanishes where the discriminator is sure (saturating); for study only."""
+    return -softplus(fake).mean()
+
+
+def non_saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """E softplus(-D(G(z))): strong gradients just where the discriminator is sure (arXiv 1406.2661)."""
+    return softplus(-fake).mean()
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """1/2 E(D(x) - 1)² + 1/2 E D(G(z))².
+
+    Reference: Mao et al. 2017 (arXiv 1611.04076), targets 1 and 0.
+    """
+    return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
+
+
+def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """1/2 E(D(G(z)) - 1)²."""
+    return 0.5 * (fake - 1.0).square().mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E relu(1 - D(x)) + E relu(1 + D(G(z))).
+
+    Reference: Lim & Ye 2017 (arXiv 1705.02894).
+    """
+    return relu(1.0 - real).mean() + relu(1.0 + fake).mean()
+
+
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E D(G(z)) - E D(x), for a critic held Lipschitz by a penalty, spectral norms or clipping.
+
+    Reference: Arjovsky et al. 2017 (arXiv 1701.07875).
+    """
+    return fake.mean() - real.mean()
+
+
+def linear_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E D(G(z)): the generator's side of the hinge and of the Wasserstein loss."""
+    return -fake.mean()
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -25,3 +93,30 @@ def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     """Relativistic pairing loss of the generator: E softplus(-(D(G(z)) - D(x)))."""
     return softplus(real - fake).mean()
+
+
+def relativistic_average_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E softplus(-(D(x) - E D(G(z)))) + E softplus(D(G(z)) - E D(x)).
+
+    Reference: Jolicoeur-Martineau 2018 (arXiv 1807.00734), the average form.
+    """
+    return softplus(fake.mean() - real).mean() + softplus(fake - real.mean()).mean()
+
+
+def relativistic_average_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminator's average form with real and fake exchanged."""
+    return relativistic_average_discriminator(fake, real)
+
+
+ADVERSARIAL: dict[str, AdversarialLoss] = {
+    "minimax": AdversarialLoss(minimax_discriminator, minimax_generator, "arXiv 1406.2661, saturating"),
+    "non-saturating": AdversarialLoss(minimax_discriminator, non_saturating_generator, "arXiv 1406.2661"),
+    "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, "arXiv 1611.04076"),
+    "hinge": AdversarialLoss(hinge_discriminator, linear_generator, "arXiv 1705.02894"),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator, linear_generator, "arXiv 1701.07875"),
+    "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator, "arXiv 1807.00734, paired"),
+    "relativistic-average": AdversarialLoss(
+        relativistic_average_discriminator, relativistic_average_generator, "arXiv 1807.00734"
+    ),
+}
+"""Every adversarial loss by the name that configs use."""

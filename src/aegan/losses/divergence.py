@@ -32,3 +32,38 @@ def mmd(a: Tensor, b: Tensor, *, kernel: str = "imq") -> Tensor:
         within = (k(aa).sum() - n) / (n * (n - 1)) + (k(bb).sum() - m) / (m * (m - 1))
         total = total + within - 2.0 * k(ab).mean()
     return total
+
+
+def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduce: bool = True) -> Tensor:
+    """KL(N(mu, exp(logvar)) ‖ N(0, 1)) in nats, averaged over the batch.
+
+    Reference: Kingma & Welling 2014, "Auto-encoding variational Bayes" (arXiv 1312.6114), appendix B.
+
+    Args:
+        mu: Means ``(B, D)``.
+        logvar: Logarithms of the variances ``(B, D)``.
+        reduce: Sum over the dimensions to a scalar; otherwise one value per dimension, ``(D,)``.
+
+    >>> gaussian_kl(torch.ones(4, 3), torch.zeros(4, 3)).item()
+    1.5
+    """
+    mu, logvar = mu.float(), logvar.float()
+    per_dimension = (0.5 * (mu.square() + logvar.exp() - 1.0 - logvar)).mean(0)
+    return per_dimension.sum() if reduce else per_dimension
+
+
+def above_free_bits(kl: Tensor, free_bits: float) -> Tensor:
+    """What each dimension's KL divergence has above ``free_bits`` nats, summed: the first ``free_bits`` cost nothing.
+
+    Reference: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow"
+    (arXiv 1606.04934), with every dimension a group of its own. Their sum of max(free_bits, KL) differs from this by
+    a constant.
+
+    Args:
+        kl: Divergence per dimension ``(D,)``, averaged over the batch.
+        free_bits: Nats per dimension, at least 0.
+
+    >>> above_free_bits(torch.tensor([0.25, 2.0]), 0.5).item()
+    1.5
+    """
+    return (kl - free_bits).clamp(min=0.0).sum()

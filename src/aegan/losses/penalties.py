@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from aegan.errors import ConfigError
 
 
 def zero_centred_gradient(logits: Tensor, x: Tensor) -> Tensor:
@@ -23,5 +27,114 @@ def zero_centred_gradient(logits: Tensor, x: Tensor) -> Tensor:
     >>> zero_centred_gradient(2 * x.sum(1), x).item()
     6.0
     """
+    return 0.5 * _squared_norm(logits, x).mean()
+
+
+def unit_gradient(logits: Tensor, x: Tensor) -> Tensor:
+    """E(‖∇ₓ D(x)‖ - 1)²: the penalty of WGAN-GP at points ``x``, such as those of :func:`between`.
+
+    Reference: Gulrajani et al. 2017 (arXiv 1704.00028), whose weight is 10. Arguments as for
+    :func:`zero_centred_gradient`.
+
+    >>> x = torch.ones(4, 4, requires_grad=True)
+    >>> unit_gradient(2 * x.sum(1), x).item()
+    9.0
+    """
+    # The tiny constant keeps the root's slope finite where the gradient is zero.
+    return ((_squared_norm(logits, x) + 1e-12).sqrt() - 1.0).square().mean()
+
+
+def between(real: Tensor, fake: Tensor) -> Tensor:
+    """Points on the segments between real and fake samples, one uniform draw a sample.
+
+    Args:
+        real: ``(B, ...)``.
+        fake: ``(B, ...)``, paired with ``real``.
+
+    Returns:
+        A new leaf with ``requires_grad=True``: for WGAN-GP with :func:`unit_gradient`, for the zero-centred GP
+        (Thanh-Tung et al. 2019, arXiv 1902.03984) with :func:`zero_centred_gradient`.
+    """
+    t = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+    return torch.lerp(real.detach(), fake.detach(), t).requires_grad_(True)
+
+
+def around(real: Tensor) -> Tensor:
+    """Points near real samples, displaced by uniform noise of half the batch's standard deviation.
+
+    For DRAGAN (Kodali et al. 2017, arXiv 1705.07215) with :func:`unit_gradient`. A new leaf with
+    ``requires_grad=True``.
+    """
+    real = real.detach()
+    return (real + 0.5 * real.std() * torch.rand_like(real)).requires_grad_(True)
+
+
+def lecam(real: Tensor, fake: Tensor, real_mean: Tensor | float, fake_mean: Tensor | float) -> Tensor:
+    """E relu(D(x) - α_F)² + E relu(α_R - D(G(z)))², against a discriminator that runs ahead on few data.
+
+    Reference: Tseng et al. 2021 (arXiv 2104.03310).
+
+    Args:
+        real: Logits of real data ``(B,)``.
+        fake: Logits of fake data ``(B,)``.
+        real_mean: α_R, a moving average of the real logits.
+        fake_mean: α_F, a moving average of the fake logits.
+    """
+    return torch.relu(real - fake_mean).square().mean() + torch.relu(real_mean - fake).square().mean()
+
+
+@torch.no_grad()
+def clip_weights(module: nn.Module, bound: float = 0.01) -> None:
+    """Clamp every weight of ``module`` to [-bound, bound], in place; for study (arXiv 1701.07875)."""
+    if not bound > 0:
+        raise ConfigError(f"clip_weights: a bound above 0 expected, got {bound}.")
+    for p in module.parameters():
+        p.clamp_(-bound, bound)
+
+
+def jacobian_clamp(
+    generator: Callable[[Tensor], Tensor], noise: Tensor, *, low: float = 1.0, high: float = 20.0, step: float = 1.0
+) -> Tensor:
+    """Penalty on ‖G(z + δ) - G(z)‖ / ‖δ‖ outside [low, high], for one random direction δ a sample.
+
+    Reference: Odena et al. 2018 (arXiv 1802.08768).
+
+    Args:
+        generator: Noise ``(B, D)`` to data ``(B, ...)``; bind classes with a lambda.
+        noise: ``(B, D)``.
+        low: Below this the generator is too flat.
+        high: Above this it is too steep.
+        step: Length of δ.
+    """
+    direction = torch.randn_like(noise)
+    delta = step * direction / direction.norm(dim=1, keepdim=True)
+    moved = (generator(noise + delta) - generator(noise)).float().flatten(1)
+    quotient = (moved.square().sum(1) + 1e-12).sqrt() / step
+    return (torch.relu(quotient - high).square() + torch.relu(low - quotient).square()).mean()
+
+
+def path_length(made: Tensor, w: Tensor, mean: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Path length penalty E(‖Jᵀy‖ - a)², y ~ N(0, I)/√n, and the lengths' own mean.
+
+    Reference: Karras et al. 2020 (arXiv 1912.04958). Keep ``a`` as a running mean of the second value, for example
+    ``a += 0.01 * (length - a)``.
+
+    Args:
+        made: G(w), any shape ``(B, ...)``; y is divided by the root of the values of its last two axes (one, if
+            samples are vectors).
+        w: What it was made from ``(B, D)``, requiring gradients.
+        mean: a.
+
+    Returns:
+        Penalty (scalar, differentiable) and the batch's mean length (detached).
+    """
+    cells = made[0].numel() if made.ndim <= 2 else made.shape[-1] * made.shape[-2]
+    y = torch.randn_like(made) / cells**0.5
+    (gradient,) = torch.autograd.grad((made * y).sum(), w, create_graph=True)
+    lengths = (gradient.float().flatten(1).square().sum(1) + 1e-12).sqrt()
+    return (lengths - mean).square().mean(), lengths.detach().mean()
+
+
+def _squared_norm(logits: Tensor, x: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return 0.5 * gradient.float().flatten(1).square().sum(1).mean()
+    return gradient.float().flatten(1).square().sum(1)

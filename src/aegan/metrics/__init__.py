@@ -6,6 +6,7 @@ makes them), and :func:`evaluate_images`, which puts it all together.
 """
 
 from aegan.metrics.classifier import classifier_features, load_features, save_features
+from aegan.metrics.distortion import decibels, mean_squared_error, psnr, ssim
 from aegan.metrics.evaluation import ClassAccuracy, Evaluation, Row
 from aegan.metrics.features import Features, encoder_features, module_features, to_uint8
 from aegan.metrics.frechet import frechet_distance
@@ -27,17 +28,21 @@ __all__ = [
     "Row",
     "TailShare",
     "classifier_features",
+    "decibels",
     "duplicates",
     "encoder_features",
     "evaluate_images",
     "frechet_distance",
     "kernel_distance",
     "load_features",
+    "mean_squared_error",
     "memorisation_test",
     "module_features",
     "nearest_neighbours",
     "neighbour_radii",
     "precision_recall",
+    "psnr",
     "save_features",
+    "ssim",
     "to_uint8",
 ]

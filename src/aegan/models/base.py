@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from aegan.errors import ConfigError
-from aegan.types import Batch, Samples, Spec, Stage, Term
+from aegan.types import Batch, Health, Samples, Spec, Stage, Term
 
 BLOCK = 64
 """Samples are made in blocks of exactly this size, padded where needed.
@@ -77,6 +77,13 @@ class Model(nn.Module, ABC):
     def decode(self, z: Tensor) -> Tensor:
         """Data ``(B, *spec.shape)`` of codes ``(B, code_dim)``."""
         raise ConfigError(f"{type(self).__name__} has no decoder. Use an autoencoder or a hybrid.")
+
+    def health(self, x: Tensor) -> Health:
+        """Figures and findings of the trained networks on data ``(N, *spec.shape)``, such as a collapse by name.
+
+        Called once after training, without gradients; it may draw random numbers. By default there is nothing to say.
+        """
+        return Health()
 
 
 @torch.no_grad()

@@ -55,6 +55,13 @@ MODELS: dict[str, Entry] = {
         summary="Reconstructs clean data from corrupted ones (Gaussian, masking, salt-and-pepper).",
         paper="Vincent et al. 2010",
     ),
+    "contractive": Entry(
+        path="aegan.models.autoencoders.contractive:Contractive",
+        family="autoencoder",
+        kinds=BOTH,
+        summary="Codes that hardly move with the data: a penalty on the Jacobian, or on the encoder's weights.",
+        paper="Rifai et al. 2011",
+    ),
     "sparse": Entry(
         path="aegan.models.autoencoders.sparse:Sparse",
         family="autoencoder",
@@ -68,6 +75,27 @@ MODELS: dict[str, Entry] = {
         kinds=BOTH,
         summary="Codes held to a normal prior as a whole by MMD; samples from the prior.",
         paper="Tolstikhin et al. 2018 (arXiv 1711.01558)",
+    ),
+    "variational": Entry(
+        path="aegan.models.autoencoders.variational:Variational",
+        family="autoencoder",
+        kinds=BOTH,
+        summary="Codes are distributions held to a normal prior; samples from it, and a bound on the likelihood.",
+        paper="Kingma & Welling 2014 (arXiv 1312.6114)",
+    ),
+    "vector-quantised": Entry(
+        path="aegan.models.autoencoders.vector_quantised:VectorQuantised",
+        family="autoencoder",
+        kinds=BOTH,
+        summary="Codes are rows of tokens from a learnt codebook, or from a fixed grid (fsq); no sampling.",
+        paper="van den Oord et al. 2017 (arXiv 1711.00937); Mentzer et al. 2023 (arXiv 2309.15505)",
+    ),
+    "gan": Entry(
+        path="aegan.models.gans.gan:GAN",
+        family="gan",
+        kinds=BOTH,
+        summary="GAN in data space: any loss and penalty by settings; R3GAN's by default.",
+        paper="Goodfellow et al. 2014 (arXiv 1406.2661); defaults as R3GAN (arXiv 2501.05441)",
     ),
     "latent-gan": Entry(
         path="aegan.models.hybrids.latent_gan:LatentGAN",

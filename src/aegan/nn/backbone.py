@@ -1,4 +1,4 @@
-"""Encoder, decoder and discriminator for a Spec: convolutional for images, dense for vectors.
+"""Encoder, decoder, generator and discriminator for a Spec: convolutional for images, dense for vectors.
 
 ``width`` is the one dial of size and means channels of the finest map of an image network; a dense network of the
 same width has ``8 * width`` hidden units.
@@ -7,8 +7,10 @@ same width has ``8 * width`` hidden units.
 from __future__ import annotations
 
 from aegan.errors import ConfigError
-from aegan.nn.conv import MIN_SIDE, ConvDecoder, ConvDiscriminator, ConvEncoder
-from aegan.nn.dense import DenseDecoder, DenseDiscriminator, DenseEncoder
+from aegan.nn.conv import MIN_SIDE, ConvDecoder, ConvEncoder, ConvTrunk
+from aegan.nn.dense import DenseDecoder, DenseEncoder, DenseTrunk
+from aegan.nn.discriminator import Discriminator
+from aegan.nn.generator import Generator
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
@@ -30,11 +32,23 @@ def decoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> Conv
     return DenseDecoder(spec.shape, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
 
 
-def discriminator_for(spec: Spec, *, width: int, blocks: int) -> ConvDiscriminator | DenseDiscriminator:
-    """Data ``(B, *spec.shape)`` and classes to logits ``(B,)``."""
+def discriminator_for(
+    spec: Spec, *, width: int, blocks: int, stddev: bool = False, pack: int = 1, auxiliary: bool = False
+) -> Discriminator:
+    """Data ``(B, *spec.shape)`` and classes to logits; see :class:`~aegan.nn.discriminator.Discriminator`."""
+    shape = (pack * spec.shape[0], *spec.shape[1:])
     if _is_image(spec):
-        return ConvDiscriminator(spec.shape, spec.num_classes, width=width, blocks=blocks)
-    return DenseDiscriminator(spec.shape, spec.num_classes, hidden=DENSE_FACTOR * width, blocks=blocks)
+        trunk, hidden = ConvTrunk(shape, width=width, blocks=blocks), 4 * width
+    else:
+        trunk, hidden = DenseTrunk(shape, hidden=DENSE_FACTOR * width, blocks=blocks), DENSE_FACTOR * width
+    options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
+    return Discriminator(trunk, trunk.features, spec.num_classes, hidden=hidden, **options)
+
+
+def generator_for(spec: Spec, noise_dim: int, *, width: int, blocks: int) -> Generator:
+    """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``."""
+    inputs = noise_dim * (2 if spec.num_classes else 1)
+    return Generator(decoder_for(spec, inputs, width=width, blocks=blocks), noise_dim, spec.num_classes)
 
 
 def _is_image(spec: Spec) -> bool:

@@ -1,4 +1,4 @@
-"""Convolutional encoder, decoder and discriminator for images of any size from 8x8.
+"""Convolutional trunk, encoder and decoder for images of any size from 8x8.
 
 Residual blocks without normalisation, and pixel (un)shuffle with a 1x1 convolution for every change of
 resolution: transposed and strided convolutions are slow on a CPU, these are plain matrix products.
@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from aegan.nn.init import LEAKY_GAIN, activation, class_embedding, conv, linear
+from aegan.nn.init import LEAKY_GAIN, activation, conv, linear
 
 MIN_SIDE = 8
 """Smallest image side the networks take, in pixels."""
@@ -131,29 +131,3 @@ class ConvDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         x = self.stem(z).view(-1, *self.bottom).contiguous(memory_format=torch.channels_last)
         return self.geometry.crop(self.layers(x))
-
-
-class ConvDiscriminator(nn.Module):
-    """Images ``(B, C, H, W)`` and classes ``(B,)`` to float32 logits ``(B,)``.
-
-    Conditional by projection onto the class embedding (arXiv 1802.05637).
-    """
-
-    def __init__(self, shape: tuple[int, ...], classes: int, *, width: int, blocks: int, features: int = 128) -> None:
-        super().__init__()
-        self.trunk = ConvTrunk(shape, width=width, blocks=blocks)
-        self.hidden = linear(self.trunk.features, features, gain=LEAKY_GAIN)
-        self.logit = linear(features, 1)
-        self.embedding = class_embedding(classes, features) if classes else None
-
-    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        h = activation(self.hidden(activation(self.trunk(x)).flatten(1)))
-        return project(self.logit, self.embedding, h, y)
-
-
-def project(logit: nn.Linear, embedding: nn.Embedding | None, h: Tensor, y: Tensor | None) -> Tensor:
-    """Logits ``(B,)`` float32 of features ``h`` ``(B, D)``, with the class projection where there is one."""
-    out = logit(h).squeeze(1).float()
-    if embedding is not None and y is not None:
-        out = out + (h.float() * embedding(y).float()).sum(1)
-    return out

@@ -1,4 +1,4 @@
-"""Residual multilayer perceptrons over flat vectors: trunk, encoder, decoder and discriminator.
+"""Residual multilayer perceptrons over flat vectors: trunk, encoder and decoder.
 
 The same interface as the convolutional networks of :mod:`aegan.nn.conv`, for data that have no grid.
 """
@@ -9,8 +9,8 @@ import math
 
 from torch import Tensor, nn
 
-from aegan.nn.init import LEAKY_GAIN, activation, class_embedding, linear
-from aegan.nn.mlp import ResidualLayer, project
+from aegan.nn.init import activation, linear
+from aegan.nn.mlp import ResidualLayer
 
 
 class DenseTrunk(nn.Module):
@@ -63,17 +63,3 @@ class DenseDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.head(activation(self.layers(self.stem(z)))).view(-1, *self.shape)
-
-
-class DenseDiscriminator(nn.Module):
-    """Data ``(B, *shape)`` and classes ``(B,)`` to float32 logits ``(B,)``, conditional by projection."""
-
-    def __init__(self, shape: tuple[int, ...], classes: int, *, hidden: int, blocks: int) -> None:
-        super().__init__()
-        self.trunk = DenseTrunk(shape, hidden=hidden, blocks=blocks)
-        self.hidden = linear(hidden, hidden, gain=LEAKY_GAIN)
-        self.logit = linear(hidden, 1)
-        self.embedding = class_embedding(classes, hidden) if classes else None
-
-    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        return project(self.logit, self.embedding, activation(self.hidden(activation(self.trunk(x)))), y)

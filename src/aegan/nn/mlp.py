@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aegan.nn.conv import project
+from aegan.nn.discriminator import project
 from aegan.nn.init import LEAKY_GAIN, activation, class_embedding, linear
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aegan.report.evaluation import role, rows_of
+from aegan.report.health import findings
 from aegan.report.reader import RunFolder, number
 
 FEW = 2000
@@ -32,6 +33,7 @@ def next_steps(run: RunFolder) -> list[str]:
         found.append("Look at the curves and gradient norms above: did they grow before the error?")
     elif run.state in ("interrupted", "unfinished"):
         found.append(f"Go on from the last checkpoint with {resume}; the budget counts on from there.")
+    found += findings(run.health)
     if run.metrics is not None:
         found += _from_metrics(run.metrics, run.config.get("model_config"))
     elif run.codes_only:

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from aegan.report import figures, page, series
 from aegan.report.advice import next_steps
 from aegan.report.evaluation import memorisation, metrics_sections, repetition
+from aegan.report.health import health_section
 from aegan.report.page import duration, esc, figure_text
 from aegan.report.reader import RunFolder, number, read_run
 
@@ -63,6 +64,7 @@ def render(run: RunFolder) -> str:
         _summary(run),
         _final_samples(run),
         metrics_sections(run.metrics) if run.metrics is not None else _not_measured(run),
+        health_section(run.health),
         _reconstructions(run),
         _neighbours(run),
         _over_time(run),

@@ -27,6 +27,7 @@ class RunFolder:
         adapter: ``adapter.json``; empty when it is not there.
         events: Events in order, those that a resume took back removed.
         metrics: ``metrics.json``; ``None`` when it is not there or cannot be read.
+        health: ``health.json``, what the model says about itself; ``None`` as above.
         notices: Sentences about what could not be read.
     """
 
@@ -35,6 +36,7 @@ class RunFolder:
     adapter: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, Any] | None = None
+    health: dict[str, Any] | None = None
     notices: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -126,6 +128,7 @@ def read_run(path: Path | str) -> RunFolder:
         adapter=_object(path / "adapter.json", notices) or {},
         events=_events(path / "events.jsonl", notices),
         metrics=_object(path / "metrics.json", notices, optional=True),
+        health=_object(path / "health.json", notices, optional=True),
         notices=notices,
     )
 

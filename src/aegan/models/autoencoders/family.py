@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from aegan.models.autoencoders.base import AutoencoderModel
+from aegan.models.autoencoders.contractive import Contractive, ContractiveConfig
 from aegan.models.autoencoders.denoising import Denoising, DenoisingConfig
 from aegan.models.autoencoders.plain import Autoencoder, PlainConfig
 from aegan.models.autoencoders.sparse import Sparse, SparseConfig
+from aegan.models.autoencoders.variational import Variational, VariationalConfig
+from aegan.models.autoencoders.vector_quantised import VectorQuantised, VectorQuantisedConfig
 from aegan.models.autoencoders.wasserstein import Wasserstein, WassersteinConfig
 from aegan.types import Spec
 
-AnyAutoencoder = PlainConfig | DenoisingConfig | SparseConfig | WassersteinConfig
+AnyAutoencoder = (
+    PlainConfig
+    | DenoisingConfig
+    | SparseConfig
+    | WassersteinConfig
+    | VariationalConfig
+    | VectorQuantisedConfig
+    | ContractiveConfig
+)
 """Settings of any autoencoder; the first is the default of every hybrid."""
 
 _CLASSES: dict[type, type[AutoencoderModel]] = {
-    cls.Config: cls for cls in (Autoencoder, Denoising, Sparse, Wasserstein)
+    cls.Config: cls for cls in (Autoencoder, Denoising, Sparse, Wasserstein, Variational, VectorQuantised, Contractive)
 }
 
 

@@ -8,14 +8,17 @@ are off with ``code_noise=0``, ``code_weight=0``, ``feature_weight=0`` and ``cla
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
+from aegan.errors import AeganWarning
 from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel, require_non_negative
-from aegan.types import Batch, Term
+from aegan.types import Batch, Spec, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,17 @@ class Autoencoder(AutoencoderModel):
 
     Config: ClassVar[type] = PlainConfig
     config: PlainConfig
+
+    def __init__(self, spec: Spec, config: PlainConfig) -> None:
+        super().__init__(spec, config)
+        values = math.prod(spec.shape)
+        if config.latent_dim >= values:
+            warnings.warn(
+                f"latent_dim={config.latent_dim} for {values} input values: nothing is compressed, so the autoencoder "
+                "can copy its input. Use a smaller latent_dim, or the model denoising, sparse or contractive.",
+                AeganWarning,
+                stacklevel=2,
+            )
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of the one phase, ``autoencode``."""

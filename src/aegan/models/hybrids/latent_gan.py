@@ -23,7 +23,7 @@ from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoen
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator, Whitening
-from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class JointStageConfig:
     lr_generator: float = 6e-4
     lr_discriminator: float = 1e-3
     anchor: float = 5.0
-    latent_weight: float = 1.0
+    latent_weight: float = 4.0
     batch_size: int = 64
     ema_samples: float = 10_000.0
 
@@ -207,6 +207,8 @@ class LatentGAN(Model):
 
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """Codes of the whole data set, once, for the latent stage; the discriminator's start for the joint one."""
+        if stage == "autoencoder":
+            return self.autoencoder.prepare(stage, data, encode)
         if stage == "latent":
             z = encode(data)
             self.whitening.fit(z)
@@ -249,6 +251,10 @@ class LatentGAN(Model):
     def decode(self, z: Tensor) -> Tensor:
         """Data ``(B, *shape)``."""
         return self.autoencoder.decode(z)
+
+    def health(self, x: Tensor) -> Health:
+        """The autoencoder's."""
+        return self.autoencoder.health(x)
 
     def _noise(self, like: Tensor) -> Tensor:
         return torch.randn(len(like), self.noise_dim, device=like.device)

@@ -1,0 +1,1 @@
+"""GANs in data space."""

@@ -1,0 +1,318 @@
+"""A GAN in data space: any loss, any penalty, any remedy against collapse, by settings.
+
+The defaults are R3GAN's (Huang et al. 2024, arXiv 2501.05441): relativistic pairing loss with R1 and R2 and residual
+networks without normalisation. Other settings make the GANs of the literature, for instance ``loss=hinge
+spectral_norm=true penalty.r1=0 penalty.r2=0`` (SN-GAN, arXiv 1802.05957) or ``loss=wasserstein penalty.unit=10
+penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv 1704.00028).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softplus
+
+from aegan.augment import AdaptiveAugment, diff_augment
+from aegan.errors import ConfigError, nearest
+from aegan.losses import (
+    ADVERSARIAL,
+    around,
+    between,
+    clip_weights,
+    jacobian_clamp,
+    lecam,
+    unit_gradient,
+    zero_centred_gradient,
+)
+from aegan.losses.pairing import check_discriminator, check_loss
+from aegan.models.base import Model
+from aegan.nn.backbone import KINDS, discriminator_for, generator_for
+from aegan.nn.constraints import as_it_stands, spectrally_normalised
+from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
+
+CONDITIONS = ("projection", "auxiliary", "none")
+AUGMENTATIONS = ("none", "diff", "ada")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PenaltyConfig:
+    """Weights of the discriminator's penalties; 0 leaves one out.
+
+    Attributes:
+        r1: γ of γ/2·E‖∇D‖² on real data (arXiv 1801.04406).
+        r2: The same on fakes.
+        unit: λ of λ·E(‖∇D‖ - 1)² between real and fake (WGAN-GP, arXiv 1704.00028).
+        between: γ of the zero-centred penalty between real and fake (arXiv 1902.03984).
+        dragan: λ of λ·E(‖∇D‖ - 1)² around real data (arXiv 1705.07215).
+        lecam: Weight of the LeCam regulariser on logits (arXiv 2104.03310).
+        every: Gradient penalties are taken on every such step, with this many times the weight.
+    """
+
+    r1: float = 1.0
+    r2: float = 1.0
+    unit: float = 0.0
+    between: float = 0.0
+    dragan: float = 0.0
+    lecam: float = 0.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("r1", "r2", "unit", "between", "dragan", "lecam"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"penalty.{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+        if self.every < 1:
+            raise ConfigError(f"penalty.every: at least 1 expected, got {self.every}.")
+
+    @property
+    def on_gradients(self) -> bool:
+        """Whether any penalty is on the discriminator's input gradient."""
+        return bool(self.r1 or self.r2 or self.unit or self.between or self.dragan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GANConfig:
+    """Settings of the GAN.
+
+    Attributes:
+        loss: ``minimax``, ``non-saturating``, ``least-squares``, ``hinge``, ``wasserstein``, ``relativistic`` or
+            ``relativistic-average``.
+        penalty: The discriminator's penalties.
+        condition: With labels: ``projection``, ``auxiliary`` (a classifier on real and fake) or ``none``.
+        auxiliary_weight: Of that classifier.
+        spectral_norm: Bound every layer of the discriminator by its spectral norm.
+        clip: Bound on the discriminator's weights, 0 for none; for study.
+        stddev: Show the discriminator the batch's standard deviation (arXiv 1710.10196).
+        pack: Samples judged together (PacGAN, arXiv 1712.04086); for data without labels.
+        instance_noise: Standard deviation of the noise on all that the discriminator sees, falling to 0 over
+            ``instance_noise_steps`` (arXiv 1610.04490).
+        instance_noise_steps: See above.
+        label_smoothing: One-sided, of the real label, as in 0.1; for the cross-entropy losses.
+        augmentation: ``none``, ``diff`` (DiffAugment) or ``ada``; for images.
+        ada_images: Real images over which ADA's probability may go from 0 to 1.
+        jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
+        noise_dim: Length of the generator's noise.
+        width: Channels of the finest feature map, or an eighth of the hidden units.
+        blocks: Residual blocks at each resolution.
+        batch_size: Samples a step.
+        discriminator_steps: Steps of the discriminator for one of the generator.
+        lr_generator: Peak learning rate of Adam.
+        lr_discriminator: The same; a higher one than the generator's is TTUR (arXiv 1706.08500).
+        beta1: Of Adam.
+        ema_samples: Half-life of the generator's weight average, in samples.
+    """
+
+    loss: str = "relativistic"
+    penalty: PenaltyConfig = PenaltyConfig()
+    condition: str = "projection"
+    auxiliary_weight: float = 1.0
+    spectral_norm: bool = False
+    clip: float = 0.0
+    stddev: bool = False
+    pack: int = 1
+    instance_noise: float = 0.0
+    instance_noise_steps: int = 10_000
+    label_smoothing: float = 0.0
+    augmentation: str = "none"
+    ada_images: float = 100_000.0
+    jacobian_weight: float = 0.0
+    noise_dim: int = 64
+    width: int = 32
+    blocks: int = 2
+    batch_size: int = 64
+    discriminator_steps: int = 1
+    lr_generator: float = 1e-3
+    lr_discriminator: float = 1e-3
+    beta1: float = 0.0
+    ema_samples: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("loss", ADVERSARIAL), ("condition", CONDITIONS), ("augmentation", AUGMENTATIONS)):
+            if (value := getattr(self, name)) not in known:
+                raise ConfigError(f"{name}: unknown value {value!r}. {nearest(value, known)}")
+        whole = ("noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack", "instance_noise_steps")
+        for name in whole:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
+        for name in ("auxiliary_weight", "clip", "instance_noise", "jacobian_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ConfigError(f"label_smoothing: from 0 to below 0.5 expected, got {self.label_smoothing}.")
+        if self.batch_size % self.pack:
+            raise ConfigError(f"pack={self.pack}: batch_size {self.batch_size} is no multiple of it. Change either.")
+        constrained = self.penalty.on_gradients or self.spectral_norm or bool(self.clip)
+        check_loss(self.loss, constrained=constrained, label_smoothing=self.label_smoothing)
+
+
+@final
+class GAN(Model):
+    """Generator and discriminator in data space; see the module's text."""
+
+    Config: ClassVar[type] = GANConfig
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    samples_from = "adversarial"
+
+    def __init__(self, spec: Spec, config: GANConfig) -> None:
+        super().__init__(spec, config)
+        conditional = spec.num_classes > 0 and config.condition != "none"
+        if config.pack > 1 and conditional:
+            raise ConfigError(
+                f"pack={config.pack} with labels: samples of several classes cannot be judged as one. Set "
+                "condition=none, or use stddev=true instead."
+            )
+        if config.augmentation != "none" and spec.kind != "image":
+            raise ConfigError(
+                f"augmentation={config.augmentation} is for images, got {spec.kind} data. Use instance_noise instead."
+            )
+        self.conditional, self.noise_dim = conditional, config.noise_dim
+        seen = spec if conditional else Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
+        size = {"width": config.width, "blocks": config.blocks}
+        self.generator = generator_for(seen, config.noise_dim, **size)
+        self.auxiliary = conditional and config.condition == "auxiliary"
+        self.discriminator = discriminator_for(
+            seen, **size, stddev=config.stddev, pack=config.pack, auxiliary=self.auxiliary
+        )
+        if config.spectral_norm:
+            spectrally_normalised(self.discriminator)
+        check_discriminator(self.discriminator, gradient_penalty=config.penalty.on_gradients)
+        self.state = _State(config)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage: the discriminator's phase in every step, the generator's in every ``discriminator_steps``-th."""
+        config = self.config
+        betas = (config.beta1, 0.99)
+        phases = (
+            Phase(
+                name="discriminator",
+                networks=("discriminator", "state"),
+                optimizer=Optimizer(lr=config.lr_discriminator, betas=betas),
+            ),
+            Phase(
+                name="generator",
+                networks=("generator",),
+                optimizer=Optimizer(lr=config.lr_generator, betas=betas),
+                every=config.discriminator_steps,
+            ),
+        )
+        return (
+            Stage(
+                name="adversarial",
+                share=1.0,
+                phases=phases,
+                batch_size=config.batch_size,
+                ema=("generator",),
+                ema_samples=config.ema_samples,
+            ),
+        )
+
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of ``discriminator`` and ``generator``."""
+        x, y = batch["x"], batch.get("y") if self.conditional else None
+        return self._discriminator_loss(x, y) if phase == "discriminator" else self._generator_loss(x, y)
+
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Data ``(B, *shape)``."""
+        return self.generator(noise, y if self.conditional else None)
+
+    def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+        config, penalty = self.config, self.config.penalty
+        if config.clip:
+            clip_weights(self.discriminator, config.clip)
+        with torch.no_grad():
+            fake = self._fakes(x, y)
+        x, fake = x.requires_grad_(penalty.r1 > 0), fake.requires_grad_(penalty.r2 > 0)
+        (real_logits, real_classes), (fake_logits, fake_classes) = self._judge(x, y), self._judge(fake, y)
+        terms = {"adversarial": Term(self._adversarial(real_logits, fake_logits))}
+        if self.auxiliary and y is not None:
+            error = 0.5 * (cross_entropy(real_classes, y) + cross_entropy(fake_classes, y))
+            terms["class"] = Term(error, config.auxiliary_weight)
+        if penalty.lecam:
+            means = self.state.real_mean.clone(), self.state.fake_mean.clone()
+            terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
+        self.state.observe(real_logits, fake_logits)
+        if self.stage_step % penalty.every == 0:
+            terms |= self._penalties(x, fake, y, real_logits, fake_logits)
+        return terms
+
+    def _penalties(
+        self, x: Tensor, fake: Tensor, y: Tensor | None, real_logits: Tensor, fake_logits: Tensor
+    ) -> dict[str, Term]:
+        """The gradient penalties that have a weight."""
+        penalty, terms = self.config.penalty, {}
+        if penalty.r1:
+            terms["r1"] = Term(zero_centred_gradient(real_logits, x), penalty.r1 * penalty.every)
+        if penalty.r2:
+            terms["r2"] = Term(zero_centred_gradient(fake_logits, fake), penalty.r2 * penalty.every)
+        for name, weight, points, measure in (
+            ("unit", penalty.unit, lambda: between(x, fake), unit_gradient),
+            ("between", penalty.between, lambda: between(x, fake), zero_centred_gradient),
+            ("dragan", penalty.dragan, lambda: around(x), unit_gradient),
+        ):
+            if weight:
+                at = points()
+                terms[name] = Term(measure(self._judge(at, y)[0], at), weight * penalty.every)
+        return terms
+
+    def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+        config = self.config
+        noise = torch.randn(len(x), self.noise_dim, device=x.device)
+        fake = self.generate(noise, y).float()
+        with as_it_stands(self.discriminator):
+            with torch.no_grad():
+                real_logits, _ = self._judge(x, y)
+            logits, classes = self._judge(fake, y)
+        terms = {"adversarial": Term(ADVERSARIAL[config.loss].generator(real_logits, logits))}
+        if self.auxiliary and y is not None:
+            terms["class"] = Term(cross_entropy(classes, y), config.auxiliary_weight)
+        if config.jacobian_weight:
+            clamp = jacobian_clamp(lambda z: self.generate(z, y), noise)
+            terms["jacobian"] = Term(clamp, config.jacobian_weight)
+        return terms
+
+    def _fakes(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return self.generate(torch.randn(len(x), self.noise_dim, device=x.device), y).float()
+
+    def _adversarial(self, real: Tensor, fake: Tensor) -> Tensor:
+        config = self.config
+        value = ADVERSARIAL[config.loss].discriminator(real, fake)
+        if config.label_smoothing:
+            # (1 - s) softplus(-D) + s softplus(D) differs from softplus(-D) by s D.
+            value = value + config.label_smoothing * (softplus(real) - softplus(-real)).mean()
+        return value
+
+    def _judge(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Logits and, with an auxiliary classifier, class logits of what the discriminator is shown of ``x``."""
+        config = self.config
+        if config.augmentation == "diff":
+            x = diff_augment(x)
+        elif config.augmentation == "ada":
+            x = self.state.ada(x)
+        if config.instance_noise:
+            left = max(0.0, 1.0 - self.stage_step / config.instance_noise_steps)
+            x = x + left * config.instance_noise * torch.randn_like(x)
+        return self.discriminator.both(x) if self.auxiliary else (self.discriminator(x, y), None)
+
+
+class _State(nn.Module):
+    """What the discriminator's phase remembers between steps: moving averages of logits, ADA's probability."""
+
+    real_mean: Tensor
+    fake_mean: Tensor
+
+    def __init__(self, config: GANConfig) -> None:
+        super().__init__()
+        self.register_buffer("real_mean", torch.zeros(()))
+        self.register_buffer("fake_mean", torch.zeros(()))
+        self.ada = AdaptiveAugment(images=config.ada_images) if config.augmentation == "ada" else None
+
+    @torch.no_grad()
+    def observe(self, real: Tensor, fake: Tensor) -> None:
+        """Averages over about the last hundred steps."""
+        self.real_mean.lerp_(real.mean(), 0.01)
+        self.fake_mean.lerp_(fake.mean(), 0.01)
+        if self.ada is not None:
+            self.ada.observe(real)

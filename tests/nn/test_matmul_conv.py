@@ -1,0 +1,47 @@
+"""Convolutions as matrix products: the same network to rounding, forward and backward."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from aegan.nn.matmul_conv import MatmulConv2d, MatmulConvTranspose2d, with_matmul_convolutions
+
+LAYERS = [
+    (nn.Conv2d(3, 5, 4, 2, padding=1), (2, 3, 7, 7)),
+    (nn.Conv2d(3, 5, (3, 2), (1, 2), padding=(0, 1), bias=False), (2, 3, 4, 5)),
+    (nn.Conv2d(3, 5, 3, padding=1), (2, 3, 20, 20)),
+    (nn.ConvTranspose2d(4, 3, 3, 2, padding=1), (2, 4, 4, 4)),
+    (nn.ConvTranspose2d(4, 3, 3, 2, padding=1, output_padding=1, bias=False), (2, 4, 5, 3)),
+    (nn.ConvTranspose2d(4, 3, (4, 3), (2, 1), padding=(1, 0)), (2, 4, 3, 6)),
+    (nn.ConvTranspose2d(4, 3, 4, 2, padding=1), (2, 4, 12, 12)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS)
+def test_values_and_gradients_are_those_of_the_usual_kernels(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    usual = copy.deepcopy(layer).double()
+    changed = with_matmul_convolutions(nn.Sequential(copy.deepcopy(layer).double()))
+    assert isinstance(changed[0], (MatmulConv2d, MatmulConvTranspose2d))
+    inputs = [torch.randn(shape, dtype=torch.float64).requires_grad_(True)]
+    inputs.append(inputs[0].detach().clone().requires_grad_(True))
+    outputs = usual(inputs[0]), changed(inputs[1])
+    assert torch.allclose(*outputs, atol=1e-12)
+    weight = torch.randn_like(outputs[0])
+    for out in outputs:
+        (out * weight).sum().backward()
+    assert torch.allclose(inputs[0].grad, inputs[1].grad, atol=1e-12)
+    for p, q in zip(usual.parameters(), changed.parameters(), strict=True):
+        assert torch.allclose(p.grad, q.grad, atol=1e-11)
+
+
+def test_names_and_weights_stay_and_other_layers_are_left_alone() -> None:
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, padding="same"), nn.Conv2d(4, 2, 3))
+    before = copy.deepcopy(network.state_dict())
+    with_matmul_convolutions(network)
+    assert [type(layer) for layer in network] == [nn.Conv2d, nn.Conv2d, MatmulConv2d]
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())

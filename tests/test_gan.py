@@ -1,0 +1,173 @@
+"""The GAN's settings: each named GAN trains, wrong pairings are refused with the reason, and a toy is learnt."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import aegan
+from aegan.config import TrainConfig
+from aegan.data.base import TensorData
+from aegan.errors import ConfigError
+from aegan.losses import ADVERSARIAL
+from aegan.losses.pairing import check_discriminator
+from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.registry import build
+from aegan.nn.constraints import spectrally_normalised
+from aegan.nn.discriminator import Discriminator
+from aegan.train.fabric import Backend
+from aegan.train.trainer import Trainer
+from aegan.types import Spec
+from tests.conftest import TINY, bars
+
+IMAGES = Spec(kind="image", shape=(3, 8, 8), classes=("a", "b"))
+FREE = {"r1": 0, "r2": 0}
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{f"loss {name}": {"loss": name} for name in ADVERSARIAL},
+    "wgan-gp": {"loss": "wasserstein", "penalty": FREE | {"unit": 10}, "discriminator_steps": 3},
+    "sn-gan": {"loss": "hinge", "penalty": FREE, "spectral_norm": True},
+    "clipped": {"loss": "wasserstein", "penalty": FREE, "clip": 0.01},
+    "dragan": {"loss": "non-saturating", "penalty": FREE | {"dragan": 10}},
+    "zero-centred between": {"penalty": FREE | {"between": 5}},
+    "lecam": {"loss": "hinge", "penalty": FREE | {"lecam": 0.01}},
+    "lazy": {"penalty": {"every": 4}},
+    "auxiliary": {"condition": "auxiliary"},
+    "packed": {"condition": "none", "pack": 2},
+    "stddev": {"stddev": True},
+    "instance noise": {"instance_noise": 0.2, "instance_noise_steps": 3},
+    "smoothed": {"loss": "non-saturating", "label_smoothing": 0.1},
+    "diff": {"augmentation": "diff"},
+    "ada": {"augmentation": "ada", "ada_images": 100},
+    "clamped": {"jacobian_weight": 0.1},
+}
+
+
+def train(settings: dict[str, Any], spec: Spec, data: TensorData, steps: int) -> Model:
+    torch.manual_seed(0)
+    model = build("gan", spec, TINY["gan"] | settings)
+    Trainer(model, data, TrainConfig(steps=steps, grids=0), Backend("cpu", "fp32")).fit()
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_trains_and_samples(name: str) -> None:
+    x = torch.randint(0, 256, (32, *IMAGES.shape), dtype=torch.uint8)
+    before = build("gan", IMAGES, TINY["gan"] | VARIANTS[name])
+    model = train(VARIANTS[name], IMAGES, TensorData(x=x, y=torch.arange(32) % 2), 6)
+    made = in_blocks(model.generate, noise_for(0, 4, model.noise_dim), torch.tensor([0, 1, 0, 1]))
+    assert made.shape == (4, *IMAGES.shape) and bool(torch.isfinite(made).all())
+    assert any(not torch.equal(p, q) for p, q in zip(before.parameters(), model.parameters(), strict=True))
+
+
+def test_the_generators_phase_leaves_power_iterations_alone() -> None:
+    model = build("gan", IMAGES, TINY["gan"] | VARIANTS["sn-gan"])
+    before = {k: v.clone() for k, v in model.named_buffers()}
+    model.loss("generator", {"x": torch.rand(16, *IMAGES.shape), "y": torch.arange(16) % 2})
+    assert all(torch.equal(v, before[k]) for k, v in model.named_buffers())
+
+
+def test_spectral_norm_bounds_every_layer() -> None:
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Linear(6, 9), nn.Linear(9, 4))
+    with torch.no_grad():
+        layer[0].weight.mul_(7.0)
+        layer[1].weight.zero_()
+    spectrally_normalised(layer)
+    for _ in range(50):
+        layer(torch.randn(2, 6))
+    for part in layer:
+        assert torch.linalg.matrix_norm(part.weight, 2).item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_packing_shows_samples_together() -> None:
+    seen = []
+
+    class Trunk(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return x.flatten(1)
+
+    x = torch.arange(8.0).reshape(4, 2)
+    assert Discriminator(Trunk(), 4, 0, hidden=3, pack=2)(x, None).shape == (2,)
+    assert torch.equal(seen[0], torch.tensor([[0.0, 1, 2, 3], [4, 5, 6, 7]]))
+
+
+def test_the_stddev_feature_sees_a_collapse() -> None:
+    torch.manual_seed(0)
+    judge = Discriminator(nn.Flatten(), 3, 0, hidden=8, stddev=True)
+    sample = torch.randn(1, 3)
+    varied = sample + torch.tensor([[1.0], [-1.0], [1.0], [-1.0], [0.0]]) * torch.ones(5, 3)
+    assert not torch.isclose(judge(sample.expand(5, 3), None)[0], judge(varied, None)[4])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "hinje"}, "Did you mean 'hinge'"),
+        ({"loss": "wasserstein", "penalty": FREE}, "no lower bound"),
+        ({"loss": "hinge", "label_smoothing": 0.1}, "no labels in it to smooth"),
+        ({"pack": 2}, "samples of several classes"),
+        ({"pack": 3, "condition": "none"}, "no multiple"),
+        ({"penalty": {"r1": -1}}, "penalty.r1"),
+        ({"penalty": {"every": 0}}, "penalty.every"),
+        ({"label_smoothing": 0.7, "loss": "minimax"}, "below 0.5"),
+        ({"noise_dim": 0}, "noise_dim"),
+        ({"condition": "wrong"}, "condition"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build("gan", IMAGES, TINY["gan"] | settings)
+
+
+def test_image_augmentation_of_vectors_is_refused() -> None:
+    with pytest.raises(ConfigError, match="instance_noise"):
+        build("gan", Spec(kind="vector", shape=(2,)), TINY["gan"] | {"augmentation": "diff"})
+
+
+@pytest.mark.parametrize(
+    ("layers", "penalty", "message"),
+    [
+        ([nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)], True, "BatchNorm1d"),
+        ([nn.Linear(2, 1), nn.Sigmoid()], False, "raw logits"),
+    ],
+)
+def test_wrong_pairings_in_anyones_loop(layers: list[nn.Module], penalty: bool, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_discriminator(nn.Sequential(*layers), gradient_penalty=penalty)
+
+
+def test_batchnorm_without_a_gradient_penalty_is_allowed() -> None:
+    layers = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    check_discriminator(layers, gradient_penalty=False)
+
+
+def test_a_ring_of_eight_is_learnt_in_seconds() -> None:
+    generator = torch.Generator().manual_seed(0)
+    angle = torch.randint(0, 8, (4000,), generator=generator) * math.pi / 4
+    x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(4000, 2, generator=generator)
+    settings = {"noise_dim": 4, "width": 8, "blocks": 2, "batch_size": 256, "lr_generator": 2e-3}
+    settings |= {"lr_discriminator": 2e-3, "penalty": {"r1": 0.1, "r2": 0.1}}
+    model = train(settings, Spec(kind="vector", shape=(2,)), TensorData(x=x), 900)
+    made = in_blocks(model.generate, noise_for(1, 2000, 4), None)
+    centres = torch.stack([torch.arange(8) * math.pi / 4, torch.zeros(8)], 1)
+    centres = torch.stack([centres[:, 0].cos(), centres[:, 0].sin()], 1)
+    distance, mode = torch.cdist(made, centres).min(1)
+    good = distance < 0.2
+    assert len(mode[good].unique()) == 8
+    assert good.float().mean() > 0.5
+
+
+def test_a_gan_runs_end_to_end_and_says_that_it_cannot_encode(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("aegan.evaluation._AUTOENCODER_STEPS", 5)
+    pixels, _ = bars(80)
+    settings = {"noise_dim": "8", "width": "8", "blocks": "1", "batch_size": "16"}
+    model = aegan.fit(pixels, out=tmp_path / "run", model="gan", steps=4, settings=settings)
+    assert (tmp_path / "run" / "report.html").exists() and (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "run" / "samples" / "reconstructions.png").exists()
+    with pytest.raises(ConfigError, match="Use an autoencoder or a hybrid"):
+        model.encode(pixels)
