@@ -61,15 +61,15 @@ class Task:
     test_labels: Tensor | None = None
 
 
-def methods(noise: float, weight: float, raw: float, l2: float) -> dict[str, tuple[str, dict[str, object]]]:
-    """The methods; ``raw`` is the weight of the penalty on codes in their own units."""
+def methods(noise: float, weight: float, l2: float) -> dict[str, tuple[str, dict[str, object]]]:
+    """The methods; ``weight`` is λ of the Jacobian penalty, and the other units of codes are tried at ten times it."""
     return {
         "plain": ("autoencoder", {**PLAIN}),
         "denoising": ("denoising", {"amount": noise}),
         "contractive": ("contractive", {"weight": weight}),
-        "contractive, λ/10": ("contractive", {"weight": weight / 10}),
-        "contractive, spread": ("contractive", {"weight": weight, "units": "spread"}),
-        "contractive, raw": ("contractive", {"weight": raw, "units": "raw"}),
+        "contractive, 10λ": ("contractive", {"weight": 10 * weight}),
+        "in spread, 10λ": ("contractive", {"weight": 10 * weight, "units": "spread"}),
+        "raw, 10λ": ("contractive", {"weight": 10 * weight, "units": "raw"}),
         "weights, L2": ("contractive", {**NO_JACOBIAN, "weight_l2": l2}),
     }
 
@@ -115,7 +115,7 @@ def curve() -> Task:
         test=test,
         off={"noisy": test + 0.2 * torch.randn(test.shape, generator=generator)},
         settings={"latent_dim": 2, "width": 8, "blocks": 2, "batch_size": 128},
-        methods=methods(0.1, 1e-3, 1e-3, 1e-4),
+        methods=methods(0.1, 1e-4, 1e-4),
         noises=(0.02, 0.1, 0.2),
         figures=(
             *FIGURES,
@@ -144,7 +144,7 @@ def fashion(folder: Path) -> Task:
             "noise": torch.rand(some.shape, generator=generator) * 2 - 1,
         },
         settings={"latent_dim": 32, "width": 16, "blocks": 1, "batch_size": 64},
-        methods=methods(0.3, 1e-3, 1e-3, 1e-4),
+        methods=methods(0.3, 1e-4, 1e-4),
         noises=(0.1, 0.3, 0.6),
         figures=(
             *FIGURES,

@@ -66,6 +66,13 @@ class Model(nn.Module, ABC):
         """
         return data
 
+    def finish(self, data: Samples) -> None:
+        """Called once on the training data, when the last stage is over and its averages are the weights.
+
+        May set buffers; must be a pure function of the weights and the data, drawing no random numbers of torch's
+        global stream.
+        """
+
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Samples ``(B, *spec.shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)`` int64."""
         raise ConfigError(f"{type(self).__name__} cannot sample: it has no generator. Use a GAN or a hybrid.")

@@ -133,6 +133,9 @@ class Trainer:
                 self.ema.adopt()
             self.stage_index, self.stage_step, self.stage_elapsed = self.stage_index + 1, 0, self._now()
             self.ema, self._optimizers = Ema({}, 0.0), {}
+            if self.stage_index == len(self.stages):
+                with torch.no_grad():
+                    self.model.finish(self.data)
             self.checkpoint()
 
     def _train_step(self, stage: Stage, data: Samples, order: BatchOrder, progress: float) -> StepRecord:

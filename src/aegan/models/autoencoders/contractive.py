@@ -54,7 +54,7 @@ class ContractiveConfig(AutoencoderConfig):
     """
 
     model: ClassVar[str] = "contractive"
-    weight: float = 1e-3
+    weight: float = 1e-4
     units: str = "whitened"
     form: str = "auto"
     probes: int = 1
