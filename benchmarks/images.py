@@ -78,7 +78,10 @@ def ours(options: argparse.Namespace, seed: int) -> None:
     model = aegan.load(run, device="cpu")
     x, y = model.sample_tensors(NUM, seed=seed)
     test = model.adapter.to_tensors(_test(options.data))
-    np.savez(archive, x=_bytes(x), y=np.asarray(y), x_rec=_bytes(model.reconstruct_tensors(test)))
+    scale = float(getattr(model.model, "spread", 1.0))
+    unscaled, _ = model.sample_tensors(NUM, seed=seed, spread=1 / scale)
+    reconstructed = _bytes(model.reconstruct_tensors(test))
+    np.savez(archive, x=_bytes(x), y=np.asarray(y), x_unscaled=_bytes(unscaled), x_rec=reconstructed, scale=scale)
 
 
 def peer(options: argparse.Namespace, name: str, seed: int) -> None:
@@ -109,7 +112,8 @@ def score(options: argparse.Namespace) -> None:
             for key in [k for k in arrays.files if k.startswith("x")]:
                 images = torch.from_numpy(arrays[key])
                 images = images if images.ndim == 4 else images[:, None]
-                suffix = {"x": "", "x_rec": " (reconstructions)"}.get(key, f" + {key[2:]}")
+                names = {"x": "", "x_rec": " (reconstructions)", "x_unscaled": " (noise as in training)"}
+                suffix = names.get(key, f" + {key[2:]}")
                 rows.setdefault(method + suffix, []).append(_figures(images, spaces, reference))
     rows["real test set"] = [_figures(torch.as_tensor(test.fields["x"]), spaces, reference)]
     (options.out / "table.json").write_text(json.dumps(rows, indent=2))

@@ -20,6 +20,9 @@ TINY = {
         if entry.family == "autoencoder"
     },
     "gan": {"noise_dim": 8, "width": 8, "blocks": 1, "batch_size": 16},
+    "adversarial-autoencoder": {"autoencoder": TINY_AUTOENCODER, "hidden": 16, "depth": 1},
+    "vae-gan": TINY_AUTOENCODER,
+    "warm-start-gan": {"autoencoder": TINY_AUTOENCODER, "batch_size": 16, "penalty_every": 2},
     "latent-gan": {
         "autoencoder": TINY_AUTOENCODER,
         "noise_dim": 8,

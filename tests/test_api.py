@@ -274,5 +274,7 @@ def test_presets_fit_the_size_of_the_images() -> None:
     for name in MODELS:
         for side in (8, 28, 64):
             spec = Spec(kind="image", shape=(3, side, side))
-            code_dim = build(name, spec, settings(name, spec, 100)).code_dim
-            assert code_dim <= 32 if side == 8 else code_dim == build(name, spec, {}).code_dim
+            model, plain = build(name, spec, settings(name, spec, 100)), build(name, spec, {})
+            for ours, default in ((model.code_dim, plain.code_dim), (model.noise_dim, plain.noise_dim)):
+                assert ours <= 32 if side == 8 else ours == default, name
+    assert settings("latent-gan", Spec(kind="image", shape=(1, 64, 64)), 100)["autoencoder"]["batch_size"] == 32

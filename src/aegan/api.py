@@ -339,7 +339,7 @@ def _train(
 
 def _drawer(network: Model, train: TensorData, backend: Backend) -> Callable[[], Tensor]:
     """Draws the grid over time: samples from fixed noise, or reconstructions where there is no generator."""
-    classes = network.spec.num_classes
+    classes = network.spec.num_classes if network.conditional else 0
 
     def draw() -> Tensor:
         if network.noise_dim == 0:

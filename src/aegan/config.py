@@ -76,14 +76,30 @@ def from_json(cls: type[T], data: Mapping[str, Any], *, where: str = "config") -
     Raises:
         ConfigError: Names the key, what was expected, and the nearest known names.
     """
-    hints = typing.get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    values = {}
+    return cls(**_values(cls, data, {f.name: _default(f) for f in dataclasses.fields(cls)}, where))  # type: ignore[arg-type]
+
+
+def _values(cls: type, data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields that ``data`` sets, coerced; a nested config keeps what its default says and ``data`` does not."""
+    hints, values = typing.get_type_hints(cls), {}
     for key, value in data.items():
-        if key not in known:
-            raise ConfigError(f"{where}: unknown setting {key!r}. {nearest(key, known)}")
-        values[key] = _coerce(hints[key], value, f"{where}.{key}")
-    return cls(**values)
+        if key not in defaults:
+            raise ConfigError(f"{where}: unknown setting {key!r}. {nearest(key, defaults)}")
+        default, name = defaults[key], f"{where}.{key}"
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(default) and not isinstance(default, type):
+            own = {k: v for k, v in value.items() if k != TAG}
+            if value.get(TAG) in (None, getattr(default, TAG, None)):
+                inner = {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
+                values[key] = dataclasses.replace(default, **_values(type(default), own, inner, name))
+                continue
+        values[key] = _coerce(hints[key], value, name)
+    return values
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def dotted(config: Any) -> dict[str, Any]:

@@ -96,7 +96,9 @@ class Estimator:
         if self.model.noise_dim == 0:
             name = self.run.config["model"]
             raise ConfigError(f"A model of kind {name!r} cannot sample. Fit one that can, for example latent-gan.")
-        if y is None and self.adapter.spec.num_classes:
+        if not self.classes:
+            y = None
+        elif y is None:
             y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
         x = in_blocks(self.model.generate, spread * noise_for(seed, num, self.model.noise_dim), y, device=self.device)
         return x.clamp_(-1.0, 1.0), y
@@ -233,6 +235,11 @@ class Estimator:
         return target
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that samples can be asked for; empty without labels, or with a model that is not told them."""
+        return self.adapter.spec.classes if self.model.conditional else ()
+
+    @property
     def class_counts(self) -> Sequence[int]:
         """Training samples of each class; empty without labels."""
         return self.run.config["source"].get("class_counts") or []
@@ -244,6 +251,11 @@ class Estimator:
         for key in where:
             if key != "class":
                 raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, ['class'])}")
+        if classes and not self.classes:
+            raise ConfigError(
+                f"--where class=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked for. "
+                "Fit latent-gan or gan."
+            )
         if not classes:
             raise ConfigError("--where class=…: the model was trained without labels, so classes cannot be asked for.")
         name = str(where["class"])

@@ -170,7 +170,7 @@ def write_results(estimator: Estimator, *, console: bool = False) -> None:
 
 
 def _pictures(estimator: Estimator, train: TensorData, shown: TensorData) -> None:
-    folder, classes = estimator.run.path / "samples", estimator.adapter.spec.num_classes
+    folder, classes = estimator.run.path / "samples", len(estimator.classes)
     if estimator.model.code_dim:
         real = shown.batch(torch.arange(min(SHOWN, len(shown))))["x"]
         made = estimator.reconstruct_tensors(TensorData(x=real))

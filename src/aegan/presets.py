@@ -21,23 +21,22 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     """
     if spec.kind != "image":
         return {}
-    side, described = min(spec.shape[1:]), entry(model)
-    alone = described.family == "autoencoder"
-    defaults = described.load().Config()
-    if described.family == "gan":
-        return ({"noise_dim": 32} if side <= 16 else {}) | ({"batch_size": 32} if side > 40 else {})
-    autoencoder: dict[str, Any] = {}
+    side, defaults = min(spec.shape[1:]), entry(model).load().Config()
+    nested = getattr(defaults, "autoencoder", None)
+    codes, own = (defaults if nested is None else nested), {}
+    changes: dict[str, Any] = {}
     if side <= 16:
-        autoencoder["latent_dim"] = min(32, (defaults if alone else defaults.autoencoder).latent_dim)
+        if hasattr(codes, "latent_dim"):
+            own["latent_dim"] = min(32, codes.latent_dim)
+        if hasattr(defaults, "noise_dim"):
+            changes["noise_dim"] = min(32, defaults.noise_dim)
     if side > 40:
         # A step on large images is dear: smaller ones, so that there are enough of them.
-        autoencoder["batch_size"] = 32
+        own["batch_size"] = min(32, codes.batch_size)
     if model == "vector-quantised":
         # Few samples cannot fill a large codebook.
-        autoencoder["codebook"] = max(2, min(defaults.codebook, samples // 8))
-    if alone:
-        return autoencoder
-    return {"autoencoder": autoencoder} | ({"noise_dim": 32} if side <= 16 else {})
+        own["codebook"] = max(2, min(defaults.codebook, samples // 8))
+    return changes | (own if nested is None else {"autoencoder": own})
 
 
 def default_model(kind: str) -> str:

@@ -137,3 +137,13 @@ def test_bad_images_are_listed_and_skipped_on_request(folder: Path, tmp_path: Pa
     assert "notes.png" in capsys.readouterr().err and not (tmp_path / "a").exists()
     assert main([*command, "--out", str(tmp_path / "b"), "--skip-bad"]) == 0
     assert "1 unreadable and skipped" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_code_that_can_copy_the_image_is_told_in_one_line(folder: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "run"
+    settings = [f"--set={text}" for text in ("latent_dim=64", "width=8", "blocks=1", "batch_size=8")]
+    arguments = ["fit", str(folder), "--out", str(out), "--model", "autoencoder", "--steps", "2", *settings]
+    assert main(arguments) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "nothing is compressed" in line]
+    assert told and all(line.startswith("aegan: latent_dim=64") for line in told)

@@ -127,3 +127,11 @@ def test_a_plain_code_as_long_as_the_data_is_warned_of() -> None:
     build("autoencoder", VECTOR, {**TINY["autoencoder"], "latent_dim": 8})
     for name in ("denoising", "sparse", "contractive"):
         build(name, VECTOR, {**TINY[name], "latent_dim": 12})
+
+
+def test_a_hybrids_own_defaults_of_its_autoencoder_survive_settings_for_other_fields() -> None:
+    spec = Spec(kind="vector", shape=(40,))
+    kept = build("adversarial-autoencoder", spec, {"autoencoder": {"width": 4}}).config.autoencoder
+    assert (kept.width, kept.latent_dim, kept.code_noise) == (4, 16, 0.0)
+    other = build("adversarial-autoencoder", spec, {"autoencoder": {"model": "sparse", "width": 4}}).config.autoencoder
+    assert (other.model, other.width, other.latent_dim) == ("sparse", 4, 256)

@@ -136,8 +136,7 @@ def sample(
 
     estimator = api.load(run, device=device)
     images, labels = estimator.sample_tensors(num, seed=seed, where=_pairs("--where", where), spread=spread)
-    classes = estimator.adapter.spec.classes
-    path = write_images(images, out, labels=labels, classes=classes, overwrite=overwrite)
+    path = write_images(images, out, labels=labels, classes=estimator.classes, overwrite=overwrite)
     print(f"{num} samples in {path}")
 
 
@@ -287,17 +286,20 @@ def models(name: Positional[str] = "", /) -> None:
     from rich.table import Table
 
     from aegan.config import dotted
-    from aegan.models.registry import MODELS, entry
+    from aegan.models.registry import FAMILIES, MODELS, entry
 
     if name:
         for key, value in dotted(entry(name).load().Config()).items():
             print(f"{key}={value}")
         return
 
-    table = Table("model", "data", "what it does", "paper", box=None, pad_edge=False)
-    for name, item in MODELS.items():
-        table.add_row(name, ", ".join(item.kinds), item.summary, item.paper)
+    table = Table.grid(padding=(0, 2, 1, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, item in sorted(MODELS.items(), key=lambda entry: FAMILIES.index(entry[1].family)):
+        table.add_row(name, f"{item.summary}\nFor {' and '.join(item.kinds)} data. {item.paper}")
     Console().print(table)
+    print("Vectors come from Python: aegan.sklearn.AutoencoderTransformer, or aegan.models.registry.build.")
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

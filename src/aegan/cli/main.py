@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from typing import Any
 
-from aegan.errors import AeganError, Interrupted, nearest
+from aegan.errors import AeganError, AeganWarning, Interrupted, nearest
 
+_PYTHONS_OWN = warnings.showwarning
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
 
@@ -24,13 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         return _fail(f"Unknown command {arguments[0]!r}. {nearest(arguments[0], COMMANDS)}", USAGE_ERROR)
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            dict(COMMANDS),
-            prog="aegan",
-            description="Autoencoders and GANs, together: a generator for your data, and how good it is.",
-            args=arguments or ["--help"],
-            sort_subcommands=False,
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            tyro.extras.subcommand_cli_from_dict(
+                dict(COMMANDS),
+                prog="aegan",
+                description="Autoencoders and GANs, together: a generator for your data, and how good it is.",
+                args=arguments or ["--help"],
+                sort_subcommands=False,
+            )
     except Interrupted as error:
         return _fail(str(error), INTERRUPTED)
     except AeganError as error:
@@ -42,6 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+    """Our own warnings as one sentence; others as Python shows them."""
+    if issubclass(category, AeganWarning):
+        print(f"aegan: {message}", file=sys.stderr)
+    else:
+        _PYTHONS_OWN(message, category, *where, **options)
 
 
 def _fail(message: str, code: int) -> int:

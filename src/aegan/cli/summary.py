@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     """Print the summary of a run that has just been trained."""
-    run, spec = estimator.run, estimator.adapter.spec
+    run = estimator.run
     path = run.path
     metrics = path / "metrics.json"
     source = run.config["source"]
@@ -32,7 +32,7 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     print()
     print("Next:")
     if estimator.model.noise_dim:
-        where = f" --where class={spec.classes[-1]}" if spec.classes else ""
+        where = f" --where class={estimator.classes[-1]}" if estimator.classes else ""
         print(f"  aegan sample {path} --num 1000 --out new-images{where}")
     if demo:
         print("  aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m")

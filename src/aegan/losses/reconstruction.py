@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -38,3 +41,25 @@ def bernoulli_error(logits: Tensor, x: Tensor) -> Tensor:
     0.6931
     """
     return binary_cross_entropy_with_logits(logits.float(), (x + 1.0) / 2.0)
+
+
+def feature_error(made: Sequence[Tensor], maps: Sequence[Tensor]) -> Tensor:
+    """Mean squared error of feature maps, summed over the maps, each scaled to unit mean square over its channels.
+
+    The scaling keeps a network from lowering the error by making its features small.
+
+    Args:
+        made: Features ``(B, C, ...)`` of what is to be judged, one tensor a map.
+        maps: Those of the target; they get no gradient.
+
+    >>> a = torch.ones(2, 3)
+    >>> feature_error([a], [2 * a]).item() < 1e-6
+    True
+    """
+    errors = [(_unit(a) - _unit(b.detach())).square().mean() for a, b in zip(made, maps, strict=True)]
+    return torch.stack(errors).sum()
+
+
+def _unit(h: Tensor) -> Tensor:
+    h = h.float()
+    return h * torch.rsqrt(h.square().mean(1, keepdim=True) + 1e-4)

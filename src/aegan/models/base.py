@@ -28,6 +28,7 @@ class Model(nn.Module, ABC):
         config: The model's frozen dataclass.
         noise_dim: Length of the noise vector that one sample is made from; 0 when it cannot sample.
         code_dim: Length of a code; 0 when there is no encoder.
+        conditional: Whether samples can be asked for by class.
         samples_from: Name of the first stage during which samples mean something.
         stage_step: Steps done in the current stage; the trainer keeps it, a loss may read it.
     """
@@ -36,6 +37,7 @@ class Model(nn.Module, ABC):
     kinds: ClassVar[tuple[str, ...]]
     noise_dim: int = 0
     code_dim: int = 0
+    conditional: bool = False
     samples_from: str = ""
     stage_step: int = 0
 

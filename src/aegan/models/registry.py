@@ -39,6 +39,8 @@ class Entry:
 
 
 BOTH = ("image", "vector")
+FAMILIES = ("hybrid", "gan", "autoencoder")
+"""In the order in which ``aegan models`` lists them."""
 
 MODELS: dict[str, Entry] = {
     "autoencoder": Entry(
@@ -103,6 +105,27 @@ MODELS: dict[str, Entry] = {
         kinds=BOTH,
         summary="Autoencoder, then a GAN on its whitened codes, then both against a data-space discriminator.",
         paper="Achlioptas et al. 2018 (arXiv 1707.02392); loss and penalties as R3GAN (arXiv 2501.05441)",
+    ),
+    "adversarial-autoencoder": Entry(
+        path="aegan.models.hybrids.adversarial_autoencoder:AdversarialAutoencoder",
+        family="hybrid",
+        kinds=BOTH,
+        summary="A discriminator of codes holds them to a normal prior; samples come from the prior.",
+        paper="Makhzani et al. 2015 (arXiv 1511.05644)",
+    ),
+    "vae-gan": Entry(
+        path="aegan.models.hybrids.vae_gan:VAEGAN",
+        family="hybrid",
+        kinds=BOTH,
+        summary="Variational autoencoder whose error is measured in a discriminator's features.",
+        paper="Larsen et al. 2016 (arXiv 1512.09300)",
+    ),
+    "warm-start-gan": Entry(
+        path="aegan.models.hybrids.warm_start_gan:WarmStartGAN",
+        family="hybrid",
+        kinds=BOTH,
+        summary="A pretrained decoder goes on as generator, its encoder's trunk in the discriminator; a fading anchor.",
+        paper="Ham et al. 2020 (arXiv 2002.02112); Mariani et al. 2018 (arXiv 1803.09655)",
     ),
 }
 

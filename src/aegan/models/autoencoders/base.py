@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from aegan.errors import ConfigError, nearest
-from aegan.losses import absolute_error, bernoulli_error, squared_error
+from aegan.losses import absolute_error, bernoulli_error, feature_error, squared_error
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.nn.init import activation, linear
@@ -161,11 +161,4 @@ class AutoencoderModel(Model, ABC):
         made = trunk.maps(x_hat)
         for p in learning:
             p.requires_grad_(True)
-        errors = [(_unit(a) - _unit(b.detach())).square().mean() for a, b in zip(made, maps, strict=True)]
-        return torch.stack(errors).sum()
-
-
-def _unit(h: Tensor) -> Tensor:
-    """Features ``(B, C, ...)`` scaled to unit mean square over the channels, float32."""
-    h = h.float()
-    return h * torch.rsqrt(h.square().mean(1, keepdim=True) + 1e-4)
+        return feature_error(made, maps)

@@ -284,17 +284,17 @@ class GAN(Model):
             value = value + config.label_smoothing * (softplus(real) - softplus(-real)).mean()
         return value
 
-    def _judge(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Logits and, with an auxiliary classifier, class logits of what the discriminator is shown of ``x``."""
+    def _judge(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits of what the discriminator is shown of ``x``, and the auxiliary classifier's (empty without one)."""
         config = self.config
         if config.augmentation == "diff":
             x = diff_augment(x)
-        elif config.augmentation == "ada":
+        elif self.state.ada is not None:
             x = self.state.ada(x)
         if config.instance_noise:
             left = max(0.0, 1.0 - self.stage_step / config.instance_noise_steps)
             x = x + left * config.instance_noise * torch.randn_like(x)
-        return self.discriminator.both(x) if self.auxiliary else (self.discriminator(x, y), None)
+        return self.discriminator.both(x) if self.auxiliary else (self.discriminator(x, y), x.new_empty(0))
 
 
 class _State(nn.Module):

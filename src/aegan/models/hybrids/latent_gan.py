@@ -142,6 +142,7 @@ class LatentGAN(Model):
         self.autoencoder = autoencoder_of(spec, config.autoencoder)
         self.noise_dim, self.code_dim = config.noise_dim, self.autoencoder.code_dim
         classes, latent, joint = spec.num_classes, config.latent, config.joint
+        self.conditional = classes > 0
         self.whitening = Whitening(self.code_dim)
         self.register_buffer("spread", torch.ones(()))
         self.generator = LatentGenerator(

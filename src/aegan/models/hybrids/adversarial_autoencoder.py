@@ -1,0 +1,128 @@
+"""Adversarial autoencoder: a discriminator of codes holds them to a normal prior, so that the prior can be decoded.
+
+Reference: Makhzani et al. 2015 (arXiv 1511.05644). In every step the autoencoder learns to reconstruct, the
+discriminator to tell codes from draws of the prior, and the encoder to be mistaken for the prior. Here the
+discriminator has zero-centred penalties and the non-saturating loss. Classes are not used, so samples cannot be asked
+for by class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from aegan.errors import ConfigError
+from aegan.losses import ADVERSARIAL, zero_centred_gradient
+from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
+from aegan.models.base import Model
+from aegan.nn.backbone import KINDS
+from aegan.nn.mlp import LatentDiscriminator
+from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialAutoencoderConfig:
+    """Settings of the adversarial autoencoder.
+
+    Attributes:
+        autoencoder: Any of the family, by ``autoencoder.model``, with its own settings.
+        weight: Of the encoder's adversarial term, beside the reconstruction's.
+        hidden: Width of the discriminator of codes.
+        depth: Its residual layers.
+        gamma: Weight of R1 and R2 on codes.
+        lr_discriminator: Peak learning rate of the discriminator.
+        lr_encoder: Peak learning rate of the encoder's adversarial phase.
+    """
+
+    autoencoder: AnyAutoencoder = PlainConfig(latent_dim=16, feature_weight=0.0, code_noise=0.0, code_weight=0.0)
+    weight: float = 0.1
+    hidden: int = 256
+    depth: int = 2
+    gamma: float = 0.5
+    lr_discriminator: float = 1e-3
+    lr_encoder: float = 5e-4
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "gamma", "lr_discriminator", "lr_encoder"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+        for name in ("hidden", "depth"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
+
+
+@final
+class AdversarialAutoencoder(Model):
+    """Autoencoder and discriminator of codes; see the module's text."""
+
+    Config: ClassVar[type] = AdversarialAutoencoderConfig
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    samples_from = "adversarial"
+
+    def __init__(self, spec: Spec, config: AdversarialAutoencoderConfig) -> None:
+        super().__init__(spec, config)
+        self.autoencoder = autoencoder_of(spec, config.autoencoder)
+        self.code_dim = self.noise_dim = self.autoencoder.code_dim
+        self.latent_discriminator = LatentDiscriminator(self.code_dim, 0, hidden=config.hidden, depth=config.depth)
+
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """The autoencoder's encoder, which the adversarial phase trains alone."""
+        return self.autoencoder.encoder
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage of three phases."""
+        config, adam = self.config, (0.0, 0.99)
+        phases = (
+            Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr)),
+            Phase(
+                name="latent-discriminator",
+                networks=("latent_discriminator",),
+                optimizer=Optimizer(lr=config.lr_discriminator, betas=adam),
+            ),
+            Phase(name="encoder", networks=("encoder",), optimizer=Optimizer(lr=config.lr_encoder, betas=adam)),
+        )
+        size = config.autoencoder.batch_size
+        return (Stage(name="adversarial", share=1.0, phases=phases, batch_size=size, ema=("autoencoder",)),)
+
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of ``autoencode``, ``latent-discriminator`` and ``encoder``."""
+        if phase == "autoencode":
+            return self.autoencoder.loss(phase, batch)
+        x = batch["x"]
+        loss = ADVERSARIAL["non-saturating"]
+        if phase == "encoder":
+            logits = self.latent_discriminator(self._codes(x), None)
+            return {"adversarial": Term(loss.generator(logits, logits), self.config.weight)}
+        with torch.no_grad():
+            z = self._codes(x)
+        prior, z = torch.randn_like(z).requires_grad_(True), z.requires_grad_(True)
+        real_logits, fake_logits = self.latent_discriminator(prior, None), self.latent_discriminator(z, None)
+        return {
+            "adversarial": Term(loss.discriminator(real_logits, fake_logits)),
+            "r1": Term(zero_centred_gradient(real_logits, prior), self.config.gamma),
+            "r2": Term(zero_centred_gradient(fake_logits, z), self.config.gamma),
+        }
+
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
+        return self.decode(noise)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)``."""
+        return self.autoencoder.encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data ``(B, *shape)``."""
+        return self.autoencoder.decode(z)
+
+    def health(self, x: Tensor) -> Health:
+        """The autoencoder's."""
+        return self.autoencoder.health(x)
+
+    def _codes(self, x: Tensor) -> Tensor:
+        return self.autoencoder.noisy(self.encode(x).float()).float()

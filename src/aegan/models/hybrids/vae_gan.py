@@ -1,0 +1,161 @@
+"""VAE-GAN: a variational autoencoder whose reconstruction error is measured in a discriminator's features.
+
+Reference: Larsen et al. 2016 (arXiv 1512.09300). The encoder gets the prior's divergence and the feature error; the
+decoder the feature error and the adversarial term; the discriminator tells real data from reconstructions *and* from
+samples of the prior. The generator's loss is the non-saturating one (a saturating one vanishes just where it is
+needed), and the discriminator has zero-centred penalties, without which it soon wins. The discriminator's trunk has
+residual blocks of no normalisation; each map's error counts after scaling to unit mean square.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from aegan.errors import ConfigError
+from aegan.losses import ADVERSARIAL, feature_error, gaussian_kl, squared_error, zero_centred_gradient
+from aegan.models.base import Model
+from aegan.nn.backbone import KINDS, decoder_for, discriminator_for, encoder_for
+from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
+
+MAX_LOGVAR = 10.0
+"""Bound on the logarithm of a posterior's variance either way: beyond it, its exponential is of no use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEGANConfig:
+    """Settings of the VAE-GAN.
+
+    Attributes:
+        latent_dim: Length of a code.
+        width: Channels of the finest feature map, or an eighth of the hidden units.
+        blocks: Residual blocks at each resolution.
+        beta: Weight of the divergence from the prior, in nats a sample, beside the feature error.
+        feature_weight: Weight of the reconstruction error in the discriminator's features, for encoder and decoder.
+        pixel_weight: Weight of the squared error of the values themselves; it steadies the first steps.
+        adversarial_weight: Weight of the decoder's adversarial term.
+        gamma: Weight of R1 and R2.
+        batch_size: Samples a step.
+        lr: Peak learning rate of encoder and decoder.
+        lr_discriminator: Peak learning rate of the discriminator.
+        ema_samples: Half-life of the weights' average, in samples.
+    """
+
+    latent_dim: int = 64
+    width: int = 32
+    blocks: int = 2
+    beta: float = 1e-3
+    feature_weight: float = 1.0
+    pixel_weight: float = 1.0
+    adversarial_weight: float = 0.1
+    gamma: float = 1.0
+    batch_size: int = 64
+    lr: float = 1e-3
+    lr_discriminator: float = 1e-3
+    ema_samples: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        for name in ("latent_dim", "width", "blocks", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
+        for name in ("beta", "feature_weight", "pixel_weight", "adversarial_weight", "gamma"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+
+
+@final
+class VAEGAN(Model):
+    """Variational encoder, decoder and discriminator in data space; see the module's text."""
+
+    Config: ClassVar[type] = VAEGANConfig
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    samples_from = "adversarial"
+
+    def __init__(self, spec: Spec, config: VAEGANConfig) -> None:
+        super().__init__(spec, config)
+        self.code_dim = self.noise_dim = config.latent_dim
+        size = {"width": config.width, "blocks": config.blocks}
+        unlabelled = Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
+        self.encoder = encoder_for(spec, 2 * config.latent_dim, **size)
+        self.decoder = decoder_for(spec, config.latent_dim, **size)
+        self.discriminator = discriminator_for(unlabelled, width=config.width, blocks=config.blocks)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage: the discriminator's phase, then encoder's and decoder's together."""
+        config, adam = self.config, (0.0, 0.99)
+        phases = (
+            Phase(
+                name="discriminator",
+                networks=("discriminator",),
+                optimizer=Optimizer(lr=config.lr_discriminator, betas=adam),
+            ),
+            Phase(name="autoencode", networks=("encoder", "decoder"), optimizer=Optimizer(lr=config.lr, betas=adam)),
+        )
+        return (
+            Stage(
+                name="adversarial",
+                share=1.0,
+                phases=phases,
+                batch_size=config.batch_size,
+                ema=("encoder", "decoder"),
+                ema_samples=config.ema_samples,
+            ),
+        )
+
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of ``discriminator`` and ``autoencode``."""
+        return self._discriminator_loss(batch["x"]) if phase == "discriminator" else self._autoencoder_loss(batch["x"])
+
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
+        return self.decode(noise)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Means of the codes ``(B, D)``."""
+        return self._posterior(x)[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data ``(B, *shape)``."""
+        return self.decoder(z)
+
+    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = self.encoder(x).float().chunk(2, 1)
+        return mu, logvar.clamp(-MAX_LOGVAR, MAX_LOGVAR)
+
+    def _discriminator_loss(self, x: Tensor) -> dict[str, Term]:
+        with torch.no_grad():
+            mu, logvar = self._posterior(x)
+            z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+            # Half of the fakes are reconstructions, half samples: as many fakes as real ones.
+            half = len(x) // 2
+            fake = self.decode(torch.cat([z[:half], torch.randn_like(z[half:])])).float()
+        x, fake = x.requires_grad_(True), fake.requires_grad_(True)
+        real_logits, fake_logits = self.discriminator(x, None), self.discriminator(fake, None)
+        return {
+            "adversarial": Term(ADVERSARIAL["non-saturating"].discriminator(real_logits, fake_logits)),
+            "r1": Term(zero_centred_gradient(real_logits, x), self.config.gamma),
+            "r2": Term(zero_centred_gradient(fake_logits, fake), self.config.gamma),
+        }
+
+    def _autoencoder_loss(self, x: Tensor) -> dict[str, Term]:
+        config = self.config
+        mu, logvar = self._posterior(x)
+        z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+        x_hat = self.decode(z).float()
+        with torch.no_grad():
+            maps = self.discriminator.trunk.maps(x)  # type: ignore[operator]
+        made = self.discriminator.trunk.maps(x_hat)  # type: ignore[operator]
+        # The decoder's adversarial term does not reach the encoder (the paper's rule): its code is cut off.
+        half = len(x) // 2
+        fake = self.decode(torch.cat([z.detach()[:half], torch.randn_like(z[half:])]))
+        logits = self.discriminator(fake.float(), None)
+        return {
+            "features": Term(feature_error(made, maps), config.feature_weight),
+            "reconstruction": Term(squared_error(x_hat, x), config.pixel_weight),
+            "kl": Term(gaussian_kl(mu, logvar), config.beta),
+            "adversarial": Term(ADVERSARIAL["non-saturating"].generator(logits, logits), config.adversarial_weight),
+        }

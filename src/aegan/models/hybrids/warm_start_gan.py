@@ -1,0 +1,219 @@
+"""Decoder-warm-started GAN: a pretrained decoder goes on as the generator, held by an anchor that fades.
+
+References: Ham et al. 2020, "Unbalanced GANs" (arXiv 2002.02112) for the pretrained decoder as the generator; Mariani
+et al. 2018, "BAGAN" (arXiv 1803.09655) for both networks from one autoencoder (the discriminator begins with the
+encoder's trunk) and for classes by their codes' Gaussians. The noise goes through the codes' mean and covariance, and with labels through each class's mean, so that the first
+samples already look like data. Loss and penalties are R3GAN's (arXiv 2501.05441).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+
+from aegan.data.base import TensorData
+from aegan.errors import ConfigError
+from aegan.losses import relativistic_discriminator, relativistic_generator, zero_centred_gradient
+from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
+from aegan.models.base import Model
+from aegan.nn.backbone import KINDS, discriminator_for
+from aegan.nn.mlp import Whitening
+from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStartGANConfig:
+    """Settings of the decoder-warm-started GAN.
+
+    Attributes:
+        autoencoder: Any of the family, by ``autoencoder.model``, with its own settings.
+        autoencoder_share: Part of the budget for the autoencoder, between 0 and 1.
+        anchor: Weight of the reconstruction anchor at the start of the adversarial stage.
+        anchor_half_life: Steps in which that weight halves.
+        gamma: Weight of R1 and R2.
+        penalty_every: The penalties are taken on every such step, with this many times the weight.
+        batch_size: Samples a step of the adversarial stage.
+        lr_generator: Peak learning rate of the generator.
+        lr_discriminator: Peak learning rate of the discriminator.
+        ema_samples: Half-life of the weights' average, in samples.
+    """
+
+    autoencoder: AnyAutoencoder = PlainConfig()
+    autoencoder_share: float = 0.4
+    anchor: float = 5.0
+    anchor_half_life: float = 500.0
+    gamma: float = 0.3
+    penalty_every: int = 4
+    batch_size: int = 64
+    lr_generator: float = 6e-4
+    lr_discriminator: float = 1e-3
+    ema_samples: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.autoencoder_share < 1:
+            raise ConfigError(f"autoencoder_share: between 0 and 1 expected, got {self.autoencoder_share}.")
+        for name in ("anchor", "gamma"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+        if not self.anchor_half_life > 0 or self.penalty_every < 1 or self.batch_size < 1:
+            raise ConfigError(
+                "anchor_half_life above 0, penalty_every and batch_size of at least 1 expected, got "
+                f"{self.anchor_half_life}, {self.penalty_every} and {self.batch_size}."
+            )
+
+
+@final
+class WarmStartGAN(Model):
+    """Autoencoder, then its parts against each other; see the module's text."""
+
+    Config: ClassVar[type] = WarmStartGANConfig
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    samples_from = "adversarial"
+
+    def __init__(self, spec: Spec, config: WarmStartGANConfig) -> None:
+        super().__init__(spec, config)
+        self.autoencoder = autoencoder_of(spec, config.autoencoder)
+        self.code_dim = self.noise_dim = self.autoencoder.code_dim
+        self.conditional = spec.num_classes > 0
+        self.whitening = Whitening(self.code_dim)
+        self.prior = _ClassPrior(self.code_dim, spec.num_classes)
+        own = config.autoencoder
+        self.discriminator = discriminator_for(spec, width=own.width, blocks=own.blocks)
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The generator: the autoencoder's decoder."""
+        return self.autoencoder.decoder
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Autoencoder, then the adversarial stage."""
+        config, adam = self.config, (0.0, 0.99)
+        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr))
+        discriminate = Phase(
+            name="discriminator",
+            networks=("discriminator",),
+            optimizer=Optimizer(lr=config.lr_discriminator, betas=adam),
+        )
+        generate = Phase(
+            name="generator", networks=("decoder",), optimizer=Optimizer(lr=config.lr_generator, betas=adam)
+        )
+        return (
+            Stage(
+                name="autoencoder",
+                share=config.autoencoder_share,
+                phases=(autoencode,),
+                batch_size=config.autoencoder.batch_size,
+                ema=("autoencoder",),
+            ),
+            Stage(
+                name="adversarial",
+                share=1.0 - config.autoencoder_share,
+                phases=(discriminate, generate),
+                batch_size=config.batch_size,
+                ema=("decoder",),
+                ema_samples=config.ema_samples,
+            ),
+        )
+
+    def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
+        """The codes' Gaussians, and the discriminator's start, before the adversarial stage."""
+        if stage == "autoencoder":
+            return self.autoencoder.prepare(stage, data, encode)
+        z = encode(data)
+        self.whitening.fit(z)
+        labels = data.labels if isinstance(data, TensorData) else None
+        self.prior.fit(self.whitening(z), labels)
+        # The encoder is frozen from here on, so a resumed run must not copy its trunk again.
+        if self.stage_step == 0:
+            self.discriminator.trunk.load_state_dict(self.autoencoder.encoder.trunk.state_dict())
+        return data
+
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of ``autoencode``, ``discriminator`` and ``generator``."""
+        match phase:
+            case "autoencode":
+                return self.autoencoder.loss(phase, batch)
+            case "discriminator":
+                return self._discriminator_loss(batch["x"], batch.get("y"))
+        return self._generator_loss(batch["x"], batch.get("y"))
+
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Data ``(B, *shape)`` from noise ``(B, D)`` and classes ``(B,)``."""
+        return self.decode(self.whitening.inverse(self.prior(noise, y)))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)``."""
+        return self.autoencoder.encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data ``(B, *shape)``."""
+        return self.autoencoder.decode(z)
+
+    def health(self, x: Tensor) -> Health:
+        """The autoencoder's."""
+        return self.autoencoder.health(x)
+
+    def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+        config = self.config
+        with torch.no_grad():
+            fake = self.generate(self._noise(x), y).float()
+        penalised = self.stage_step % config.penalty_every == 0
+        x, fake = x.requires_grad_(penalised), fake.requires_grad_(penalised)
+        real_logits, fake_logits = self.discriminator(x, y), self.discriminator(fake, y)
+        terms = {"adversarial": Term(relativistic_discriminator(real_logits, fake_logits))}
+        if penalised:
+            gamma = config.gamma * config.penalty_every
+            terms["r1"] = Term(zero_centred_gradient(real_logits, x), gamma)
+            terms["r2"] = Term(zero_centred_gradient(fake_logits, fake), gamma)
+        return terms
+
+    def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+        config = self.config
+        fake = self.generate(self._noise(x), y).float()
+        with torch.no_grad():
+            real_logits = self.discriminator(x, y)
+        terms = {"adversarial": Term(relativistic_generator(real_logits, self.discriminator(fake, y)))}
+        fading = 0.5 ** (self.stage_step / config.anchor_half_life)
+        if config.anchor:
+            with torch.no_grad():
+                maps = self.autoencoder.encoder.trunk.maps(x)
+                z = self.encode(x).float()
+            out = self.decoder(self.autoencoder.noisy(z))
+            for name, term in self.autoencoder.reconstruction(out, x, maps).items():
+                terms[name] = Term(term.value, term.weight * config.anchor * fading)
+        return terms
+
+    def _noise(self, like: Tensor) -> Tensor:
+        return torch.randn(len(like), self.noise_dim, device=like.device)
+
+
+class _ClassPrior(nn.Module):
+    """Normal noise ``(B, D)`` moved to each class's mean and scaled by its deviation, among whitened codes."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(max(1, classes), dim))
+        self.register_buffer("deviation", torch.ones(max(1, classes), dim))
+        self.classes = classes
+
+    @torch.no_grad()
+    def fit(self, w: Tensor, y: Tensor | None) -> None:
+        """Set both from whitened codes ``(N, D)``; classes of fewer than two samples keep the whole data's."""
+        if self.classes and y is not None:
+            for k in range(self.classes):
+                own = w[y == k]
+                if len(own) > 1:
+                    self.mean[k], self.deviation[k] = own.mean(0), own.std(0)
+
+    def forward(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        if not self.classes or y is None:
+            return noise
+        return self.mean[y] + self.deviation[y] * noise
