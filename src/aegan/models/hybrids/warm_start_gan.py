@@ -2,8 +2,9 @@
 
 References: Ham et al. 2020, "Unbalanced GANs" (arXiv 2002.02112) for the pretrained decoder as the generator; Mariani
 et al. 2018, "BAGAN" (arXiv 1803.09655) for both networks from one autoencoder (the discriminator begins with the
-encoder's trunk) and for classes by their codes' Gaussians. The noise goes through the codes' mean and covariance, and with labels through each class's mean, so that the first
-samples already look like data. Loss and penalties are R3GAN's (arXiv 2501.05441).
+encoder's trunk) and for classes by their codes' Gaussians. The noise goes through the codes' mean and covariance, and
+with labels through each class's mean, so that the first samples already look like data. Loss and penalties are R3GAN's
+(arXiv 2501.05441).
 """
 
 from __future__ import annotations
