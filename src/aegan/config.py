@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from aegan.errors import ConfigError, nearest
@@ -141,6 +141,27 @@ def override(config: T, settings: Mapping[str, str]) -> T:
             raise ConfigError(f"--set {key}={text}: unknown setting {key!r}. {hint}")
         config = _replaced(config, key.split("."), text, f"--set {key}")
     return config
+
+
+def require_non_negative(config: Any, *names: str, where: str = "") -> None:
+    """ConfigError unless each field is a finite number of at least 0; ``where`` goes before its name."""
+    for name in names:
+        if not 0 <= getattr(config, name) < float("inf"):
+            raise ConfigError(f"{where}{name}: a number of at least 0 expected, got {getattr(config, name)}.")
+
+
+def require_choice(config: Any, name: str, known: Iterable[str]) -> None:
+    """ConfigError with the nearest names unless the field is one of ``known``."""
+    if getattr(config, name) not in known:
+        value = getattr(config, name)
+        raise ConfigError(f"{name}: unknown value {value!r}. {nearest(value, known)}")
+
+
+def require_at_least_one(config: Any, *names: str) -> None:
+    """ConfigError unless each field is at least 1."""
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(config, name)}.")
 
 
 def _replaced(config: Any, path: list[str], text: str, where: str) -> Any:

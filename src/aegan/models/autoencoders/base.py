@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from aegan.errors import ConfigError, nearest
+from aegan.config import require_at_least_one, require_choice, require_non_negative
+from aegan.errors import ConfigError
 from aegan.losses import absolute_error, bernoulli_error, feature_error, squared_error
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
@@ -52,7 +53,7 @@ class AutoencoderConfig:
     model: ClassVar[str]
     latent_dim: int = 64
     width: int = 32
-    blocks: int = 2
+    blocks: int = 1
     error: str = "spec"
     feature_weight: float = 0.0
     class_weight: float = 0.0
@@ -60,27 +61,11 @@ class AutoencoderConfig:
     lr: float = 2e-3
 
     def __post_init__(self) -> None:
-        for name in ("latent_dim", "width", "blocks", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
+        require_at_least_one(self, "latent_dim", "width", "blocks", "batch_size")
         require_non_negative(self, "feature_weight", "class_weight")
         require_choice(self, "error", ("spec", *ERRORS))
         if not 0 < self.lr < float("inf"):
             raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
-
-
-def require_non_negative(config: Any, *names: str) -> None:
-    """ConfigError unless each field is a finite number of at least 0."""
-    for name in names:
-        if not 0 <= getattr(config, name) < float("inf"):
-            raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(config, name)}.")
-
-
-def require_choice(config: Any, name: str, known: tuple[str, ...]) -> None:
-    """ConfigError with the nearest names unless the field is one of ``known``."""
-    if getattr(config, name) not in known:
-        value = getattr(config, name)
-        raise ConfigError(f"{name}: unknown value {value!r}. {nearest(value, known)}")
 
 
 class AutoencoderModel(Model, ABC):

@@ -22,14 +22,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from aegan.config import require_choice, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses.jacobian import FORMS, jacobian_penalty, weight_l1, weight_l2
-from aegan.models.autoencoders.base import (
-    AutoencoderConfig,
-    AutoencoderModel,
-    require_choice,
-    require_non_negative,
-)
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.types import Batch, Term
 
 UNITS = ("whitened", "spread", "raw")

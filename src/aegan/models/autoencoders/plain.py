@@ -16,8 +16,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from aegan.config import require_non_negative
 from aegan.errors import AeganWarning
-from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel, require_non_negative
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.types import Batch, Spec, Term
 
 

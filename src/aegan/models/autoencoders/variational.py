@@ -14,9 +14,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
+from aegan.config import require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import above_free_bits, gaussian_kl
-from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel, require_non_negative
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.models.autoencoders.collapse import posterior_statistics, posterior_verdict
 from aegan.models.autoencoders.likelihood import elbo, log_density, log_likelihood
 from aegan.types import Batch, Health, Spec, Term

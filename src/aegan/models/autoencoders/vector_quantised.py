@@ -17,13 +17,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from aegan.config import require_choice, require_non_negative
 from aegan.errors import ConfigError
-from aegan.models.autoencoders.base import (
-    AutoencoderConfig,
-    AutoencoderModel,
-    require_choice,
-    require_non_negative,
-)
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.models.autoencoders.collapse import codebook_statistics, codebook_verdict
 from aegan.nn.quantise import Codebook, FiniteScalar, Quantiser, QuantisingDecoder, straight_through
 from aegan.types import Batch, Health, Samples, Spec, Term

@@ -11,14 +11,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from aegan.config import require_choice, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses.divergence import mmd
-from aegan.models.autoencoders.base import (
-    AutoencoderConfig,
-    AutoencoderModel,
-    require_choice,
-    require_non_negative,
-)
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.types import Batch, Spec, Term
 
 

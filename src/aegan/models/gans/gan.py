@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
 from aegan.augment import AdaptiveAugment, diff_augment
-from aegan.errors import ConfigError, nearest
+from aegan.config import require_at_least_one, require_choice, require_non_negative
+from aegan.errors import ConfigError
 from aegan.losses import (
     ADVERSARIAL,
     around,
@@ -60,9 +61,7 @@ class PenaltyConfig:
     every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("r1", "r2", "unit", "between", "dragan", "lecam"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"penalty.{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+        require_non_negative(self, "r1", "r2", "unit", "between", "dragan", "lecam", where="penalty.")
         if self.every < 1:
             raise ConfigError(f"penalty.every: at least 1 expected, got {self.every}.")
 
@@ -130,15 +129,10 @@ class GANConfig:
 
     def __post_init__(self) -> None:
         for name, known in (("loss", ADVERSARIAL), ("condition", CONDITIONS), ("augmentation", AUGMENTATIONS)):
-            if (value := getattr(self, name)) not in known:
-                raise ConfigError(f"{name}: unknown value {value!r}. {nearest(value, known)}")
-        whole = ("noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack", "instance_noise_steps")
-        for name in whole:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
-        for name in ("auxiliary_weight", "clip", "instance_noise", "jacobian_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+            require_choice(self, name, known)
+        require_at_least_one(self, "noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack")
+        require_at_least_one(self, "instance_noise_steps")
+        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight")
         if not 0 <= self.label_smoothing < 0.5:
             raise ConfigError(f"label_smoothing: from 0 to below 0.5 expected, got {self.label_smoothing}.")
         if self.batch_size % self.pack:

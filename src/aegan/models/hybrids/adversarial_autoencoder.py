@@ -14,13 +14,13 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from aegan.errors import ConfigError
+from aegan.config import require_at_least_one, require_non_negative
 from aegan.losses import ADVERSARIAL, zero_centred_gradient
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
-from aegan.models.base import Model
+from aegan.models.hybrids.base import AutoencoderHybrid
 from aegan.nn.backbone import KINDS
 from aegan.nn.mlp import LatentDiscriminator
-from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
+from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +46,12 @@ class AdversarialAutoencoderConfig:
     lr_encoder: float = 5e-4
 
     def __post_init__(self) -> None:
-        for name in ("weight", "gamma", "lr_discriminator", "lr_encoder"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
-        for name in ("hidden", "depth"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
+        require_non_negative(self, "weight", "gamma", "lr_discriminator", "lr_encoder")
+        require_at_least_one(self, "hidden", "depth")
 
 
 @final
-class AdversarialAutoencoder(Model):
+class AdversarialAutoencoder(AutoencoderHybrid):
     """Autoencoder and discriminator of codes; see the module's text."""
 
     Config: ClassVar[type] = AdversarialAutoencoderConfig
@@ -111,18 +107,6 @@ class AdversarialAutoencoder(Model):
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
         return self.decode(noise)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes ``(B, D)``."""
-        return self.autoencoder.encode(x)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Data ``(B, *shape)``."""
-        return self.autoencoder.decode(z)
-
-    def health(self, x: Tensor) -> Health:
-        """The autoencoder's."""
-        return self.autoencoder.health(x)
 
     def _codes(self, x: Tensor) -> Tensor:
         return self.autoencoder.noisy(self.encode(x).float()).float()

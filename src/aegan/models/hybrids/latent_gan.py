@@ -20,10 +20,11 @@ from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import relativistic_discriminator, relativistic_generator, zero_centred_gradient
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
-from aegan.models.base import BLOCK, Model
+from aegan.models.base import BLOCK
+from aegan.models.hybrids.base import AutoencoderHybrid
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator, Whitening
-from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ def _adam(lr: float) -> Optimizer:
 
 
 @final
-class LatentGAN(Model):
+class LatentGAN(AutoencoderHybrid):
     """Autoencoder, latent GAN and joint stage; see the module's text."""
 
     Config: ClassVar[type] = LatentGANConfig
@@ -277,18 +278,6 @@ class LatentGAN(Model):
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)``."""
         return self.decode(self.whitening.inverse(self.generator(self.spread * noise, y)))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes ``(B, D)``."""
-        return self.autoencoder.encode(x)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Data ``(B, *shape)``."""
-        return self.autoencoder.decode(z)
-
-    def health(self, x: Tensor) -> Health:
-        """The autoencoder's."""
-        return self.autoencoder.health(x)
 
     def _noise(self, like: Tensor) -> Tensor:
         return torch.randn(len(like), self.noise_dim, device=like.device)

@@ -15,7 +15,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from aegan.errors import ConfigError
+from aegan.config import require_at_least_one, require_non_negative
 from aegan.losses import ADVERSARIAL, feature_error, gaussian_kl, squared_error, zero_centred_gradient
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, discriminator_for, encoder_for
@@ -58,12 +58,8 @@ class VAEGANConfig:
     ema_samples: float = 10_000.0
 
     def __post_init__(self) -> None:
-        for name in ("latent_dim", "width", "blocks", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: a whole number of at least 1 expected, got {getattr(self, name)}.")
-        for name in ("beta", "feature_weight", "pixel_weight", "adversarial_weight", "gamma"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
+        require_at_least_one(self, "latent_dim", "width", "blocks", "batch_size")
+        require_non_negative(self, "beta", "feature_weight", "pixel_weight", "adversarial_weight", "gamma")
 
 
 @final

@@ -16,14 +16,15 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
+from aegan.config import require_at_least_one, require_non_negative
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import relativistic_discriminator, relativistic_generator, zero_centred_gradient
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
-from aegan.models.base import Model
+from aegan.models.hybrids.base import AutoencoderHybrid
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import Whitening
-from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +58,14 @@ class WarmStartGANConfig:
     def __post_init__(self) -> None:
         if not 0 < self.autoencoder_share < 1:
             raise ConfigError(f"autoencoder_share: between 0 and 1 expected, got {self.autoencoder_share}.")
-        for name in ("anchor", "gamma"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name}: a number of at least 0 expected, got {getattr(self, name)}.")
-        if not self.anchor_half_life > 0 or self.penalty_every < 1 or self.batch_size < 1:
-            raise ConfigError(
-                "anchor_half_life above 0, penalty_every and batch_size of at least 1 expected, got "
-                f"{self.anchor_half_life}, {self.penalty_every} and {self.batch_size}."
-            )
+        require_non_negative(self, "anchor", "gamma")
+        require_at_least_one(self, "penalty_every", "batch_size")
+        if not self.anchor_half_life > 0:
+            raise ConfigError(f"anchor_half_life: a number above 0 expected, got {self.anchor_half_life}.")
 
 
 @final
-class WarmStartGAN(Model):
+class WarmStartGAN(AutoencoderHybrid):
     """Autoencoder, then its parts against each other; see the module's text."""
 
     Config: ClassVar[type] = WarmStartGANConfig
@@ -146,18 +143,6 @@ class WarmStartGAN(Model):
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` from noise ``(B, D)`` and classes ``(B,)``."""
         return self.decode(self.whitening.inverse(self.prior(noise, y)))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes ``(B, D)``."""
-        return self.autoencoder.encode(x)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Data ``(B, *shape)``."""
-        return self.autoencoder.decode(z)
-
-    def health(self, x: Tensor) -> Health:
-        """The autoencoder's."""
-        return self.autoencoder.health(x)
 
     def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         config = self.config
