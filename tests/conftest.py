@@ -30,6 +30,41 @@ TINY = {
         "joint": {"width": 8, "batch_size": 8, "penalty_every": 2},
     },
 }
+_OWN_NETWORKS = {"latent_dim": 8, "width": 8, "blocks": 1, "batch_size": 16}
+TINY |= {
+    **{name: _OWN_NETWORKS for name in ("soft-introvae", "bigan", "mdgan", "began", "ebgan")},
+    "alae": _OWN_NETWORKS | {"hidden": 16, "depth": 1},
+    "denoising-gan": _OWN_NETWORKS | {"steps": 2, "noise_dim": 4, "autoencoder": TINY_AUTOENCODER},
+    "vq-gan": {
+        "autoencoder": {"model": "vector-quantised", **TINY_AUTOENCODER, **TINY_OWN["vector-quantised"]},
+        "batch_size": 16,
+        "penalty_every": 2,
+    },
+    "contractive-gan": {
+        "autoencoder": TINY_AUTOENCODER,
+        "hidden": 16,
+        "depth": 1,
+        "adversarial": {"batch_size": 16},
+    },
+}
+VARIANTS = {
+    **{name: (name, settings) for name, settings in TINY.items()},
+    "latent-gan, correcting": (
+        "latent-gan",
+        TINY["latent-gan"]
+        | {
+            "autoencoder": {"model": "variational", **TINY_AUTOENCODER},
+            "latent": {"hidden": 16, "depth": 1, "batch_size": 16, "form": "correcting", "whiten": False},
+        },
+    ),
+    "denoising-gan on data": ("denoising-gan", TINY["denoising-gan"] | {"space": "data"}),
+    "vq-gan, variational": (
+        "vq-gan",
+        TINY["vq-gan"] | {"autoencoder": {"model": "variational", **TINY_AUTOENCODER}},
+    ),
+    "bigan, stochastic": ("bigan", TINY["bigan"] | {"stochastic": True}),
+}
+"""What the contract suite is run on: every model as it comes, and forms that are other models in all but name."""
 TINY_SET = {
     "autoencoder.latent_dim": "8",
     "autoencoder.width": "8",

@@ -7,7 +7,7 @@ Shape legend (also in docs/architecture.md): ``B`` samples in a batch, ``C`` cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Spec:
     def num_classes(self) -> int:
         """Number of classes ``K``; 0 when the data carry no labels."""
         return len(self.classes)
+
+    @property
+    def unlabelled(self) -> Spec:
+        """The same data without classes."""
+        return replace(self, classes=())
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for ``adapter.json``."""

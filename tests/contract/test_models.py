@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from tests.conftest import TINY, bars
+from tests.conftest import VARIANTS, bars
 
 from aegan.config import TrainConfig, to_json
 from aegan.data.base import TensorData
@@ -26,12 +26,12 @@ SPECS = {
     "vector": Spec(kind="vector", shape=(9,)),
     "labelled-vector": Spec(kind="vector", shape=(12,), classes=("a", "b")),
 }
-CASES = [(name, spec) for name in MODELS for spec in SPECS if SPECS[spec].kind in MODELS[name].kinds]
+CASES = [(name, spec) for name in VARIANTS for spec in SPECS if SPECS[spec].kind in MODELS[VARIANTS[name][0]].kinds]
 
 
 def made(name: str, spec: Spec, seed: int = 0) -> Model:
     torch.manual_seed(seed)
-    return build(name, spec, TINY[name])
+    return build(VARIANTS[name][0], spec, VARIANTS[name][1])
 
 
 def data_for(spec: Spec, n: int = 32) -> TensorData:
@@ -66,7 +66,7 @@ def test_shapes_and_types(name: str, spec: str) -> None:
         assert sample.shape == x.shape and bool(torch.isfinite(sample).all())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_phases_name_networks_that_exist(name: str) -> None:
     model = made(name, SPECS["labelled"])
     names = [phase.name for stage in model.stages for phase in stage.phases]
@@ -87,7 +87,7 @@ def _prepared(model: Model, stage: str, data: TensorData) -> TensorData:
     return model.prepare(stage, data, encode)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_each_phase_moves_its_own_networks_and_no_others(name: str) -> None:
     spec = SPECS["labelled"]
     data = data_for(spec)
@@ -126,14 +126,14 @@ def _full_name(model: Model, key: str) -> str:
     return next(name for name, p in model.named_parameters() if p is wanted)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_same_seed_same_weights_and_another_seed_others(name: str) -> None:
     first, again, other = (trained(name, SPECS["labelled"], seed=s).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert any(not torch.equal(first[k], other[k]) for k in first)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_training_leaves_the_global_random_state_alone(name: str) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -143,7 +143,7 @@ def test_training_leaves_the_global_random_state_alone(name: str) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if made(n, SPECS["labelled"]).noise_dim])
+@pytest.mark.parametrize("name", [n for n in VARIANTS if made(n, SPECS["labelled"]).noise_dim])
 def test_samples_depend_on_seed_and_place_alone(name: str) -> None:
     model = trained(name, SPECS["labelled"])
     y = torch.arange(300) % 2
@@ -153,7 +153,7 @@ def test_samples_depend_on_seed_and_place_alone(name: str) -> None:
     assert bool(torch.isfinite(whole).all())
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if made(n, SPECS["labelled"]).code_dim])
+@pytest.mark.parametrize("name", [n for n in VARIANTS if made(n, SPECS["labelled"]).code_dim])
 def test_reconstructions_beat_the_mean_image(name: str) -> None:
     pixels, labels = bars(256)
     x = torch.from_numpy(pixels)[:, None]
@@ -165,8 +165,8 @@ def test_reconstructions_beat_the_mean_image(name: str) -> None:
     assert error < 0.5 * (real - real.mean(0)).square().mean()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_settings_survive_json(name: str) -> None:
     model = made(name, SPECS["grey"])
-    again = build(name, SPECS["grey"], to_json(model.config))
+    again = build(VARIANTS[name][0], SPECS["grey"], to_json(model.config))
     assert again.config == model.config

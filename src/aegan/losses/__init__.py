@@ -1,7 +1,7 @@
 """Losses and penalties as plain functions; they work in any PyTorch loop."""
 
 from aegan.losses.adversarial import ADVERSARIAL, AdversarialLoss, relativistic_discriminator, relativistic_generator
-from aegan.losses.divergence import above_free_bits, gaussian_kl, mmd
+from aegan.losses.divergence import above_free_bits, gaussian_kl, gaussian_kl_each, mmd
 from aegan.losses.jacobian import (
     jacobian,
     jacobian_exact,
@@ -39,6 +39,7 @@ __all__ = [
     "bernoulli_error",
     "feature_error",
     "gaussian_kl",
+    "gaussian_kl_each",
     "jacobian",
     "jacobian_exact",
     "jacobian_one_layer",

@@ -52,6 +52,16 @@ def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduce: bool = True) -> Tensor:
     return per_dimension.sum() if reduce else per_dimension
 
 
+def gaussian_kl_each(mu: Tensor, logvar: Tensor) -> Tensor:
+    """As :func:`gaussian_kl`, of each sample: ``(B,)``.
+
+    >>> gaussian_kl_each(torch.ones(2, 3), torch.zeros(2, 3)).tolist()
+    [1.5, 1.5]
+    """
+    mu, logvar = mu.float(), logvar.float()
+    return (0.5 * (mu.square() + logvar.exp() - 1.0 - logvar)).sum(1)
+
+
 def above_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     """What each dimension's KL divergence has above ``free_bits`` nats, summed: the first ``free_bits`` cost nothing.
 

@@ -87,6 +87,13 @@ class Model(nn.Module, ABC):
         """Data ``(B, *spec.shape)`` of codes ``(B, code_dim)``."""
         raise ConfigError(f"{type(self).__name__} has no decoder. Use an autoencoder or a hybrid.")
 
+    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """How real data ``(B, *shape)`` of classes ``(B,)`` look to the discriminator: logits ``(B,)``.
+
+        Up to a constant, the logarithm of the ratio of the data's density to that of the samples.
+        """
+        raise ConfigError(f"{type(self).__name__} has no discriminator of data to choose samples by. Set candidates=1.")
+
     def health(self, x: Tensor) -> Health:
         """Figures and findings of the trained networks on data ``(N, *spec.shape)``, such as a collapse by name.
 

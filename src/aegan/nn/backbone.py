@@ -6,11 +6,15 @@ same width has ``8 * width`` hidden units.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aegan.errors import ConfigError
 from aegan.nn.conv import MIN_SIDE, ConvDecoder, ConvEncoder, ConvTrunk
+from aegan.nn.denoiser import ConvDenoiser, DenseDenoiser
 from aegan.nn.dense import DenseDecoder, DenseEncoder, DenseTrunk
 from aegan.nn.discriminator import Discriminator
 from aegan.nn.generator import Generator
+from aegan.nn.joint import JointDiscriminator
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
@@ -36,13 +40,29 @@ def discriminator_for(
     spec: Spec, *, width: int, blocks: int, stddev: bool = False, pack: int = 1, auxiliary: bool = False
 ) -> Discriminator:
     """Data ``(B, *spec.shape)`` and classes to logits; see :class:`~aegan.nn.discriminator.Discriminator`."""
-    shape = (pack * spec.shape[0], *spec.shape[1:])
-    if _is_image(spec):
-        trunk, hidden = ConvTrunk(shape, width=width, blocks=blocks), 4 * width
-    else:
-        trunk, hidden = DenseTrunk(shape, hidden=DENSE_FACTOR * width, blocks=blocks), DENSE_FACTOR * width
+    packed = replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
+    trunk, hidden = _trunk_for(packed, width=width, blocks=blocks), (4 if _is_image(spec) else DENSE_FACTOR) * width
     options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
     return Discriminator(trunk, trunk.features, spec.num_classes, hidden=hidden, **options)
+
+
+def joint_discriminator_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> JointDiscriminator:
+    """Data ``(B, *spec.shape)`` and codes ``(B, latent_dim)`` to logits."""
+    hidden = (4 if _is_image(spec) else DENSE_FACTOR) * width
+    return JointDiscriminator(_trunk_for(spec, width=width, blocks=blocks), latent_dim, hidden=hidden)
+
+
+def denoiser_for(spec: Spec, context_dim: int, *, width: int, blocks: int) -> ConvDenoiser | DenseDenoiser:
+    """Noisy data ``(B, *spec.shape)`` and a context ``(B, context_dim)`` to clean data."""
+    if _is_image(spec):
+        return ConvDenoiser(spec.shape, context_dim, width=width, blocks=blocks)
+    return DenseDenoiser(spec.shape, context_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
+
+
+def _trunk_for(spec: Spec, *, width: int, blocks: int) -> ConvTrunk | DenseTrunk:
+    if _is_image(spec):
+        return ConvTrunk(spec.shape, width=width, blocks=blocks)
+    return DenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
 
 
 def generator_for(spec: Spec, noise_dim: int, *, width: int, blocks: int) -> Generator:

@@ -22,21 +22,28 @@ class ResidualLayer(nn.Module):
 
 
 class LatentGenerator(nn.Module):
-    """Noise ``(B, noise_dim)`` and classes ``(B,)`` to whitened codes ``(B, D)``."""
+    """Noise ``(B, noise_dim)`` and classes ``(B,)`` to codes ``(B, D)``; if ``correcting``, to noise plus a change.
 
-    def __init__(self, noise_dim: int, latent_dim: int, classes: int, *, hidden: int, depth: int) -> None:
+    A correcting generator starts as the identity, so ``noise_dim`` is ``latent_dim``.
+    """
+
+    def __init__(
+        self, noise_dim: int, latent_dim: int, classes: int, *, hidden: int, depth: int, correcting: bool = False
+    ) -> None:
         super().__init__()
+        self.correcting = correcting
         self.embedding = class_embedding(classes, hidden) if classes else None
         self.stem = linear(noise_dim, hidden)
         self.layers = nn.Sequential(*(ResidualLayer(hidden) for _ in range(depth)))
-        self.head = linear(hidden, latent_dim)
+        self.head = linear(hidden, latent_dim, gain=0.0 if correcting else 1.0)
 
     def forward(self, noise: Tensor, y: Tensor | None) -> Tensor:
         h = self.stem(noise)
         if self.embedding is not None and y is not None:
             # Rows of the embedding are short beside the noise; the factor puts both on one scale.
             h = h + self.embedding(y) * self.embedding.embedding_dim**0.5
-        return self.head(activation(self.layers(h)))
+        out = self.head(activation(self.layers(h)))
+        return noise + out if self.correcting else out
 
 
 class LatentDiscriminator(nn.Module):

@@ -212,6 +212,12 @@ class GAN(Model):
         """Data ``(B, *shape)``."""
         return self.generator(noise, y if self.conditional else None)
 
+    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Logits ``(B,)`` of data ``(B, *shape)`` and classes; for data that are judged one by one (``pack=1``)."""
+        if self.config.pack > 1 or self.config.stddev:
+            return super().judge(x, y)
+        return self.discriminator.both(x)[0] if self.auxiliary else self.discriminator(x, y)
+
     def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         config, penalty = self.config, self.config.penalty
         if config.clip:

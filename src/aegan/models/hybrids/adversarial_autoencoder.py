@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from aegan.config import require_at_least_one, require_non_negative
-from aegan.losses import ADVERSARIAL, zero_centred_gradient
+from aegan.losses import ADVERSARIAL
+from aegan.models.adversarial import adam, discriminator_terms
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.hybrids.base import AutoencoderHybrid
 from aegan.nn.backbone import KINDS
@@ -72,15 +73,15 @@ class AdversarialAutoencoder(AutoencoderHybrid):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """One stage of three phases."""
-        config, adam = self.config, (0.0, 0.99)
+        config = self.config
         phases = (
             Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr)),
             Phase(
                 name="latent-discriminator",
                 networks=("latent_discriminator",),
-                optimizer=Optimizer(lr=config.lr_discriminator, betas=adam),
+                optimizer=adam(config.lr_discriminator),
             ),
-            Phase(name="encoder", networks=("encoder",), optimizer=Optimizer(lr=config.lr_encoder, betas=adam)),
+            Phase(name="encoder", networks=("encoder",), optimizer=adam(config.lr_encoder)),
         )
         size = config.autoencoder.batch_size
         return (Stage(name="adversarial", share=1.0, phases=phases, batch_size=size, ema=("autoencoder",)),)
@@ -90,19 +91,13 @@ class AdversarialAutoencoder(AutoencoderHybrid):
         if phase == "autoencode":
             return self.autoencoder.loss(phase, batch)
         x = batch["x"]
-        loss = ADVERSARIAL["non-saturating"]
         if phase == "encoder":
             logits = self.latent_discriminator(self._codes(x), None)
-            return {"adversarial": Term(loss.generator(logits, logits), self.config.weight)}
+            return {"adversarial": Term(ADVERSARIAL["non-saturating"].generator(logits, logits), self.config.weight)}
         with torch.no_grad():
             z = self._codes(x)
-        prior, z = torch.randn_like(z).requires_grad_(True), z.requires_grad_(True)
-        real_logits, fake_logits = self.latent_discriminator(prior, None), self.latent_discriminator(z, None)
-        return {
-            "adversarial": Term(loss.discriminator(real_logits, fake_logits)),
-            "r1": Term(zero_centred_gradient(real_logits, prior), self.config.gamma),
-            "r2": Term(zero_centred_gradient(fake_logits, z), self.config.gamma),
-        }
+        judge = lambda at: self.latent_discriminator(at, None)  # noqa: E731
+        return discriminator_terms(judge, torch.randn_like(z), z, loss="non-saturating", gamma=self.config.gamma)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""

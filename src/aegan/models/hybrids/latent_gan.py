@@ -16,9 +16,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from aegan.config import require_at_least_one, require_choice, require_non_negative
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
-from aegan.losses import relativistic_discriminator, relativistic_generator, zero_centred_gradient
+from aegan.losses import relativistic_discriminator
+from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.base import BLOCK
 from aegan.models.hybrids.base import AutoencoderHybrid
@@ -33,6 +35,11 @@ class LatentStageConfig:
 
     Attributes:
         share: Part of the budget.
+        form: ``fresh``: the generator makes codes of noise; ``correcting``: it starts as the identity on noise as long
+            as a code, and learns what to add. For codes that are near the prior already, as a variational
+            autoencoder's are.
+        whiten: Whether the GAN sees codes of zero mean and unit covariance, or codes as they are; the second is for
+            the correcting form on codes held to a normal prior.
         hidden: Width of generator and discriminator.
         depth: Residual layers of each.
         gamma: Weight of R1 and R2.
@@ -41,11 +48,18 @@ class LatentStageConfig:
     """
 
     share: float = 0.1
+    form: str = "fresh"
+    whiten: bool = True
     hidden: int = 256
     depth: int = 3
     gamma: float = 1.0
     lr: float = 2e-3
     batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        require_choice(self, "form", ("fresh", "correcting"))
+        require_non_negative(self, "gamma", "lr")
+        require_at_least_one(self, "hidden", "depth", "batch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +99,7 @@ class LatentGANConfig:
     Attributes:
         autoencoder: Any of the family, by ``autoencoder.model``, with its own settings.
         autoencoder_share: Part of the budget for the autoencoder.
-        noise_dim: Length of the generator's noise.
+        noise_dim: Length of the generator's noise; in the correcting form it is the code's.
         latent: The GAN on codes.
         joint: The data-space stage.
     """
@@ -125,10 +139,6 @@ class _WithCodes:
         return {**self.data.batch(index), "z": self.z[index]}
 
 
-def _adam(lr: float) -> Optimizer:
-    return Optimizer(lr=lr, betas=(0.0, 0.99))
-
-
 @final
 class LatentGAN(AutoencoderHybrid):
     """Autoencoder, latent GAN and joint stage; see the module's text."""
@@ -141,13 +151,15 @@ class LatentGAN(AutoencoderHybrid):
     def __init__(self, spec: Spec, config: LatentGANConfig) -> None:
         super().__init__(spec, config)
         self.autoencoder = autoencoder_of(spec, config.autoencoder)
-        self.noise_dim, self.code_dim = config.noise_dim, self.autoencoder.code_dim
+        correcting = config.latent.form == "correcting"
+        self.code_dim = self.autoencoder.code_dim
+        self.noise_dim = self.code_dim if correcting else config.noise_dim
         classes, latent, joint = spec.num_classes, config.latent, config.joint
         self.conditional = classes > 0
         self.whitening = Whitening(self.code_dim)
         self.register_buffer("spread", torch.ones(()))
         self.generator = LatentGenerator(
-            self.noise_dim, self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
+            self.noise_dim, self.code_dim, classes, hidden=latent.hidden, depth=latent.depth, correcting=correcting
         )
         self.latent_discriminator = LatentDiscriminator(
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
@@ -163,8 +175,7 @@ class LatentGAN(AutoencoderHybrid):
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder, latent GAN and, unless its share is 0, the joint stage."""
         config, latent, joint = self.config, self.config.latent, self.config.joint
-        adam = Optimizer(lr=config.autoencoder.lr)
-        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=adam)
+        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr))
         stages = [
             Stage(
                 name="autoencoder",
@@ -180,9 +191,9 @@ class LatentGAN(AutoencoderHybrid):
                     Phase(
                         name="latent-discriminator",
                         networks=("latent_discriminator",),
-                        optimizer=_adam(latent.lr),
+                        optimizer=adam(latent.lr),
                     ),
-                    Phase(name="latent-generator", networks=("generator",), optimizer=_adam(latent.lr)),
+                    Phase(name="latent-generator", networks=("generator",), optimizer=adam(latent.lr)),
                 ),
                 batch_size=latent.batch_size,
                 ema=("generator",),
@@ -196,12 +207,12 @@ class LatentGAN(AutoencoderHybrid):
             discriminate = Phase(
                 name="discriminator",
                 networks=("discriminator", *latent_too),
-                optimizer=_adam(joint.lr_discriminator),
+                optimizer=adam(joint.lr_discriminator),
             )
             generate = Phase(
                 name="generator",
                 networks=("generator", "decoder"),
-                optimizer=_adam(joint.lr_generator),
+                optimizer=adam(joint.lr_generator),
             )
             stages.append(
                 Stage(
@@ -221,7 +232,8 @@ class LatentGAN(AutoencoderHybrid):
             return self.autoencoder.prepare(stage, data, encode)
         if stage == "latent":
             z = encode(data)
-            self.whitening.fit(z)
+            if self.config.latent.whiten:
+                self.whitening.fit(z)
             fields: dict[str, Tensor] = {"z": z}
             if self.spec.num_classes and isinstance(data, TensorData) and data.labels is not None:
                 fields["y"] = data.labels
@@ -279,8 +291,9 @@ class LatentGAN(AutoencoderHybrid):
         """Data ``(B, *shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)``."""
         return self.decode(self.whitening.inverse(self.generator(self.spread * noise, y)))
 
-    def _noise(self, like: Tensor) -> Tensor:
-        return torch.randn(len(like), self.noise_dim, device=like.device)
+    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Logits ``(B,)`` of data ``(B, *shape)`` and classes, after the joint stage."""
+        return self.discriminator(x, y) if self.config.joint.share else super().judge(x, y)
 
     def _beside(self, batch: Batch, loss: Callable[[Tensor, Tensor | None], dict[str, Term]]) -> dict[str, Term]:
         """The latent terms of the joint stage, named and weighted as such."""
@@ -292,50 +305,37 @@ class LatentGAN(AutoencoderHybrid):
         return {f"latent-{name}": Term(term.value, term.weight * weight) for name, term in terms.items()}
 
     def _latent_discriminator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
-        real = self.whitening(self.autoencoder.noisy(z)).requires_grad_(True)
-        fake = self.generator(self._noise(z), y).detach().requires_grad_(True)
-        real_logits, fake_logits = self.latent_discriminator(real, y), self.latent_discriminator(fake, y)
-        gamma = self.config.latent.gamma
-        return {
-            "adversarial": Term(relativistic_discriminator(real_logits, fake_logits)),
-            "r1": Term(zero_centred_gradient(real_logits, real), gamma),
-            "r2": Term(zero_centred_gradient(fake_logits, fake), gamma),
-        }
+        real = self.whitening(self.autoencoder.noisy(z))
+        with torch.no_grad():
+            fake = self.generator(noise_like(z, self.noise_dim), y)
+        judge = lambda at: self.latent_discriminator(at, y)  # noqa: E731
+        return discriminator_terms(judge, real, fake, gamma=self.config.latent.gamma)
 
     def _latent_generator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
-        return {"adversarial": Term(self._latent_verdict(z, self.generator(self._noise(z), y), y))}
+        return {"adversarial": Term(self._latent_verdict(z, self.generator(noise_like(z, self.noise_dim), y), y))}
 
     def _latent_verdict(self, z: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
         """The generator's loss for whitened codes ``fake`` beside codes ``z`` of real data."""
-        with torch.no_grad():
-            real_logits = self.latent_discriminator(self.whitening(self.autoencoder.noisy(z)), y)
-        return relativistic_generator(real_logits, self.latent_discriminator(fake.float(), y))
+        real = self.whitening(self.autoencoder.noisy(z))
+        return generator_term(lambda at: self.latent_discriminator(at, y), real, fake.float())
 
     def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         joint = self.config.joint
         with torch.no_grad():
-            fake = self.generate(self._noise(x), y).float()
-        if self.stage_step % joint.penalty_every:
+            fake = self.generate(noise_like(x, self.noise_dim), y).float()
+        if not joint.gamma or self.stage_step % joint.penalty_every:
+            # No gradient at the data is asked for: one pass for both.
             labels = None if y is None else torch.cat([y, y])
             real_logits, fake_logits = self.discriminator(torch.cat([x, fake]), labels).chunk(2)
             return {"adversarial": Term(relativistic_discriminator(real_logits, fake_logits))}
-        x, fake = x.requires_grad_(True), fake.requires_grad_(True)
-        real_logits, fake_logits = self.discriminator(x, y), self.discriminator(fake, y)
-        # Taken on every n-th step only, and n times as strong there (lazy regularisation, arXiv 1912.04958).
-        gamma = joint.gamma * joint.penalty_every
-        return {
-            "adversarial": Term(relativistic_discriminator(real_logits, fake_logits)),
-            "r1": Term(zero_centred_gradient(real_logits, x), gamma),
-            "r2": Term(zero_centred_gradient(fake_logits, fake), gamma),
-        }
+        judge = lambda at: self.judge(at, y)  # noqa: E731
+        return discriminator_terms(judge, x, fake, gamma=joint.gamma, every=joint.penalty_every, step=self.stage_step)
 
     def _generator_loss(self, batch: Batch, y: Tensor | None) -> dict[str, Term]:
         joint, x = self.config.joint, batch["x"]
-        w = self.generator(self._noise(x), y)
+        w = self.generator(noise_like(x, self.noise_dim), y)
         fake = self.decode(self.whitening.inverse(w)).float()
-        with torch.no_grad():
-            real_logits = self.discriminator(x, y)
-        terms = {"adversarial": Term(relativistic_generator(real_logits, self.discriminator(fake, y)))}
+        terms = {"adversarial": Term(generator_term(lambda at: self.judge(at, y), x, fake))}
         if "z" in batch:
             terms["latent-adversarial"] = Term(self._latent_verdict(batch["z"], w, y), joint.latent_weight)
         if joint.anchor:

@@ -15,51 +15,36 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from aegan.config import require_at_least_one, require_non_negative
-from aegan.losses import ADVERSARIAL, feature_error, gaussian_kl, squared_error, zero_centred_gradient
+from aegan.config import require_non_negative
+from aegan.losses import ADVERSARIAL, feature_error, gaussian_kl, squared_error
+from aegan.models.adversarial import AdversarialConfig, discriminator_terms
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, discriminator_for, encoder_for
-from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
+from aegan.types import Batch, Spec, Stage, Term
 
 MAX_LOGVAR = 10.0
 """Bound on the logarithm of a posterior's variance either way: beyond it, its exponential is of no use."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAEGANConfig:
-    """Settings of the VAE-GAN.
+class VAEGANConfig(AdversarialConfig):
+    """Settings of the VAE-GAN, besides those that every hybrid with networks of its own has.
 
     Attributes:
-        latent_dim: Length of a code.
-        width: Channels of the finest feature map, or an eighth of the hidden units.
-        blocks: Residual blocks at each resolution.
         beta: Weight of the divergence from the prior, in nats a sample, beside the feature error.
         feature_weight: Weight of the reconstruction error in the discriminator's features, for encoder and decoder.
         pixel_weight: Weight of the squared error of the values themselves; it steadies the first steps.
         adversarial_weight: Weight of the decoder's adversarial term.
-        gamma: Weight of R1 and R2.
-        batch_size: Samples a step.
-        lr: Peak learning rate of encoder and decoder.
-        lr_discriminator: Peak learning rate of the discriminator.
-        ema_samples: Half-life of the weights' average, in samples.
     """
 
-    latent_dim: int = 64
-    width: int = 32
-    blocks: int = 2
     beta: float = 1e-3
     feature_weight: float = 1.0
     pixel_weight: float = 1.0
     adversarial_weight: float = 0.1
-    gamma: float = 1.0
-    batch_size: int = 64
-    lr: float = 1e-3
-    lr_discriminator: float = 1e-3
-    ema_samples: float = 10_000.0
 
     def __post_init__(self) -> None:
-        require_at_least_one(self, "latent_dim", "width", "blocks", "batch_size")
-        require_non_negative(self, "beta", "feature_weight", "pixel_weight", "adversarial_weight", "gamma")
+        super().__post_init__()
+        require_non_negative(self, "beta", "feature_weight", "pixel_weight", "adversarial_weight")
 
 
 @final
@@ -73,34 +58,15 @@ class VAEGAN(Model):
     def __init__(self, spec: Spec, config: VAEGANConfig) -> None:
         super().__init__(spec, config)
         self.code_dim = self.noise_dim = config.latent_dim
-        size = {"width": config.width, "blocks": config.blocks}
-        unlabelled = Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
-        self.encoder = encoder_for(spec, 2 * config.latent_dim, **size)
-        self.decoder = decoder_for(spec, config.latent_dim, **size)
-        self.discriminator = discriminator_for(unlabelled, width=config.width, blocks=config.blocks)
+        self.encoder = encoder_for(spec, 2 * config.latent_dim, **config.size)
+        self.decoder = decoder_for(spec, config.latent_dim, **config.size)
+        self.discriminator = discriminator_for(spec.unlabelled, **config.size)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """One stage: the discriminator's phase, then encoder's and decoder's together."""
-        config, adam = self.config, (0.0, 0.99)
-        phases = (
-            Phase(
-                name="discriminator",
-                networks=("discriminator",),
-                optimizer=Optimizer(lr=config.lr_discriminator, betas=adam),
-            ),
-            Phase(name="autoencode", networks=("encoder", "decoder"), optimizer=Optimizer(lr=config.lr, betas=adam)),
-        )
-        return (
-            Stage(
-                name="adversarial",
-                share=1.0,
-                phases=phases,
-                batch_size=config.batch_size,
-                ema=("encoder", "decoder"),
-                ema_samples=config.ema_samples,
-            ),
-        )
+        both = ("encoder", "decoder")
+        return (self.config.stage(("discriminator", ("discriminator",)), ("autoencode", both), ema=both),)
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``autoencode``."""
@@ -118,6 +84,10 @@ class VAEGAN(Model):
         """Data ``(B, *shape)``."""
         return self.decoder(z)
 
+    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Logits ``(B,)`` of data ``(B, *shape)``."""
+        return self.discriminator(x, None)
+
     def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, logvar = self.encoder(x).float().chunk(2, 1)
         return mu, logvar.clamp(-MAX_LOGVAR, MAX_LOGVAR)
@@ -129,13 +99,8 @@ class VAEGAN(Model):
             # Half of the fakes are reconstructions, half samples: as many fakes as real ones.
             half = len(x) // 2
             fake = self.decode(torch.cat([z[:half], torch.randn_like(z[half:])])).float()
-        x, fake = x.requires_grad_(True), fake.requires_grad_(True)
-        real_logits, fake_logits = self.discriminator(x, None), self.discriminator(fake, None)
-        return {
-            "adversarial": Term(ADVERSARIAL["non-saturating"].discriminator(real_logits, fake_logits)),
-            "r1": Term(zero_centred_gradient(real_logits, x), self.config.gamma),
-            "r2": Term(zero_centred_gradient(fake_logits, fake), self.config.gamma),
-        }
+        judge = lambda at: self.judge(at, None)  # noqa: E731
+        return discriminator_terms(judge, x, fake, loss="non-saturating", gamma=self.config.gamma)
 
     def _autoencoder_loss(self, x: Tensor) -> dict[str, Term]:
         config = self.config

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from aegan.config import require_at_least_one, require_non_negative
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
-from aegan.losses import relativistic_discriminator, relativistic_generator, zero_centred_gradient
+from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.hybrids.base import AutoencoderHybrid
 from aegan.nn.backbone import KINDS, discriminator_for
@@ -90,16 +90,14 @@ class WarmStartGAN(AutoencoderHybrid):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder, then the adversarial stage."""
-        config, adam = self.config, (0.0, 0.99)
+        config = self.config
         autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr))
         discriminate = Phase(
             name="discriminator",
             networks=("discriminator",),
-            optimizer=Optimizer(lr=config.lr_discriminator, betas=adam),
+            optimizer=adam(config.lr_discriminator),
         )
-        generate = Phase(
-            name="generator", networks=("decoder",), optimizer=Optimizer(lr=config.lr_generator, betas=adam)
-        )
+        generate = Phase(name="generator", networks=("decoder",), optimizer=adam(config.lr_generator))
         return (
             Stage(
                 name="autoencoder",
@@ -144,26 +142,27 @@ class WarmStartGAN(AutoencoderHybrid):
         """Data ``(B, *shape)`` from noise ``(B, D)`` and classes ``(B,)``."""
         return self.decode(self.whitening.inverse(self.prior(noise, y)))
 
+    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Logits ``(B,)`` of data ``(B, *shape)``."""
+        return self.discriminator(x, y)
+
     def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         config = self.config
         with torch.no_grad():
-            fake = self.generate(self._noise(x), y).float()
-        penalised = self.stage_step % config.penalty_every == 0
-        x, fake = x.requires_grad_(penalised), fake.requires_grad_(penalised)
-        real_logits, fake_logits = self.discriminator(x, y), self.discriminator(fake, y)
-        terms = {"adversarial": Term(relativistic_discriminator(real_logits, fake_logits))}
-        if penalised:
-            gamma = config.gamma * config.penalty_every
-            terms["r1"] = Term(zero_centred_gradient(real_logits, x), gamma)
-            terms["r2"] = Term(zero_centred_gradient(fake_logits, fake), gamma)
-        return terms
+            fake = self.generate(noise_like(x, self.noise_dim), y).float()
+        return discriminator_terms(
+            lambda at: self.judge(at, y),
+            x,
+            fake,
+            gamma=config.gamma,
+            every=config.penalty_every,
+            step=self.stage_step,
+        )
 
     def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         config = self.config
-        fake = self.generate(self._noise(x), y).float()
-        with torch.no_grad():
-            real_logits = self.discriminator(x, y)
-        terms = {"adversarial": Term(relativistic_generator(real_logits, self.discriminator(fake, y)))}
+        fake = self.generate(noise_like(x, self.noise_dim), y).float()
+        terms = {"adversarial": Term(generator_term(lambda at: self.judge(at, y), x, fake))}
         fading = 0.5 ** (self.stage_step / config.anchor_half_life)
         if config.anchor:
             with torch.no_grad():
@@ -173,9 +172,6 @@ class WarmStartGAN(AutoencoderHybrid):
             for name, term in self.autoencoder.reconstruction(out, x, maps).items():
                 terms[name] = Term(term.value, term.weight * config.anchor * fading)
         return terms
-
-    def _noise(self, like: Tensor) -> Tensor:
-        return torch.randn(len(like), self.noise_dim, device=like.device)
 
 
 class _ClassPrior(nn.Module):
