@@ -25,6 +25,7 @@ class TrainConfig:
         precision: ``auto`` (measured), ``fp32`` or ``bf16``.
         checkpoint_every: Seconds between checkpoints.
         grids: Sample grids drawn over the run.
+        accumulate: Shards of a batch that a process computes one after the other, in less memory than at once.
     """
 
     steps: int | None = None
@@ -34,6 +35,7 @@ class TrainConfig:
     precision: str = "auto"
     checkpoint_every: float = 60.0
     grids: int = 12
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -46,6 +48,8 @@ class TrainConfig:
             raise ConfigError(f"seed: a whole number of at least 0 expected, got {self.seed}.")
         if self.grids < 0:
             raise ConfigError(f"grids: a number of at least 0 expected, got {self.grids}.")
+        if self.accumulate < 1:
+            raise ConfigError(f"accumulate: a whole number of at least 1 expected, got {self.accumulate}.")
         for name, known in (("device", ("auto", "cpu", "cuda")), ("precision", ("auto", "fp32", "bf16"))):
             if getattr(self, name) not in known:
                 raise ConfigError(

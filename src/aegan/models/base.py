@@ -92,7 +92,7 @@ class Model(nn.Module, ABC):
 
         Up to a constant, the logarithm of the ratio of the data's density to that of the samples.
         """
-        raise ConfigError(f"{type(self).__name__} has no discriminator of data to choose samples by. Set candidates=1.")
+        raise ConfigError(f"{type(self).__name__} has no discriminator of data.")
 
     def health(self, x: Tensor) -> Health:
         """Figures and findings of the trained networks on data ``(N, *spec.shape)``, such as a collapse by name.

@@ -31,6 +31,7 @@ from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.schedule import Budget, lr_scale
+from aegan.train.shards import Shards
 from aegan.types import Phase, Samples, Stage, Term
 
 
@@ -62,7 +63,9 @@ class Trainer:
     ) -> None:
         self.model, self.data, self.config, self.backend = model, data, config, backend
         self.folder, self.identity = folder, identity or {}
-        self.probes = list(probes)
+        self.shards = Shards(config.accumulate, config.seed)
+        # One process of a group observes and writes; the others compute.
+        self.probes = list(probes) if self.shards.rank == 0 else []
         self.stages = tuple(model.stages if stages is None else stages)
         self.budget = Budget(self.stages, steps=config.steps, seconds=config.budget)
         self.stage_index = self.stage_step = self.step = self.samples = 0
@@ -99,7 +102,7 @@ class Trainer:
             self._clock = self._last_checkpoint = time.monotonic()
             reason = "error"
             try:
-                if self.folder is not None:
+                if self.folder is not None and self.shards.rank == 0:
                     self.events = EventLog(self.folder / "events.jsonl", keep_to_step=self.step if resume else None)
                 self._announce(resume)
                 self._run_stages()
@@ -125,7 +128,7 @@ class Trainer:
             self._open_stage(stage)
             order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
-            while (progress := self._progress()) < 1.0:
+            while (progress := self.shards.agree(self._progress())) < 1.0:
                 record = self._train_step(stage, data, order, progress)
                 self._tell("on_step", record)
                 self._housekeeping()
@@ -146,15 +149,20 @@ class Trainer:
         for number, phase in enumerate(stage.phases):
             if self.stage_step % phase.every:
                 continue
-            index = order.index(self.stage_step * draws + number)
-            batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(index).items()}
+            index, values = order.index(self.stage_step * draws + number), {}
             optimizer = self._optimizers[phase.name]
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
             with self._thawed(phase):
-                with self.backend.autocast(stage.autocast):
-                    terms = self.model.loss(phase.name, batch)
-                values = self._backward(phase, terms)
+                buffers = [b for name in phase.networks for b in getattr(self.model, name).buffers()]
+                for part, weight in self.shards.of(index, self.step, number, buffers):
+                    batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
+                    with self.backend.autocast(stage.autocast):
+                        terms = self.model.loss(phase.name, batch)
+                    for name, value in self._backward(phase, terms, weight).items():
+                        values[name] = values.get(name, 0.0) + weight * value
+                gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
+                values = self.shards.join(gradients, buffers, values)
                 norm = self._gradient_norm(phase)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -168,7 +176,7 @@ class Trainer:
         record.stage_progress = self._progress()
         return record
 
-    def _backward(self, phase: Phase, terms: dict[str, Term]) -> dict[str, float]:
+    def _backward(self, phase: Phase, terms: dict[str, Term], weight: float) -> dict[str, float]:
         stacked = torch.stack([t.value.detach().float() for t in terms.values()])
         values = dict(zip(terms, stacked.tolist(), strict=True))
         for name, value in values.items():
@@ -180,7 +188,7 @@ class Trainer:
         total = sum(
             (t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device)
         )
-        total.backward()
+        (total if weight == 1.0 else weight * total).backward()
         return values
 
     def _gradient_norm(self, phase: Phase) -> float:
@@ -251,7 +259,7 @@ class Trainer:
         )
 
     def _housekeeping(self) -> None:
-        if self._stop:
+        if self.shards.agree(float(self._stop)):
             self.checkpoint()
             kept = f"The state is saved in {self.folder}" if self.folder else "Nothing is kept without a run folder"
             raise Interrupted(f"Stopped at step {self.step}, stage {self.stage.name!r}. {kept}; go on with --resume.")
@@ -260,7 +268,7 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Write ``state.pt`` and ``model.safetensors``; both appear whole or not at all."""
-        if self.folder is None:
+        if self.folder is None or self.shards.rank:
             return
         now = self._now()
         state = {

@@ -1,0 +1,89 @@
+"""Two processes do what one process does with two shards, for every model."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from tests.conftest import VARIANTS
+from tests.contract.test_models import SPECS, data_for, made
+
+from aegan.config import TrainConfig
+from aegan.errors import ConfigError
+from aegan.models.base import Model
+from aegan.train.fabric import Backend
+from aegan.train.trainer import Trainer
+
+STEPS = 6
+
+
+def _trained(name: str, *, accumulate: int, folder: Path | None = None) -> Model:
+    model = made(name, SPECS["labelled"])
+    config = TrainConfig(steps=STEPS, seed=3, grids=0, accumulate=accumulate)
+    Trainer(model, data_for(SPECS["labelled"]), config, Backend("cpu", "fp32"), folder=folder).fit()
+    return model
+
+
+def process(rank: int, port: int, folder: str) -> None:
+    """One of two processes; run in an interpreter of its own."""
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    for name in VARIANTS:
+        model = _trained(name, accumulate=1)
+        torch.save(model.state_dict(), Path(folder) / f"{name}-{rank}.pt")
+    own = Path(folder) / f"run-{rank}"
+    own.mkdir()
+    _trained("gan", accumulate=1, folder=own)
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of every model after training in two processes."""
+    folder = tmp_path_factory.mktemp("pair")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    root = Path(__file__).parents[2]
+    code = "import sys; from tests.train.test_shards import process; process(*map(int, sys.argv[1:3]), sys.argv[3])"
+    commands = [[sys.executable, "-c", code, str(rank), str(port), str(folder)] for rank in (0, 1)]
+    running = [subprocess.Popen(c, cwd=root, stderr=subprocess.PIPE, text=True) for c in commands]
+    for one in running:
+        _, told = one.communicate(timeout=300)
+        assert one.returncode == 0, told
+    return folder
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_processes_equal_one(name: str, pair: Path) -> None:
+    first, second = (torch.load(pair / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
+    one = _trained(name, accumulate=2).state_dict()
+    start = made(name, SPECS["labelled"]).state_dict()
+    assert any(not torch.equal(one[key], start[key]) for key in one)
+    for key, value in one.items():
+        assert torch.equal(first[key], second[key]), f"{key}: the processes differ"
+        torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def test_only_the_first_process_writes(pair: Path) -> None:
+    assert (pair / "run-0" / "state.pt").exists() and not list((pair / "run-1").iterdir())
+
+
+def test_shards_draw_their_own_noise_and_whole_batches_stay_as_they_were() -> None:
+    whole, again, cut = (_trained("gan", accumulate=n).state_dict() for n in (1, 1, 2))
+    assert all(torch.equal(whole[k], again[k]) for k in whole)
+    assert any(not torch.equal(whole[k], cut[k]) for k in whole)
+
+
+def test_a_batch_too_small_to_cut_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot be cut into 17 shards"):
+        _trained("gan", accumulate=17)
+    with pytest.raises(ConfigError, match="accumulate"):
+        TrainConfig(accumulate=0)
