@@ -54,7 +54,14 @@ VARIANTS = {
         TINY["latent-gan"]
         | {
             "autoencoder": {"model": "variational", **TINY_AUTOENCODER},
-            "latent": {"hidden": 16, "depth": 1, "batch_size": 16, "form": "correcting", "whiten": False},
+            "latent": {
+                "hidden": 16,
+                "depth": 1,
+                "batch_size": 16,
+                "form": "correcting",
+                "whiten": False,
+                "penalty_every": 2,
+            },
         },
     ),
     "denoising-gan on data": ("denoising-gan", TINY["denoising-gan"] | {"space": "data"}),

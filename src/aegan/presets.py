@@ -33,9 +33,9 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     if side > 40:
         # A step on large images is dear: smaller ones, so that there are enough of them.
         own["batch_size"] = min(32, codes.batch_size)
-    if model == "vector-quantised":
+    if hasattr(codes, "codebook"):
         # Few samples cannot fill a large codebook.
-        own["codebook"] = max(2, min(defaults.codebook, samples // 8))
+        own["codebook"] = max(2, min(codes.codebook, samples // 8))
     return changes | (own if nested is None else {"autoencoder": own})
 
 

@@ -24,7 +24,8 @@ class Spec:
     Attributes:
         kind: Kind of data, ``"image"`` for now.
         shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images.
-        likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1].
+        likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1]; ``"categorical"`` ones
+            are discrete.
         classes: Class names by class index; empty when the data carry no labels.
     """
 
@@ -37,6 +38,11 @@ class Spec:
     def num_classes(self) -> int:
         """Number of classes ``K``; 0 when the data carry no labels."""
         return len(self.classes)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the values are names rather than amounts, so that no gradient passes through them."""
+        return self.likelihood == "categorical"
 
     @property
     def unlabelled(self) -> Spec:

@@ -277,7 +277,7 @@ def report(run: Positional[Run], /) -> None:
 
 
 def models(name: Positional[str] = "", /) -> None:
-    """List the models (name, kinds of data, what it does, paper), or the settings of one with their defaults.
+    """List the models (what each does, for which data, paper), or the settings of one with their defaults.
 
     Args:
         name: A model, to list what --set takes.
@@ -297,7 +297,7 @@ def models(name: Positional[str] = "", /) -> None:
     table.add_column(no_wrap=True)
     table.add_column()
     for name, item in sorted(MODELS.items(), key=lambda entry: FAMILIES.index(entry[1].family)):
-        table.add_row(name, f"{item.summary}\nFor {' and '.join(item.kinds)} data. {item.paper}")
+        table.add_row(name, f"{item.summary}\n{item.does}\n{item.paper}")
     Console().print(table)
     print("Vectors come from Python: aegan.sklearn.AutoencoderTransformer, or aegan.models.registry.build.")
 

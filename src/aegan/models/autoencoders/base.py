@@ -87,6 +87,11 @@ class AutoencoderModel(Model, ABC):
         super().__init__(spec, config)
         dim, size = config.latent_dim, {"width": config.width, "blocks": config.blocks}
         self.code_dim = dim
+        if config.error == "spec" and spec.likelihood not in OF_LIKELIHOOD:
+            raise ConfigError(
+                f"No autoencoder of this version reconstructs {spec.likelihood} values; there are some for "
+                f"{', '.join(OF_LIKELIHOOD)} ones. Set error to {', '.join(ERRORS)} to treat them as amounts."
+            )
         self.error = OF_LIKELIHOOD[spec.likelihood] if config.error == "spec" else config.error
         self.encoder = encoder_for(spec, code_features or dim, **size)
         self.decoder = decoder_for(spec, dim, **size)

@@ -71,6 +71,10 @@ class DenoisingGAN(Model):
     def __init__(self, spec: Spec, config: DenoisingGANConfig) -> None:
         super().__init__(spec, config)
         self.latent = config.space == "latent"
+        if spec.discrete and not self.latent:
+            raise ConfigError(
+                f"space=data: no gradient passes through discrete values ({spec.likelihood}). Set space=latent."
+            )
         space = spec
         if self.latent:
             self.autoencoder = autoencoder_of(spec, config.autoencoder)

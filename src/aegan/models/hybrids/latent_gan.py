@@ -43,6 +43,7 @@ class LatentStageConfig:
         hidden: Width of generator and discriminator.
         depth: Residual layers of each.
         gamma: Weight of R1 and R2.
+        penalty_every: The penalties are taken on every such step, with this many times the weight.
         lr: Peak learning rate of both.
         batch_size: Codes a step.
     """
@@ -53,13 +54,14 @@ class LatentStageConfig:
     hidden: int = 256
     depth: int = 3
     gamma: float = 1.0
+    penalty_every: int = 1
     lr: float = 2e-3
     batch_size: int = 256
 
     def __post_init__(self) -> None:
         require_choice(self, "form", ("fresh", "correcting"))
         require_non_negative(self, "gamma", "lr")
-        require_at_least_one(self, "hidden", "depth", "batch_size")
+        require_at_least_one(self, "hidden", "depth", "penalty_every", "batch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,11 @@ class LatentGAN(AutoencoderHybrid):
     def __init__(self, spec: Spec, config: LatentGANConfig) -> None:
         super().__init__(spec, config)
         self.autoencoder = autoencoder_of(spec, config.autoencoder)
+        if spec.discrete and config.joint.share:
+            raise ConfigError(
+                f"joint.share={config.joint.share}: the joint stage has a discriminator of data, and no gradient "
+                f"passes through discrete values ({spec.likelihood}). Set joint.share=0."
+            )
         correcting = config.latent.form == "correcting"
         self.code_dim = self.autoencoder.code_dim
         self.noise_dim = self.code_dim if correcting else config.noise_dim
@@ -309,7 +316,10 @@ class LatentGAN(AutoencoderHybrid):
         with torch.no_grad():
             fake = self.generator(noise_like(z, self.noise_dim), y)
         judge = lambda at: self.latent_discriminator(at, y)  # noqa: E731
-        return discriminator_terms(judge, real, fake, gamma=self.config.latent.gamma)
+        latent = self.config.latent
+        return discriminator_terms(
+            judge, real, fake, gamma=latent.gamma, every=latent.penalty_every, step=self.stage_step
+        )
 
     def _latent_generator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
         return {"adversarial": Term(self._latent_verdict(z, self.generator(noise_like(z, self.noise_dim), y), y))}
