@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -53,7 +54,10 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
     parser.add_argument("--peer-seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--peer-python", type=Path, help="Python of the environment that has pythae")
+    parser.add_argument("--threads", type=int, help="of both sides; with 1, --minutes 20 is as much as 10 on two cores")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
         ours(options, seed)
@@ -73,7 +77,7 @@ def ours(options: argparse.Namespace, seed: int) -> None:
     began = time.perf_counter()
     command = [sys.executable, "-m", "aegan.cli.main", "fit", str(options.data), "--out", str(run), "--overwrite"]
     command += ["--budget", f"{options.minutes}m", "--seed", str(seed), "--holdout", "0", "--no-evaluate"]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, env=_environment(options))
     print(f"aegan seed {seed}: {time.perf_counter() - began:.0f} s of wall clock, start and end included", flush=True)
     model = aegan.load(run, device="cpu")
     x, y = model.sample_tensors(NUM, seed=seed)
@@ -92,6 +96,8 @@ def peer(options: argparse.Namespace, name: str, seed: int) -> None:
     script = Path(__file__).parent / "peers" / "pythae_images.py"
     command = [str(options.peer_python), str(script), "--data", str(options.data), "--model", name]
     command += ["--budget", str(60 * options.minutes), "--clock", "wall", "--num", str(NUM), "--seed", str(seed)]
+    if options.threads:
+        command += ["--threads", str(options.threads)]
     done = subprocess.run([*command, "--out", str(archive)], check=True, stdout=subprocess.PIPE, text=True)
     archive.with_suffix(".json").write_text(done.stdout)
 
@@ -156,6 +162,10 @@ def _cell(values: list[float]) -> str:
     digits = 1 if max(values) >= 10 else 3 if max(values) < 2 else 2
     text = f"{statistics.mean(values):.{digits}f}"
     return text if len(values) == 1 else f"{text} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    return os.environ | ({"OMP_NUM_THREADS": str(options.threads)} if options.threads else {})
 
 
 def _bytes(x: Tensor) -> np.ndarray:

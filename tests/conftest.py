@@ -69,6 +69,7 @@ VARIANTS = {
         "vq-gan",
         TINY["vq-gan"] | {"autoencoder": {"model": "variational", **TINY_AUTOENCODER}},
     ),
+    "gan, plain": ("gan", TINY["gan"] | {"network": "plain"}),
     "bigan, stochastic": ("bigan", TINY["bigan"] | {"stochastic": True}),
 }
 """What the contract suite is run on: every model as it comes, and forms that are other models in all but name."""

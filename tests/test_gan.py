@@ -42,6 +42,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "smoothed": {"loss": "non-saturating", "label_smoothing": 0.1},
     "diff": {"augmentation": "diff"},
     "ada": {"augmentation": "ada", "ada_images": 100},
+    "plain": {"network": "plain"},
+    "dcgan": {"network": "dcgan", "loss": "non-saturating", "penalty": FREE},
     "clamped": {"jacobian_weight": 0.1},
 }
 
@@ -68,6 +70,15 @@ def test_the_generators_phase_leaves_power_iterations_alone() -> None:
     before = {k: v.clone() for k, v in model.named_buffers()}
     model.loss("generator", {"x": torch.rand(16, *IMAGES.shape), "y": torch.arange(16) % 2})
     assert all(torch.equal(v, before[k]) for k, v in model.named_buffers())
+
+
+def test_batch_norm_learns_statistics_in_its_own_phase_alone() -> None:
+    model = build("gan", IMAGES, TINY["gan"] | VARIANTS["dcgan"])
+    for phase, own in (("generator", "generator."), ("discriminator", ("discriminator.", "state."))):
+        before = {k: v.clone() for k, v in model.named_buffers()}
+        model.loss(phase, {"x": torch.rand(16, *IMAGES.shape), "y": torch.arange(16) % 2})
+        moved = {k for k, v in model.named_buffers() if not torch.equal(v, before[k])}
+        assert moved and all(k.startswith(own) for k in moved)
 
 
 def test_spectral_norm_bounds_every_layer() -> None:
@@ -110,6 +121,8 @@ def test_the_stddev_feature_sees_a_collapse() -> None:
         ({"loss": "hinje"}, "Did you mean 'hinge'"),
         ({"loss": "wasserstein", "penalty": FREE}, "no lower bound"),
         ({"loss": "hinge", "label_smoothing": 0.1}, "no labels in it to smooth"),
+        ({"network": "dcgan"}, "BatchNorm2d in the discriminator"),
+        ({"network": "deep"}, "network"),
         ({"pack": 2}, "samples of several classes"),
         ({"pack": 3, "condition": "none"}, "no multiple"),
         ({"penalty": {"r1": -1}}, "penalty.r1"),

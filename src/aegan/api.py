@@ -26,6 +26,7 @@ from aegan.data.split import split
 from aegan.errors import ConfigError, DataError, RunError, nearest
 from aegan.estimator import Estimator
 from aegan.models.base import Model, in_blocks, noise_for
+from aegan.nn.constraints import as_it_stands
 from aegan.models.registry import build, entry
 from aegan.run import RunFolder, check_free
 from aegan.storage import write_atomically
@@ -346,7 +347,8 @@ def _drawer(network: Model, train: TensorData, backend: Backend) -> Callable[[],
             x = train.batch(torch.arange(min(GRID, len(train))))["x"]
             return in_blocks(lambda b: network.decode(network.encode(b)), x, device=backend.device)
         y = torch.arange(GRID) * classes // GRID if classes else None
-        return in_blocks(network.generate, noise_for(0, GRID, network.noise_dim), y, device=backend.device)
+        with as_it_stands(network):
+            return in_blocks(network.generate, noise_for(0, GRID, network.noise_dim), y, device=backend.device)
 
     return draw
 

@@ -15,9 +15,12 @@ from aegan.nn.dense import DenseDecoder, DenseEncoder, DenseTrunk
 from aegan.nn.discriminator import Discriminator
 from aegan.nn.generator import Generator
 from aegan.nn.joint import JointDiscriminator
+from aegan.nn.plain import PlainConvDecoder, PlainConvTrunk, PlainDenseDecoder, PlainDenseTrunk
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
+NETWORKS = ("residual", "plain", "dcgan")
+"""Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
 KINDS = ("image", "vector")
 """Kinds of data that networks are built for."""
 
@@ -37,11 +40,24 @@ def decoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> Conv
 
 
 def discriminator_for(
-    spec: Spec, *, width: int, blocks: int, stddev: bool = False, pack: int = 1, auxiliary: bool = False
+    spec: Spec,
+    *,
+    width: int,
+    blocks: int,
+    stddev: bool = False,
+    pack: int = 1,
+    auxiliary: bool = False,
+    network: str = "residual",
 ) -> Discriminator:
-    """Data ``(B, *spec.shape)`` and classes to logits; see :class:`~aegan.nn.discriminator.Discriminator`."""
+    """Data ``(B, *spec.shape)`` and classes to logits; see :class:`~aegan.nn.discriminator.Discriminator`.
+
+    ``network`` is one of ``NETWORKS``.
+    """
     packed = replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
-    trunk, hidden = _trunk_for(packed, width=width, blocks=blocks), (4 if _is_image(spec) else DENSE_FACTOR) * width
+    trunk, hidden = (
+        _trunk_for(packed, width=width, blocks=blocks, network=network),
+        (4 if _is_image(spec) else DENSE_FACTOR) * width,
+    )
     options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
     return Discriminator(trunk, trunk.features, spec.num_classes, hidden=hidden, **options)
 
@@ -59,16 +75,35 @@ def denoiser_for(spec: Spec, context_dim: int, *, width: int, blocks: int) -> Co
     return DenseDenoiser(spec.shape, context_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
 
 
-def _trunk_for(spec: Spec, *, width: int, blocks: int) -> ConvTrunk | DenseTrunk:
+def _trunk_for(
+    spec: Spec, *, width: int, blocks: int, network: str = "residual"
+) -> ConvTrunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk:
+    if network != "residual":
+        if _is_image(spec):
+            return PlainConvTrunk(spec.shape, width=width, normalised=network == "dcgan")
+        _refuse_norm(spec, network)
+        return PlainDenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
         return ConvTrunk(spec.shape, width=width, blocks=blocks)
     return DenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
 
 
-def generator_for(spec: Spec, noise_dim: int, *, width: int, blocks: int) -> Generator:
-    """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``."""
+def generator_for(spec: Spec, noise_dim: int, *, width: int, blocks: int, network: str = "residual") -> Generator:
+    """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``; ``network`` is one of ``NETWORKS``."""
     inputs = noise_dim * (2 if spec.num_classes else 1)
-    return Generator(decoder_for(spec, inputs, width=width, blocks=blocks), noise_dim, spec.num_classes)
+    if network == "residual":
+        decoder = decoder_for(spec, inputs, width=width, blocks=blocks)
+    elif _is_image(spec):
+        decoder = PlainConvDecoder(spec.shape, inputs, width=width, normalised=network == "dcgan")
+    else:
+        _refuse_norm(spec, network)
+        decoder = PlainDenseDecoder(spec.shape, inputs, hidden=DENSE_FACTOR * width, blocks=blocks)
+    return Generator(decoder, noise_dim, spec.num_classes)
+
+
+def _refuse_norm(spec: Spec, network: str) -> None:
+    if network == "dcgan":
+        raise ConfigError(f"network=dcgan is convolutional, got {spec.kind} data. Use network=plain or residual.")
 
 
 def _is_image(spec: Spec) -> bool:

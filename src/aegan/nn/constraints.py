@@ -25,10 +25,19 @@ def spectrally_normalised(module: nn.Module) -> nn.Module:
 
 @contextmanager
 def as_it_stands(module: nn.Module) -> Iterator[None]:
-    """Within the block ``module`` is in evaluation mode: its running statistics and power iterations rest."""
+    """Within the block running statistics and power iterations of ``module`` rest.
+
+    It is in evaluation mode, but for BatchNorm, which goes on normalising by the batch while it is training.
+    """
     was = module.training
     module.eval()
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)] if was else []
+    for norm in norms:
+        norm.train()
+        norm.track_running_stats = False
     try:
         yield
     finally:
         module.train(was)
+        for norm in norms:
+            norm.track_running_stats = True

@@ -30,12 +30,16 @@ from aegan.losses import (
 )
 from aegan.losses.pairing import check_discriminator, check_loss
 from aegan.models.base import Model
-from aegan.nn.backbone import KINDS, discriminator_for, generator_for
+from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
 from aegan.nn.constraints import as_it_stands, spectrally_normalised
-from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
+from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 CONDITIONS = ("projection", "auxiliary", "none")
 AUGMENTATIONS = ("none", "diff", "ada")
+
+
+FINISHED_ON = 4096
+"""Samples behind the final statistics of a generator's BatchNorm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +97,10 @@ class GANConfig:
         ada_images: Real images over which ADA's probability may go from 0 to 1.
         jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
         noise_dim: Length of the generator's noise.
+        network: ``residual`` (R3GAN's, without normalisation), ``plain`` (strided convolutions, or a perceptron) or
+            ``dcgan`` (those with BatchNorm, for images; not with a gradient penalty).
         width: Channels of the finest feature map, or an eighth of the hidden units.
-        blocks: Residual blocks at each resolution.
+        blocks: Residual blocks at each resolution, or hidden layers.
         batch_size: Samples a step.
         discriminator_steps: Steps of the discriminator for one of the generator.
         lr_generator: Peak learning rate of Adam.
@@ -118,6 +124,7 @@ class GANConfig:
     ada_images: float = 100_000.0
     jacobian_weight: float = 0.0
     noise_dim: int = 64
+    network: str = "residual"
     width: int = 32
     blocks: int = 2
     batch_size: int = 64
@@ -128,7 +135,12 @@ class GANConfig:
     ema_samples: float = 10_000.0
 
     def __post_init__(self) -> None:
-        for name, known in (("loss", ADVERSARIAL), ("condition", CONDITIONS), ("augmentation", AUGMENTATIONS)):
+        for name, known in (
+            ("loss", ADVERSARIAL),
+            ("condition", CONDITIONS),
+            ("augmentation", AUGMENTATIONS),
+            ("network", NETWORKS),
+        ):
             require_choice(self, name, known)
         require_at_least_one(self, "noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack")
         require_at_least_one(self, "instance_noise_steps")
@@ -164,10 +176,15 @@ class GAN(Model):
         self.conditional, self.noise_dim = conditional, config.noise_dim
         seen = spec if conditional else Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
         size = {"width": config.width, "blocks": config.blocks}
-        self.generator = generator_for(seen, config.noise_dim, **size)
+        self.generator = generator_for(seen, config.noise_dim, network=config.network, **size)
         self.auxiliary = conditional and config.condition == "auxiliary"
         self.discriminator = discriminator_for(
-            seen, **size, stddev=config.stddev, pack=config.pack, auxiliary=self.auxiliary
+            seen,
+            **size,
+            stddev=config.stddev,
+            pack=config.pack,
+            auxiliary=self.auxiliary,
+            network=config.network,
         )
         if config.spectral_norm:
             spectrally_normalised(self.discriminator)
@@ -202,6 +219,26 @@ class GAN(Model):
                 ema_samples=config.ema_samples,
             ),
         )
+
+    def finish(self, data: Samples) -> None:
+        """Take BatchNorm's statistics anew, where there is any: those of training belong to other weights' averages."""
+        norms = [m for m in self.generator.modules() if isinstance(m, nn.BatchNorm2d)]
+        if not norms:
+            return
+        was, momenta = self.generator.training, [norm.momentum for norm in norms]
+        stream = torch.Generator().manual_seed(0)
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+        self.generator.train()
+        for part in torch.arange(min(len(data), FINISHED_ON)).split(self.config.batch_size):
+            batch = data.batch(part)
+            device = next(self.parameters()).device
+            y = batch["y"].to(device) if self.conditional and "y" in batch else None
+            self.generate(torch.randn(len(part), self.noise_dim, generator=stream).to(device), y)
+        self.generator.train(was)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``."""
@@ -274,7 +311,8 @@ class GAN(Model):
         return terms
 
     def _fakes(self, x: Tensor, y: Tensor | None) -> Tensor:
-        return self.generate(torch.randn(len(x), self.noise_dim, device=x.device), y).float()
+        with as_it_stands(self.generator):
+            return self.generate(torch.randn(len(x), self.noise_dim, device=x.device), y).float()
 
     def _adversarial(self, real: Tensor, fake: Tensor) -> Tensor:
         config = self.config

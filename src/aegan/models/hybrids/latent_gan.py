@@ -90,7 +90,7 @@ class JointStageConfig:
     lr_discriminator: float = 1e-3
     anchor: float = 5.0
     latent_weight: float = 4.0
-    batch_size: int = 64
+    batch_size: int = 32
     ema_samples: float = 10_000.0
 
 
