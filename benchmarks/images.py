@@ -81,11 +81,11 @@ def ours(options: argparse.Namespace, seed: int) -> None:
     print(f"aegan seed {seed}: {time.perf_counter() - began:.0f} s of wall clock, start and end included", flush=True)
     model = aegan.load(run, device="cpu")
     x, y = model.sample_tensors(NUM, seed=seed)
-    test = model.adapter.to_tensors(_test(options.data))
+    test = model.adapter.to_tensors(test_images(options.data))
     scale = float(getattr(model.model, "spread", 1.0))
     unscaled, _ = model.sample_tensors(NUM, seed=seed, spread=1 / scale)
-    reconstructed = _bytes(model.reconstruct_tensors(test))
-    np.savez(archive, x=_bytes(x), y=np.asarray(y), x_unscaled=_bytes(unscaled), x_rec=reconstructed, scale=scale)
+    reconstructed = as_bytes(model.reconstruct_tensors(test))
+    np.savez(archive, x=as_bytes(x), y=np.asarray(y), x_unscaled=as_bytes(unscaled), x_rec=reconstructed, scale=scale)
 
 
 def peer(options: argparse.Namespace, name: str, seed: int) -> None:
@@ -105,7 +105,7 @@ def peer(options: argparse.Namespace, name: str, seed: int) -> None:
 def score(options: argparse.Namespace) -> None:
     """Score every archive against the training set; print one row a method, mean and range over seeds."""
     adapter = ImageAdapter().fit(str(options.data))
-    train, test = adapter.to_tensors(str(options.data)), adapter.to_tensors(_test(options.data))
+    train, test = adapter.to_tensors(str(options.data)), adapter.to_tensors(test_images(options.data))
     kept = options.out / "features.safetensors"
     if not kept.exists():
         save_features(classifier_features(train, adapter.spec, test), kept)
@@ -120,8 +120,8 @@ def score(options: argparse.Namespace) -> None:
                 images = images if images.ndim == 4 else images[:, None]
                 names = {"x": "", "x_rec": " (reconstructions)", "x_unscaled": " (noise as in training)"}
                 suffix = names.get(key, f" + {key[2:]}")
-                rows.setdefault(method + suffix, []).append(_figures(images, spaces, reference))
-    rows["real test set"] = [_figures(torch.as_tensor(test.fields["x"]), spaces, reference)]
+                rows.setdefault(method + suffix, []).append(figures(images, spaces, reference))
+    rows["real test set"] = [figures(torch.as_tensor(test.fields["x"]), spaces, reference)]
     (options.out / "table.json").write_text(json.dumps(rows, indent=2))
     print(
         f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, {torch.get_num_threads()} threads, {NUM} samples a row,"
@@ -133,8 +133,8 @@ def score(options: argparse.Namespace) -> None:
     for name, found in sorted(
         rows.items(), key=lambda item: statistics.mean(r["classifier"]["frechet"] for r in item[1])
     ):
-        cells = [_cell([r["classifier"][f] for r in found]) for f in FIGURES]
-        cells.append(_cell([r["pixels"]["frechet"] for r in found]))
+        cells = [cell([r["classifier"][f] for r in found]) for f in FIGURES]
+        cells.append(cell([r["pixels"]["frechet"] for r in found]))
         print(f"| {name} | {len(found)} | {' | '.join(cells)} |")
 
 
@@ -147,7 +147,7 @@ def principal_pixels(train: TensorData) -> Features:
     return Features(project, name="64 principal components of the pixels", dim=64)
 
 
-def _figures(images: Tensor, spaces: dict[str, Features], reference: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+def figures(images: Tensor, spaces: dict[str, Features], reference: dict[str, Tensor]) -> dict[str, dict[str, float]]:
     """The Fréchet distance to all training images; the neighbour figures of 5,000 against 5,000."""
     found = {}
     for name, features in spaces.items():
@@ -158,7 +158,7 @@ def _figures(images: Tensor, spaces: dict[str, Features], reference: dict[str, T
     return found
 
 
-def _cell(values: list[float]) -> str:
+def cell(values: list[float]) -> str:
     digits = 1 if max(values) >= 10 else 3 if max(values) < 2 else 2
     text = f"{statistics.mean(values):.{digits}f}"
     return text if len(values) == 1 else f"{text} ({min(values):.{digits}f}–{max(values):.{digits}f})"
@@ -168,11 +168,11 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     return os.environ | ({"OMP_NUM_THREADS": str(options.threads)} if options.threads else {})
 
 
-def _bytes(x: Tensor) -> np.ndarray:
+def as_bytes(x: Tensor) -> np.ndarray:
     return x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-def _test(folder: Path) -> str:
+def test_images(folder: Path) -> str:
     found = sorted(folder.glob("t10k-images*"))
     if not found:
         sys.exit(f"{folder}: t10k-images-idx3-ubyte(.gz) not found. --data needs the four IDX files.")

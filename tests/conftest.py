@@ -34,7 +34,14 @@ _OWN_NETWORKS = {"latent_dim": 8, "width": 8, "blocks": 1, "batch_size": 16}
 TINY |= {
     **{name: _OWN_NETWORKS for name in ("soft-introvae", "bigan", "mdgan", "began", "ebgan")},
     "alae": _OWN_NETWORKS | {"hidden": 16, "depth": 1},
-    "denoising-gan": _OWN_NETWORKS | {"steps": 2, "noise_dim": 4, "autoencoder": TINY_AUTOENCODER},
+    "denoising-gan": {
+        "width": 8,
+        "blocks": 1,
+        "batch_size": 16,
+        "steps": 2,
+        "noise_dim": 4,
+        "autoencoder": TINY_AUTOENCODER,
+    },
     "vq-gan": {
         "autoencoder": {"model": "vector-quantised", **TINY_AUTOENCODER, **TINY_OWN["vector-quantised"]},
         "batch_size": 16,

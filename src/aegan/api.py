@@ -26,8 +26,8 @@ from aegan.data.split import split
 from aegan.errors import ConfigError, DataError, RunError, nearest
 from aegan.estimator import Estimator
 from aegan.models.base import Model, in_blocks, noise_for
-from aegan.nn.constraints import as_it_stands
 from aegan.models.registry import build, entry
+from aegan.nn.constraints import as_it_stands
 from aegan.run import RunFolder, check_free
 from aegan.storage import write_atomically
 from aegan.train.fabric import Backend, resolve_device

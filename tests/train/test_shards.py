@@ -17,8 +17,10 @@ from tests.contract.test_models import SPECS, data_for, made
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError
 from aegan.models.base import Model
+from aegan.models.registry import build
 from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
+from aegan.types import Term
 
 STEPS = 6
 
@@ -83,7 +85,28 @@ def test_shards_draw_their_own_noise_and_whole_batches_stay_as_they_were() -> No
 
 
 def test_a_batch_too_small_to_cut_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cannot be cut into 17 shards"):
-        _trained("gan", accumulate=17)
+    with pytest.raises(ConfigError, match="cannot be cut into 9 shards"):
+        _trained("gan", accumulate=9)
     with pytest.raises(ConfigError, match="accumulate"):
         TrainConfig(accumulate=0)
+
+
+def test_constants_survive_any_number_of_shards() -> None:
+    before = made("denoising-gan", SPECS["labelled"]).get_buffer("generator.kept")
+    assert torch.equal(_trained("denoising-gan", accumulate=7).get_buffer("generator.kept"), before)
+
+
+def test_a_phase_with_nothing_to_learn_is_refused_by_name() -> None:
+    model = made("autoencoder", SPECS["grey"])
+    loss = model.loss
+    model.loss = lambda phase, batch: {k: Term(t.value, 0.0) for k, t in loss(phase, batch).items()}  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match="phase 'autoencode', step 1: nothing to learn"):
+        Trainer(model, data_for(SPECS["grey"]), TrainConfig(steps=2, grids=0), Backend("cpu", "fp32")).fit()
+
+
+def test_models_within_a_model_are_told_the_step() -> None:
+    spec = SPECS["labelled"]
+    inner = {"model": "variational", "latent_dim": 4, "width": 8, "batch_size": 16, "beta_cycle": 4}
+    model = build("vq-gan", spec, {"autoencoder": inner, "batch_size": 16})
+    Trainer(model, data_for(spec), TrainConfig(steps=6, grids=0), Backend("cpu", "fp32")).fit()
+    assert model.get_submodule("autoencoder").stage_step == model.stage_step > 0

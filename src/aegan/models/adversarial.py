@@ -26,13 +26,9 @@ class Size(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig:
-    """The settings that every hybrid with networks of its own has.
+    """How an adversarial stage is trained.
 
     Attributes:
-        latent_dim: Length of a code, and of the noise.
-        width: Channels of the finest feature map (coarser ones have up to four times as many), or an eighth of the
-            hidden units where data have no grid.
-        blocks: Residual blocks at each resolution.
         gamma: Weight of R1 and R2, the zero-centred gradient penalties of the discriminator.
         batch_size: Samples a step.
         lr: Peak learning rate of all but the discriminator.
@@ -40,9 +36,6 @@ class AdversarialConfig:
         ema_samples: Half-life of the weights' average, in samples.
     """
 
-    latent_dim: int = 64
-    width: int = 32
-    blocks: int = 1
     gamma: float = 1.0
     batch_size: int = 64
     lr: float = 1e-3
@@ -50,13 +43,8 @@ class AdversarialConfig:
     ema_samples: float = 10_000.0
 
     def __post_init__(self) -> None:
-        require_at_least_one(self, "latent_dim", "width", "blocks", "batch_size")
+        require_at_least_one(self, "batch_size")
         require_non_negative(self, "gamma", "lr", "lr_discriminator", "ema_samples")
-
-    @property
-    def size(self) -> Size:
-        """Width and blocks, as the functions of :mod:`aegan.nn.backbone` take them."""
-        return Size(width=self.width, blocks=self.blocks)
 
     def stage(
         self,
@@ -82,6 +70,31 @@ class AdversarialConfig:
             ema=ema,
             ema_samples=self.ema_samples,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizedConfig(AdversarialConfig):
+    """The same, and the sizes of networks of its own.
+
+    Attributes:
+        latent_dim: Length of a code, and of the noise.
+        width: Channels of the finest feature map (coarser ones have up to four times as many), or an eighth of the
+            hidden units where data have no grid.
+        blocks: Residual blocks at each resolution.
+    """
+
+    latent_dim: int = 64
+    width: int = 32
+    blocks: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least_one(self, "latent_dim", "width", "blocks")
+
+    @property
+    def size(self) -> Size:
+        """Width and blocks, as the functions of :mod:`aegan.nn.backbone` take them."""
+        return Size(width=self.width, blocks=self.blocks)
 
 
 def adam(lr: float) -> Optimizer:

@@ -27,9 +27,7 @@ class ConvDenoiser(nn.Module):
         total = blocks * len(dims)
         self.rise = nn.ModuleList(conv(a, 4 * b, 1) for a, b in zip(dims[:-1], dims[1:], strict=True))
         self.context = nn.ModuleList(linear(context_dim, dim) for dim in dims)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(*(ResidualBlock(dim, total) for _ in range(max(1, blocks)))) for dim in dims
-        )
+        self.blocks = nn.ModuleList(nn.Sequential(*(ResidualBlock(dim, total) for _ in range(blocks))) for dim in dims)
         # A block would start as the identity, and the context would move a constant: one convolution mixes both.
         self.mix = nn.ModuleList(conv(dim, dim, 3) for dim in dims)
         self.head = conv(dims[-1], geometry.channels * geometry.stem**2, 3, gain=0.5)

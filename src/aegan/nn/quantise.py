@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,9 @@ class Quantiser(nn.Module, ABC):
         counts: Running mean of the tokens a step of each code ``(size,)``.
         steps: Steps that the running mean has seen.
     """
+
+    averaged: ClassVar[bool] = False
+    """Points jump when they are restarted: a mean of two codebooks is none."""
 
     counts: Tensor
     steps: Tensor

@@ -1,6 +1,7 @@
 """A batch cut into shards: over the processes of a group, and within each, one after the other.
 
-Gradients, running statistics and recorded values are averaged over the shards, each weighted by its samples. A shard's
+Gradients, running statistics and recorded values are averaged over the shards, each weighted by its samples; counters,
+and state that jumps (a codebook's), are the first shard's. A shard's
 random numbers depend on seed, step, phase and shard alone, so that two processes do to rounding what one process does
 with two shards (Goyal et al. 2017, arXiv 1706.02677, for the averaging). What a loss measures over its batch (a
 discrepancy, a spread) it measures over its shard.
@@ -12,10 +13,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from aegan.errors import ConfigError
 
+Buffers = Sequence[tuple[Tensor, bool]]
+"""Buffers, and whether their change is averaged over the shards; of the others the first shard's is taken."""
 _PRIMES = (1_000_003, 8_191, 127)
 
 
@@ -38,44 +41,55 @@ class Shards:
         self.accumulate, self.seed, self.total = accumulate, seed, self.world * accumulate
         self._start: list[Tensor] = []
         self._ends: list[list[Tensor]] = []
+        self._weights: list[float] = []
 
-    def of(self, index: Tensor, step: int, phase: int, buffers: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
+    def check(self, batch_sizes: Sequence[int], device: torch.device) -> None:
+        """Refuse what cannot be cut, before anything is trained.
+
+        Raises:
+            ConfigError: A batch of fewer than two samples a shard, or several processes on GPUs.
+        """
+        if self.total > 1 and min(batch_sizes) < 2 * self.total:
+            raise ConfigError(
+                f"A batch of {min(batch_sizes)} cannot be cut into {self.total} shards ({self.world} processes, "
+                f"accumulate={self.accumulate}): at least two samples each are needed. Raise that stage's batch size, "
+                "or use fewer."
+            )
+        if self.world > 1 and device.type != "cpu":
+            raise ConfigError(f"{self.world} processes on {device.type}: only CPUs in this version. Use one process.")
+
+    def of(self, index: Tensor, step: int, phase: int, buffers: Buffers) -> Iterator[tuple[Tensor, float]]:
         """This process's parts of a batch's ``index`` and the weight of each; the weights of all processes sum to 1.
 
         Every part begins with the ``buffers`` as they are now, and with random numbers of its own.
-
-        Raises:
-            ConfigError: More shards than samples.
         """
         if self.total == 1:
             yield index, 1.0
             return
-        if len(index) < self.total:
-            raise ConfigError(
-                f"A batch of {len(index)} cannot be cut into {self.total} shards ({self.world} processes, "
-                f"accumulate={self.accumulate}). Raise the batch size, or use fewer."
-            )
         parts = index.tensor_split(self.total)
-        self._start, self._ends = [b.detach().clone() for b in buffers], []
+        self._start, self._ends, self._weights = [b.detach().clone() for b, _ in buffers], [], []
         for shard in range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate):
             place = zip(_PRIMES, (step, phase, shard), strict=True)
             torch.manual_seed((self.seed * 7_919 + sum(p * (value + 1) for p, value in place)) % (2**63))
-            for buffer, value in zip(buffers, self._start, strict=True):
+            for (buffer, _), value in zip(buffers, self._start, strict=True):
                 buffer.copy_(value)
-            yield parts[shard], len(parts[shard]) / len(index)
-            self._ends.append([b.detach().clone() for b in buffers])
+            self._weights.append(len(parts[shard]) / len(index))
+            yield parts[shard], self._weights[-1]
+            self._ends.append([b.detach().clone() for b, _ in buffers])
 
     @torch.no_grad()
-    def join(
-        self, gradients: Sequence[Tensor], buffers: Sequence[Tensor], values: dict[str, float]
-    ) -> dict[str, float]:
+    def join(self, gradients: Sequence[Tensor], buffers: Buffers, values: dict[str, float]) -> dict[str, float]:
         """Sum weighted gradients in place over the processes, average the buffers, and return the values' sums."""
         if self.total == 1:
             return values
-        for i, buffer in enumerate(buffers):
-            if buffer.is_floating_point():
-                buffer.copy_(torch.stack([end[i] for end in self._ends]).sum(0) / self.total)
-                self._sum([buffer])
+        for i, (buffer, averaged) in enumerate(buffers):
+            if averaged:
+                # The change is averaged, so that what does not change stays the same to the bit.
+                change = torch.zeros_like(buffer)
+                for weight, end in zip(self._weights, self._ends, strict=True):
+                    change += weight * (end[i] - self._start[i])
+                self._sum([change])
+                buffer.copy_(self._start[i] + change)
             else:
                 buffer.copy_(self._ends[0][i])
                 if self.world > 1:
@@ -86,6 +100,13 @@ class Shards:
         sums = torch.tensor(list(values.values()), dtype=torch.float64)
         dist.all_reduce(sums)
         return dict(zip(values, sums.tolist(), strict=True))
+
+    @torch.no_grad()
+    def agree_on(self, module: nn.Module) -> None:
+        """Weights and buffers of the first process, in all of them."""
+        if self.world > 1:
+            for tensor in module.state_dict().values():
+                dist.broadcast(tensor, 0)
 
     def agree(self, value: float) -> float:
         """The first process's ``value``, in all of them: clocks and signals differ, decisions must not."""
@@ -103,3 +124,13 @@ class Shards:
         dist.all_reduce(flat)
         for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             t.copy_(part.view_as(t))
+
+
+def buffers_of(modules: Sequence[nn.Module]) -> Buffers:
+    """Buffers of ``modules``; those of a module that says ``averaged = False``, and integers, are not averaged."""
+    found = []
+    for module in modules:
+        for part in module.modules():
+            averaged = getattr(part, "averaged", True)
+            found += [(b, averaged and b.is_floating_point()) for b in part.buffers(recurse=False)]
+    return found

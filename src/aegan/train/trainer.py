@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from aegan.config import TrainConfig
-from aegan.errors import Interrupted, NonFiniteError, RunError, StorageError
+from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
 from aegan.storage import explained
 from aegan.train.checkpoint import load_state, save_model, save_state
@@ -31,7 +31,7 @@ from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.schedule import Budget, lr_scale
-from aegan.train.shards import Shards
+from aegan.train.shards import Shards, buffers_of
 from aegan.types import Phase, Samples, Stage, Term
 
 
@@ -67,6 +67,7 @@ class Trainer:
         # One process of a group observes and writes; the others compute.
         self.probes = list(probes) if self.shards.rank == 0 else []
         self.stages = tuple(model.stages if stages is None else stages)
+        self.shards.check([stage.batch_size for stage in self.stages], self.backend.device)
         self.budget = Budget(self.stages, steps=config.steps, seconds=config.budget)
         self.stage_index = self.stage_step = self.step = self.samples = 0
         self.elapsed = self.stage_elapsed = 0.0
@@ -99,6 +100,7 @@ class Trainer:
             torch.manual_seed(self.config.seed)
             if resume:
                 self._load()
+            self.shards.agree_on(self.model)
             self._clock = self._last_checkpoint = time.monotonic()
             reason = "error"
             try:
@@ -123,7 +125,7 @@ class Trainer:
             self.checkpoint()  # finished before: put back what may be missing or damaged
         while self.stage_index < len(self.stages):
             stage = self.stage
-            self.model.stage_step = self.stage_step
+            self._tell_step()
             data = self.model.prepare(stage.name, self.data, self._encode_all)
             self._open_stage(stage)
             order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
@@ -144,7 +146,7 @@ class Trainer:
     def _train_step(self, stage: Stage, data: Samples, order: BatchOrder, progress: float) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress)
-        self.model.stage_step = self.stage_step
+        self._tell_step()
         draws = len(stage.phases)
         for number, phase in enumerate(stage.phases):
             if self.stage_step % phase.every:
@@ -154,7 +156,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
             with self._thawed(phase):
-                buffers = [b for name in phase.networks for b in getattr(self.model, name).buffers()]
+                buffers = buffers_of([getattr(self.model, name) for name in phase.networks])
                 for part, weight in self.shards.of(index, self.step, number, buffers):
                     batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
                     with self.backend.autocast(stage.autocast):
@@ -163,6 +165,8 @@ class Trainer:
                         values[name] = values.get(name, 0.0) + weight * value
                 gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
                 values = self.shards.join(gradients, buffers, values)
+                if self.shards.world > 1:  # all processes stop, or none
+                    self._check_finite(phase, values)
                 norm = self._gradient_norm(phase)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -176,20 +180,35 @@ class Trainer:
         record.stage_progress = self._progress()
         return record
 
+    def _tell_step(self) -> None:
+        """The stage's step, to the model and to the models within it."""
+        for module in self.model.modules():
+            if isinstance(module, Model):
+                module.stage_step = self.stage_step
+
     def _backward(self, phase: Phase, terms: dict[str, Term], weight: float) -> dict[str, float]:
         stacked = torch.stack([t.value.detach().float() for t in terms.values()])
         values = dict(zip(terms, stacked.tolist(), strict=True))
+        if self.shards.world == 1:
+            self._check_finite(phase, values)
+        total = sum(
+            (t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device)
+        )
+        if not total.requires_grad:
+            raise ConfigError(
+                f"{self._where(phase)}: nothing to learn, for every term has the weight 0 ({', '.join(terms)}). "
+                "Give one of them a weight."
+            )
+        (total if weight == 1.0 else weight * total).backward()
+        return values
+
+    def _check_finite(self, phase: Phase, values: dict[str, float]) -> None:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise NonFiniteError(
                     f"{self._where(phase)}, term {name!r}: the loss is {value}. {self._advice()} "
                     f"All terms: {', '.join(f'{k}={v:.4g}' for k, v in values.items())}."
                 )
-        total = sum(
-            (t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device)
-        )
-        (total if weight == 1.0 else weight * total).backward()
-        return values
 
     def _gradient_norm(self, phase: Phase) -> float:
         gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]

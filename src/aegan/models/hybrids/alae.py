@@ -3,7 +3,9 @@
 Reference: Pidhorskyi et al. 2020 (arXiv 2004.04467). A mapping F turns noise into codes w, a generator G codes into
 data; the discriminator is a small network D on the codes of an encoder E, so that E learns what tells real from
 generated. E also learns to give back the code that a generated sample was made from, ‖F(z) - E(G(F(z)))‖², and so
-inverts G without any error being measured between pixels. R1 is taken at the data, through D and E.
+inverts G. In the paper no error is measured between pixels (``data_weight=0``); here a little of it, by default, makes
+codes tell their data from the start. Loss and penalties are R3GAN's (arXiv 2501.05441), taken at the data through D and
+E; the paper's are the logistic loss and R1.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from torch import Tensor
 
 from aegan.config import require_at_least_one, require_non_negative
 from aegan.losses import squared_error
-from aegan.models.adversarial import AdversarialConfig, discriminator_terms, generator_term, noise_like
+from aegan.models.adversarial import SizedConfig, discriminator_terms, generator_term, noise_like
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator
@@ -24,7 +26,7 @@ from aegan.types import Batch, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class ALAEConfig(AdversarialConfig):
+class ALAEConfig(SizedConfig):
     """Settings of ALAE, besides those that every hybrid with networks of its own has.
 
     Attributes:
@@ -69,7 +71,9 @@ class ALAE(Model):
             ("generator", ("mapping", "generator")),
             ("reciprocity", ("encoder", "generator")),
         )
-        return (self.config.stage(*phases, ema=("mapping", "generator", "encoder")),)
+        if not (self.config.code_weight or self.config.data_weight):
+            phases = phases[:2]
+        return (self.config.stage(*phases, ema=("mapping", "generator", "encoder", "discriminator")),)
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator``, ``generator`` and ``reciprocity``."""

@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from aegan.config import require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import absolute_error
-from aegan.models.adversarial import AdversarialConfig, noise_like
+from aegan.models.adversarial import SizedConfig, noise_like
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.types import Batch, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class BEGANConfig(AdversarialConfig):
+class BEGANConfig(SizedConfig):
     """Settings of BEGAN, besides those that every hybrid with networks of its own has; ``gamma`` is not used.
 
     Attributes:
@@ -80,12 +80,12 @@ class BEGAN(Model):
         with torch.no_grad():
             fake = self.generator(noise)
         real_error, fake_error = self._error(x), self._error(fake)
-        k = float(self.balance.k)
+        k = self.balance.k.clone()
         convergence = self.balance.observe(real_error, fake_error)
         return {
             "reconstruction": Term(real_error),
-            "adversarial": Term(fake_error, -k),
-            "balance": Term(self.balance.k, 0.0),
+            "adversarial": Term(fake_error, -float(k)),
+            "balance": Term(k, 0.0),
             "convergence": Term(convergence, 0.0),
         }
 

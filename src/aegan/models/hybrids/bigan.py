@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aegan.config import require_non_negative
 from aegan.losses import relativistic_discriminator, relativistic_generator, squared_error, zero_centred_gradient
-from aegan.models.adversarial import AdversarialConfig, noise_like
+from aegan.models.adversarial import SizedConfig, noise_like
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for, joint_discriminator_for
 from aegan.types import Batch, Spec, Stage, Term
@@ -26,7 +26,7 @@ _LOGVAR = (-10.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiGANConfig(AdversarialConfig):
+class BiGANConfig(SizedConfig):
     """Settings of BiGAN and ALI, besides those that every hybrid with networks of its own has.
 
     Attributes:
@@ -91,7 +91,7 @@ class BiGAN(Model):
         with torch.no_grad():
             code, noise = self._code(x), noise_like(x, self.noise_dim)
             fake = self.generator(noise).float()
-        leaves = [t.requires_grad_(gamma > 0) for t in (x, code, fake, noise)]
+        leaves = [t.detach().requires_grad_(gamma > 0) for t in (x, code, fake, noise)]
         real_logits, fake_logits = self.discriminator(*leaves[:2]), self.discriminator(*leaves[2:])
         terms = {"adversarial": Term(relativistic_discriminator(real_logits, fake_logits))}
         if gamma:

@@ -17,7 +17,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from aegan.config import require_non_negative
+from aegan.config import require_at_least_one, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import jacobian_probe
 from aegan.models.adversarial import AdversarialConfig, discriminator_terms, generator_term, noise_like
@@ -41,8 +41,7 @@ class ContractiveGANConfig:
         latent_weight: Weight of the encoder's term against the discriminator of codes.
         hidden: Width of that discriminator.
         depth: Its residual layers.
-        adversarial: Batch size, learning rates, penalties and average of the adversarial stage; its sizes are not
-            used, the autoencoder's are.
+        adversarial: How the adversarial stage is trained.
     """
 
     autoencoder: ContractiveConfig = ContractiveConfig(latent_dim=32)
@@ -59,6 +58,7 @@ class ContractiveGANConfig:
         require_non_negative(
             self, "encoder_contraction", "generator_contraction", "reconstruction_weight", "latent_weight"
         )
+        require_at_least_one(self, "hidden", "depth")
         if not 0 < self.autoencoder_share < 1:
             raise ConfigError(f"autoencoder_share: between 0 and 1 expected, got {self.autoencoder_share}.")
 
@@ -136,6 +136,7 @@ class ContractiveGAN(AutoencoderHybrid):
     @torch.no_grad()
     def _rescale(self, z: Tensor) -> None:
         """Shift and scale each code to mean 0 and variance 1; the decoder's first layer undoes it."""
+        z = z.to(self.autoencoder.encoder.head.weight.device)
         mean, std = z.mean(0), z.std(0).clamp_min(1e-3)
         head, stem = self.autoencoder.encoder.head, self.autoencoder.decoder.stem
         head.weight.div_(std[:, None])

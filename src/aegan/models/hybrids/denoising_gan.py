@@ -5,7 +5,7 @@ References: Xiao et al. 2022, "Tackling the generative learning trilemma with de
 x₁ … x_T by T steps of a variance-preserving diffusion. The generator G(x_t, z, t) guesses x₀; a draw of the Gaussian
 posterior q(x_{t-1} | x_t, x₀) is what the discriminator compares with a true x_{t-1}, given x_t. A step has only to
 continue what is there, so that modes are kept which a generator of one step drops. Loss and penalties are R3GAN's
-(arXiv 2501.05441); real and fake of a pair have the same x_t.
+(arXiv 2501.05441); real and fake of a pair have the same x_t. A spread of the noise scales the draws of all steps.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ BETA_MIN, BETA_MAX = 0.1, 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class DenoisingGANConfig(AdversarialConfig):
-    """Settings of the denoising GAN, besides those that every hybrid with networks of its own has.
+    """Settings of the denoising GAN, besides how its adversarial stage is trained.
 
     Attributes:
+        width: Channels of the finest feature map, or an eighth of the hidden units, of generator and discriminator.
+        blocks: Residual blocks at each resolution.
         space: ``latent``: on the whitened codes of an autoencoder that is trained first; ``data``: without one.
         steps: Denoising steps T.
         noise_dim: Length of the noise z of a step.
@@ -46,6 +48,8 @@ class DenoisingGANConfig(AdversarialConfig):
     """
 
     gamma: float = 0.3
+    width: int = 32
+    blocks: int = 1
     space: str = "latent"
     steps: int = 4
     noise_dim: int = 32
@@ -55,7 +59,7 @@ class DenoisingGANConfig(AdversarialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice(self, "space", ("latent", "data"))
-        require_at_least_one(self, "steps", "noise_dim")
+        require_at_least_one(self, "steps", "noise_dim", "width", "blocks")
         if not 0 < self.autoencoder_share < 1:
             raise ConfigError(f"autoencoder_share: between 0 and 1 expected, got {self.autoencoder_share}.")
 
@@ -91,7 +95,7 @@ class DenoisingGAN(Model):
             shape=(2 * space.shape[0], *space.shape[1:]),
             classes=tuple(str(i) for i in range(config.steps * max(1, spec.num_classes))),
         )
-        self.discriminator = discriminator_for(pairs, **config.size)
+        self.discriminator = discriminator_for(pairs, width=config.width, blocks=config.blocks)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -121,7 +125,10 @@ class DenoisingGAN(Model):
         if stage == "autoencoder":
             return self.autoencoder.prepare(stage, data, encode)
         z = encode(data)
-        self.whitening.fit(z)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            # Of codes as the stage will see them: an idle dimension of a variational code is all noise.
+            self.whitening.fit(self.autoencoder.noisy(z.to(self.whitening.mean.device)).float())
         fields = {"x": z}
         if self.conditional and isinstance(data, TensorData) and data.labels is not None:
             fields["y"] = data.labels

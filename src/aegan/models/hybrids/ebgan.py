@@ -15,14 +15,14 @@ from torch.nn.functional import normalize
 
 from aegan.config import require_non_negative
 from aegan.errors import ConfigError
-from aegan.models.adversarial import AdversarialConfig, noise_like
+from aegan.models.adversarial import SizedConfig, noise_like
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.types import Batch, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class EBGANConfig(AdversarialConfig):
+class EBGANConfig(SizedConfig):
     """Settings of EBGAN, besides those that every hybrid with networks of its own has; ``gamma`` is not used.
 
     Attributes:
@@ -39,10 +39,10 @@ class EBGANConfig(AdversarialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_non_negative(self, "pulling_away")
-        if not self.margin > 0:
+        if not 0 < self.margin < float("inf"):
             raise ConfigError(f"margin: a number above 0 expected, got {self.margin}.")
         if self.gamma:
-            raise ConfigError(f"gamma={self.gamma}: EBGAN has a margin for a gradient penalty. Set margin.")
+            raise ConfigError(f"gamma={self.gamma}: EBGAN has a margin in place of a gradient penalty. Set margin.")
 
 
 @final
@@ -96,7 +96,7 @@ class EBGAN(Model):
         return self.decoder(z)
 
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Minus the energy ``(B,)`` of data ``(B, *shape)``."""
+        """Minus the energy ``(B,)`` of data ``(B, *shape)``: larger is more real, but no ratio of densities."""
         return -self._energy(x)[0]
 
     def _energy(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,4 +114,5 @@ def pulling_away(codes: Tensor) -> Tensor:
     """
     unit = normalize(codes.float(), dim=1)
     b = len(unit)
-    return ((unit @ unit.T).square().sum() - b) / max(1, b * (b - 1))
+    with torch.autocast(codes.device.type, enabled=False):  # the difference of two large sums wants the digits
+        return ((unit @ unit.T).square().sum() - b) / max(1, b * (b - 1))

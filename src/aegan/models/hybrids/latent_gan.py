@@ -39,7 +39,7 @@ class LatentStageConfig:
             as a code, and learns what to add. For codes that are near the prior already, as a variational
             autoencoder's are.
         whiten: Whether the GAN sees codes of zero mean and unit covariance, or codes as they are; the second is for
-            the correcting form on codes held to a normal prior.
+            codes held to a normal prior, whose idle dimensions whitening (fitted without noise) would blow up.
         hidden: Width of generator and discriminator.
         depth: Residual layers of each.
         gamma: Weight of R1 and R2.
@@ -93,6 +93,11 @@ class JointStageConfig:
     batch_size: int = 32
     ema_samples: float = 10_000.0
 
+    def __post_init__(self) -> None:
+        require_non_negative(self, "share", "gamma", "lr_generator", "lr_discriminator", "anchor", "latent_weight")
+        require_non_negative(self, "ema_samples")
+        require_at_least_one(self, "width", "penalty_every", "batch_size")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentGANConfig:
@@ -118,8 +123,7 @@ class LatentGANConfig:
                 "Shares of the budget: autoencoder_share and latent.share above 0 and joint.share of at least 0 "
                 f"expected, got {self.autoencoder_share}, {self.latent.share} and {self.joint.share}."
             )
-        if self.joint.penalty_every < 1:
-            raise ConfigError(f"joint.penalty_every: at least 1 expected, got {self.joint.penalty_every}.")
+        require_at_least_one(self, "noise_dim")
 
 
 CALIBRATED_ON = 4096
@@ -262,7 +266,11 @@ class LatentGAN(AutoencoderHybrid):
         device, stream = self.whitening.mean.device, torch.Generator().manual_seed(0)
         index = torch.randperm(len(data), generator=stream)[:CALIBRATED_ON].split(BLOCK)
         batches = [{k: v.to(device) for k, v in data.batch(part).items()} for part in index]
-        real = torch.cat([self.whitening(self.encode(batch["x"]).float()) for batch in batches])
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            # Codes as the generator met them, with their noise.
+            codes = (self.autoencoder.noisy(self.encode(batch["x"]).float()).float() for batch in batches)
+            real = torch.cat([self.whitening(z) for z in codes])
         noise = [torch.randn(len(b["x"]), self.noise_dim, generator=stream).to(device) for b in batches]
         if len(real) < 2:
             return

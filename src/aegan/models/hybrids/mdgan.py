@@ -16,19 +16,19 @@ from torch import Tensor
 
 from aegan.config import require_non_negative
 from aegan.losses import squared_error
-from aegan.models.adversarial import AdversarialConfig, Judge, discriminator_terms, generator_term, noise_like
+from aegan.models.adversarial import Judge, SizedConfig, discriminator_terms, generator_term, noise_like
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, discriminator_for, encoder_for
 from aegan.types import Batch, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class MDGANConfig(AdversarialConfig):
+class MDGANConfig(SizedConfig):
     """Settings of MDGAN, besides those that every hybrid with networks of its own has.
 
     Attributes:
-        reconstruction_weight: Weight of the squared error of G(E(x)) (the paper's λ1).
-        mode_weight: Weight of the manifold's adversarial term, for encoder and generator (the paper's λ2).
+        reconstruction_weight: Weight of the squared error of G(E(x)) (λ1 of the paper's regularised form).
+        mode_weight: Weight of the manifold's adversarial term, for encoder and generator (λ of its algorithm).
     """
 
     reconstruction_weight: float = 1.0

@@ -2,8 +2,9 @@
 
 Reference: Daniel & Tamar 2021 (arXiv 2012.13253). The encoder raises the evidence bound of data and lowers, softly
 (through an exponential), that of generated and of reconstructed data; the decoder raises the bound of what it
-generates. No network judges besides the two. A healthy run has a larger divergence of generated data than of real
-ones, and its health says so if it does not. A stage of plain variational training comes first.
+generates. No network judges besides the two: the encoder is the discriminator, and learns at its rate. A healthy run
+has a larger divergence of generated data than of real ones, and its health says so if it does not. A stage of plain
+variational training comes first.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from aegan.config import require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import gaussian_kl, gaussian_kl_each
-from aegan.models.adversarial import AdversarialConfig, noise_like
+from aegan.models.adversarial import SizedConfig, noise_like
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.types import Batch, Health, Spec, Stage, Term
@@ -27,11 +28,11 @@ _LOGVAR = (-10.0, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftIntroVAEConfig(AdversarialConfig):
+class SoftIntroVAEConfig(SizedConfig):
     """Settings of Soft-IntroVAE, besides those that every hybrid with networks of its own has; ``gamma`` is not used.
 
     Attributes:
-        beta_rec: Weight of the squared error, summed over the values of a sample.
+        beta_rec: Weight of half the squared error, summed over the values of a sample.
         beta_kl: Weight of the divergence from the prior of real data.
         beta_neg: Weight of that of generated data, inside the encoder's exponential.
         variational_share: Part of the budget for the first stage, from 0 to below 1.
@@ -40,6 +41,7 @@ class SoftIntroVAEConfig(AdversarialConfig):
     gamma: float = 0.0
     latent_dim: int = 32
     lr: float = 5e-4
+    lr_discriminator: float = 5e-4
     beta_rec: float = 1.0
     beta_kl: float = 0.2
     beta_neg: float = 16.0
@@ -50,6 +52,8 @@ class SoftIntroVAEConfig(AdversarialConfig):
         require_non_negative(self, "beta_rec", "beta_kl", "beta_neg")
         if not 0 <= self.variational_share < 1:
             raise ConfigError(f"variational_share: from 0 to below 1 expected, got {self.variational_share}.")
+        if not (self.beta_rec or self.beta_kl):
+            raise ConfigError("beta_rec and beta_kl: at least one above 0 expected; nothing would be learnt.")
         if self.gamma:
             raise ConfigError(f"gamma={self.gamma}: Soft-IntroVAE has no gradient penalty. Set beta_neg.")
 
@@ -73,18 +77,20 @@ class SoftIntroVAE(Model):
     def stages(self) -> tuple[Stage, ...]:
         """A variational stage, unless its share is 0, and the adversarial one."""
         config, both, share = self.config, ("encoder", "decoder"), self.config.variational_share
-        adversarial = config.stage(("encoder", ("encoder",)), ("decoder", ("decoder",)), ema=both, share=1.0 - share)
+        adversarial = config.stage(
+            ("encoder-discriminator", ("encoder",)), ("decoder", ("decoder",)), ema=both, share=1.0 - share
+        )
         if not share:
             return (adversarial,)
         return (config.stage(("autoencode", both), ema=both, name="autoencoder", share=share), adversarial)
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
-        """Terms of ``autoencode``, ``encoder`` and ``decoder``."""
+        """Terms of ``autoencode``, ``encoder-discriminator`` and ``decoder``."""
         x = batch["x"]
         match phase:
             case "autoencode":
                 return self._bound(x)[0]
-            case "encoder":
+            case "encoder-discriminator":
                 return self._encoder_loss(x)
         return self._decoder_loss(x)
 
@@ -133,7 +139,7 @@ class SoftIntroVAE(Model):
         config = self.config
         terms, z, x_hat = self._bound(x)
         with torch.no_grad():
-            made = {"reconstructed": self.decoder(z).float(), "sampled": self.decoder(torch.randn_like(z)).float()}
+            made = {"reconstructed": x_hat.detach(), "sampled": self.decoder(torch.randn_like(z)).float()}
         for name, fake in made.items():
             mu, logvar = self._posterior(fake)
             again = self.decoder(mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)).float()

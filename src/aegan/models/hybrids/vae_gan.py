@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aegan.config import require_non_negative
 from aegan.losses import ADVERSARIAL, feature_error, gaussian_kl, squared_error
-from aegan.models.adversarial import AdversarialConfig, discriminator_terms
+from aegan.models.adversarial import SizedConfig, discriminator_terms
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, discriminator_for, encoder_for
 from aegan.types import Batch, Spec, Stage, Term
@@ -27,7 +27,7 @@ MAX_LOGVAR = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAEGANConfig(AdversarialConfig):
+class VAEGANConfig(SizedConfig):
     """Settings of the VAE-GAN, besides those that every hybrid with networks of its own has.
 
     Attributes:

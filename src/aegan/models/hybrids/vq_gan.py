@@ -6,8 +6,8 @@ beside the autoencoder, without effect on it; in the second the adversarial term
 gradient at the decoder's last layer is ``strength`` times that of the reconstruction.
 
 By default the codes are vector-quantised; ``autoencoder.model=variational`` makes a KL-GAN, which samples from the
-prior. What differs from the paper: codes are vectors here, the discriminator gives one logit a sample, and it has
-R1 and R2.
+prior. What differs from the papers: codes are vectors here, the discriminator gives one logit a sample and has R1 and
+R2, and the adversary judges a reconstruction of its own, decoded from codes with their usual noise.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class VQGAN(AutoencoderHybrid):
         return self.autoencoder.generate(noise, y)
 
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Logits ``(B,)`` of data ``(B, *shape)``."""
+        """Logits ``(B,)`` of data ``(B, *shape)``; the hinge's, so larger is more real but no ratio of densities."""
         return self.discriminator(x, None)
 
     def _discriminator_loss(self, x: Tensor) -> dict[str, Term]:

@@ -123,7 +123,8 @@ class WarmStartGAN(AutoencoderHybrid):
         z = encode(data)
         self.whitening.fit(z)
         labels = data.labels if isinstance(data, TensorData) else None
-        self.prior.fit(self.whitening(z), labels)
+        device = self.whitening.mean.device
+        self.prior.fit(self.whitening(z.to(device)), None if labels is None else labels.to(device))
         # The encoder is frozen from here on, so a resumed run must not copy its trunk again.
         if self.stage_step == 0:
             self.discriminator.trunk.load_state_dict(self.autoencoder.encoder.trunk.state_dict())
