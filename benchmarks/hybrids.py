@@ -16,10 +16,12 @@ import json
 import platform
 import statistics
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
@@ -64,7 +66,7 @@ def trained(case: str, seed: int, options: argparse.Namespace, train: TensorData
     except NonFiniteError as error:
         return {"diverged": str(error)}
     model.eval()
-    found: dict[str, Any] = {"seen": trainer.samples, "steps": trainer.step, "precision": precision}
+    found: dict[str, Any] = {"seen": trainer.samples, "steps": trainer.step, "computed in": precision}
     if model.noise_dim:
         y = torch.arange(NUM) % options.spec.num_classes if model.conditional else None
         made = torch.cat(
@@ -89,10 +91,12 @@ def codes(model: Model, train: TensorData, test: TensorData) -> dict[str, float]
     some = train.batch(torch.arange(PROBED))
     seen = test.batch(torch.arange(len(test)))
     z, z_test = in_blocks(model.encode, some["x"]), in_blocks(model.encode, seen["x"])
-    scale = z.std(0).clamp_min(1e-6)
-    probe = LogisticRegression(max_iter=300).fit((z / scale).numpy(), some["y"].numpy())
+    mean, scale = z.mean(0), z.std(0).clamp_min(1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is enough for a probe
+        probe = LogisticRegression(max_iter=200).fit(((z - mean) / scale).numpy(), some["y"].numpy())
     error = (in_blocks(model.decode, z_test).clamp_(-1, 1) - seen["x"]).square().mean().item()
-    return {"probe": float(probe.score((z_test / scale).numpy(), seen["y"].numpy())), "error": error}
+    return {"probe": float(probe.score(((z_test - mean) / scale).numpy(), seen["y"].numpy())), "error": error}
 
 
 def main() -> None:

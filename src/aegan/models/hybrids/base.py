@@ -6,9 +6,9 @@ from abc import ABC
 
 from torch import Tensor
 
-from aegan.models.autoencoders.base import AutoencoderModel
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.models.base import Model
-from aegan.types import Health
+from aegan.types import Health, Optimizer, Phase, Stage
 
 
 class AutoencoderHybrid(Model, ABC):
@@ -27,3 +27,9 @@ class AutoencoderHybrid(Model, ABC):
     def health(self, x: Tensor) -> Health:
         """The autoencoder's."""
         return self.autoencoder.health(x)
+
+
+def autoencoder_stage(own: AutoencoderConfig, share: float) -> Stage:
+    """The first stage of a hybrid: its network ``autoencoder`` alone, in the phase ``autoencode``."""
+    phase = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=own.lr))
+    return Stage(name="autoencoder", share=share, phases=(phase,), batch_size=own.batch_size, ema=("autoencoder",))

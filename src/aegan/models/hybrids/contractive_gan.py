@@ -22,10 +22,10 @@ from aegan.errors import ConfigError
 from aegan.losses import jacobian_probe
 from aegan.models.adversarial import AdversarialConfig, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.contractive import Contractive, ContractiveConfig
-from aegan.models.hybrids.base import AutoencoderHybrid
+from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator
-from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Samples, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +92,8 @@ class ContractiveGAN(AutoencoderHybrid):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The contractive autoencoder, then the adversarial stage."""
-        config, own = self.config, self.config.autoencoder
-        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=own.lr))
-        alone = Stage(
-            name="autoencoder",
-            share=config.autoencoder_share,
-            phases=(autoencode,),
-            batch_size=own.batch_size,
-            ema=("autoencoder",),
-        )
+        config = self.config
+        alone = autoencoder_stage(config.autoencoder, config.autoencoder_share)
         together = config.adversarial.stage(
             ("discriminator", ("discriminator", "latent_discriminator")),
             ("generator", ("encoder", "decoder")),

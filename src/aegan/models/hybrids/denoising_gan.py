@@ -24,10 +24,11 @@ from aegan.errors import ConfigError
 from aegan.models.adversarial import AdversarialConfig, discriminator_terms, generator_term
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.base import Model
+from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, denoiser_for, discriminator_for
 from aegan.nn.init import activation, class_embedding, linear
 from aegan.nn.mlp import Whitening
-from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Health, Samples, Spec, Stage, Term
 
 BETA_MIN, BETA_MAX = 0.1, 20.0
 """Of the continuous diffusion whose T-th parts the steps are (Song et al. 2021, arXiv 2011.13456)."""
@@ -100,21 +101,14 @@ class DenoisingGAN(Model):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """In latent space the autoencoder first; then discriminator and generator."""
-        config, own = self.config, self.config.autoencoder
+        config = self.config
         share = 1.0 - config.autoencoder_share if self.latent else 1.0
         adversarial = config.stage(
             ("discriminator", ("discriminator",)), ("generator", ("generator",)), ema=("generator",), share=share
         )
         if not self.latent:
             return (adversarial,)
-        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=own.lr))
-        first = Stage(
-            name="autoencoder",
-            share=config.autoencoder_share,
-            phases=(autoencode,),
-            batch_size=own.batch_size,
-            ema=("autoencoder",),
-        )
+        first = autoencoder_stage(config.autoencoder, config.autoencoder_share)
         # Small matrices gain nothing from bf16, and whitened codes deserve the digits.
         return first, replace(adversarial, autocast=False)
 

@@ -23,10 +23,10 @@ from aegan.losses import relativistic_discriminator
 from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.base import BLOCK
-from aegan.models.hybrids.base import AutoencoderHybrid
+from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator, Whitening
-from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Phase, Samples, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,15 +186,8 @@ class LatentGAN(AutoencoderHybrid):
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder, latent GAN and, unless its share is 0, the joint stage."""
         config, latent, joint = self.config, self.config.latent, self.config.joint
-        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr))
         stages = [
-            Stage(
-                name="autoencoder",
-                share=config.autoencoder_share,
-                phases=(autoencode,),
-                batch_size=config.autoencoder.batch_size,
-                ema=("autoencoder",),
-            ),
+            autoencoder_stage(config.autoencoder, config.autoencoder_share),
             Stage(
                 name="latent",
                 share=latent.share,

@@ -21,10 +21,10 @@ from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
-from aegan.models.hybrids.base import AutoencoderHybrid
+from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import Whitening
-from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Phase, Samples, Spec, Stage, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,6 @@ class WarmStartGAN(AutoencoderHybrid):
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder, then the adversarial stage."""
         config = self.config
-        autoencode = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=config.autoencoder.lr))
         discriminate = Phase(
             name="discriminator",
             networks=("discriminator",),
@@ -99,13 +98,7 @@ class WarmStartGAN(AutoencoderHybrid):
         )
         generate = Phase(name="generator", networks=("decoder",), optimizer=adam(config.lr_generator))
         return (
-            Stage(
-                name="autoencoder",
-                share=config.autoencoder_share,
-                phases=(autoencode,),
-                batch_size=config.autoencoder.batch_size,
-                ema=("autoencoder",),
-            ),
+            autoencoder_stage(config.autoencoder, config.autoencoder_share),
             Stage(
                 name="adversarial",
                 share=1.0 - config.autoencoder_share,
