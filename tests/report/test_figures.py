@@ -85,7 +85,7 @@ def test_nothing_to_draw_is_no_error() -> None:
         lambda: figures.evaluation_fractions([]), lambda: figures.class_accuracy([]),
         lambda: figures.samples_over_time([]), lambda: figures.gradient_norms([{"grad_norm": {"g": 0.0}}]),
     ):  # fmt: skip
-        json.loads(str(make().to_json()))
+        assert json.loads(str(make().to_json()))["layout"]
 
 
 def test_samples_over_time_shows_the_last() -> None:

@@ -85,7 +85,8 @@ def _table(column: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
         cost = float((number * np.log2(len(column) / number)).sum()) + len(column) * shift + table
         if best is None or cost < best[0]:
             best = (cost, shift, symbols, number)
-    assert best is not None  # shifted by its whole range, a column has at most two values
+    if best is None:  # shifted by its whole range, a column has at most two values
+        raise RuntimeError(f"codec: no table of at most {LIMIT} entries was found; this is a bug of aegan.")
     return best[1:]
 
 

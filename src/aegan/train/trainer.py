@@ -22,7 +22,6 @@ from torch import Tensor
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
-from aegan.storage import explained
 from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
@@ -31,7 +30,7 @@ from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.schedule import Budget, lr_scale
-from aegan.train.shards import Shards, buffers_of
+from aegan.train.shards import Buffers, Shards, buffers_of
 from aegan.types import Phase, Samples, Stage, Term
 
 
@@ -73,6 +72,7 @@ class Trainer:
         self.elapsed = self.stage_elapsed = 0.0
         self.ema = Ema({}, 0.0)
         self.events: EventLog | None = None
+        self._models = [m for m in model.modules() if isinstance(m, Model)]
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._stop = False
         self._restored: dict[str, Any] | None = None
@@ -156,7 +156,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
             with self._thawed(phase):
-                buffers = buffers_of([getattr(self.model, name) for name in phase.networks])
+                buffers = self._cut_buffers(phase)
                 for part, weight in self.shards.of(index, self.step, number, buffers):
                     batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
                     with self.backend.autocast(stage.autocast):
@@ -167,7 +167,7 @@ class Trainer:
                 values = self.shards.join(gradients, buffers, values)
                 if self.shards.world > 1:  # all processes stop, or none
                     self._check_finite(phase, values)
-                norm = self._gradient_norm(phase)
+                norm = self._gradient_norm(phase, gradients)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             record.terms |= {f"{phase.name}/{name}": value for name, value in values.items()}
@@ -182,9 +182,12 @@ class Trainer:
 
     def _tell_step(self) -> None:
         """The stage's step, to the model and to the models within it."""
-        for module in self.model.modules():
-            if isinstance(module, Model):
-                module.stage_step = self.stage_step
+        for model in self._models:
+            model.stage_step = self.stage_step
+
+    def _cut_buffers(self, phase: Phase) -> Buffers:
+        """The phase's buffers, where batches are cut; looking for them takes time in every step."""
+        return buffers_of([getattr(self.model, n) for n in phase.networks]) if self.shards.total > 1 else ()
 
     def _backward(self, phase: Phase, terms: dict[str, Term], weight: float) -> dict[str, float]:
         stacked = torch.stack([t.value.detach().float() for t in terms.values()])
@@ -210,8 +213,7 @@ class Trainer:
                     f"All terms: {', '.join(f'{k}={v:.4g}' for k, v in values.items())}."
                 )
 
-    def _gradient_norm(self, phase: Phase) -> float:
-        gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
+    def _gradient_norm(self, phase: Phase, gradients: list[Tensor]) -> float:
         norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
         if not math.isfinite(norm):
             bad = [
@@ -396,9 +398,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the folder and its ``samples``; StorageError when that cannot be done."""
-    with explained(folder):
-        (folder / "samples").mkdir(parents=True, exist_ok=True)
