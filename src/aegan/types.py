@@ -14,7 +14,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Batch = dict[str, "Tensor"]
-"""Named tensors with one leading axis ``B``: ``x`` data in [-1, 1], ``y`` int64 class, ``z`` codes."""
+"""Named tensors with one leading axis ``B``: ``x`` data (images in [-1, 1]), ``y`` int64 class, ``z`` codes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One categorical variable of a table's row.
+
+    A column with few values is one field; one with many (amounts, dates, a hundred thousand names) is several, coarse
+    to fine, as the digits of a number are. Its tensor holds ``k + u``: ``k`` is the value's index, ``u`` in [0, 1) the
+    position within it, which matters for amounts alone (0.5 elsewhere).
+
+    Attributes:
+        column: Name of the column that it belongs to.
+        size: Number of values.
+        level: 0 for the column's first and coarsest field, then 1, 2, …; a finer one means nothing without the coarser.
+        ordered: Whether the values are in the order of amounts.
+    """
+
+    column: str
+    size: int
+    level: int = 0
+    ordered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,17 +43,20 @@ class Spec:
     """What one sample is, told by an adapter and read by networks, losses and metrics.
 
     Attributes:
-        kind: Kind of data, ``"image"`` for now.
-        shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images.
+        kind: Kind of data: ``"image"``, ``"table"`` or, from Python, ``"vector"``.
+        shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images, ``(F,)`` for a table's row
+            of ``F`` fields.
         likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1]; ``"categorical"`` ones
             are discrete.
         classes: Class names by class index; empty when the data carry no labels.
+        fields: What each value of a table's row is; empty for other kinds.
     """
 
     kind: str
     shape: tuple[int, ...]
     likelihood: str = "gaussian"
     classes: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -51,7 +75,10 @@ class Spec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for ``adapter.json``."""
-        return asdict(self)
+        plain = asdict(self)
+        if not self.fields:
+            del plain["fields"]
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Spec:
@@ -61,6 +88,7 @@ class Spec:
             shape=tuple(data["shape"]),
             likelihood=data["likelihood"],
             classes=tuple(data["classes"]),
+            fields=tuple(Field(**field) for field in data.get("fields", ())),
         )
 
 
