@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -127,6 +127,7 @@ class Encoder:
         found = column_kinds(reference, kinds)
         for name, frame in named.items():
             _same_columns(frame, name, reference, first, notes)
+            notes += _infinite(frame, name, found)
         dates = {c for c in found if found[c] == "numeric" and _is_date(reference[c])}
         values: dict[str, pd.Index] = {}
         for column in (c for c in found if found[c] == "categorical"):
@@ -151,7 +152,7 @@ class Encoder:
             DataError: A column is absent, or a numeric one holds text.
         """
         frame = _named(frame, name)
-        _same_columns(frame, name, pd.DataFrame(columns=list(self.kinds)), "the reference", [])
+        _same_columns(frame, name, pd.DataFrame({column: [] for column in self.kinds}), "the reference", [])
         columns = []
         for column, kind in self.kinds.items():
             if kind == "numeric":
@@ -249,12 +250,20 @@ def _same_columns(frame: pd.DataFrame, name: str, reference: pd.DataFrame, first
         notes.append(f"The columns of '{name}' stand in another order than those of '{first}'; names decided.")
 
 
+def _infinite(frame: pd.DataFrame, name: str, kinds: Mapping[str, Kind]) -> list[str]:
+    floats = [c for c in frame.columns if kinds.get(c) == "numeric" and frame[c].dtype.kind == "f"]
+    counts = {c: int(np.isinf(frame[c].to_numpy(np.float64, na_value=np.nan)).sum()) for c in floats}
+    found = [c for c, count in counts.items() if count]
+    total = sum(counts.values())
+    return [f"{total} infinite values of '{name}' count as missing, in {_listed(found)}."] if found else []
+
+
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(f"'{name}'" for name in names[:8])
     return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _inferred(series: pd.Series) -> Kind:
+def _inferred(series: Any) -> Kind:
     if pd.api.types.is_bool_dtype(series.dtype) or isinstance(series.dtype, pd.CategoricalDtype):
         return "categorical"
     if pd.api.types.is_numeric_dtype(series.dtype):
@@ -266,13 +275,13 @@ def _inferred(series: pd.Series) -> Kind:
     return "categorical"
 
 
-def _is_date(series: pd.Series) -> bool:
+def _is_date(series: Any) -> bool:
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return True
     return series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) in _DATES
 
 
-def _objects(series: pd.Series) -> pd.Series:
+def _objects(series: Any) -> pd.Series:
     """Values as objects, missing ones None; what cannot be looked up (a list) as its text."""
     plain = series.astype(object).where(series.notna(), None)
     try:
@@ -282,7 +291,7 @@ def _objects(series: pd.Series) -> pd.Series:
     return plain
 
 
-def _amounts(series: pd.Series, table: str, date: bool) -> np.ndarray:
+def _amounts(series: Any, table: str, date: bool) -> np.ndarray:
     """Float64 with NaN for missing and infinite values."""
     try:
         if date:
@@ -292,7 +301,8 @@ def _amounts(series: pd.Series, table: str, date: bool) -> np.ndarray:
         elif pd.api.types.is_timedelta64_dtype(series.dtype):
             values = series.dt.total_seconds().to_numpy(np.float64)
         elif isinstance(series.dtype, pd.CategoricalDtype) or series.dtype == object:
-            values = pd.to_numeric(series.astype(object)).to_numpy(np.float64, na_value=np.nan)
+            plain = pd.Series(pd.to_numeric(series.astype(object)))
+            values = plain.to_numpy(np.float64, na_value=np.nan)
         else:
             values = series.to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,11 +143,11 @@ def area(positive: np.ndarray, negative: np.ndarray) -> Area:
     return Area(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
 
 
-def boosted(*, classify: bool, categorical: np.ndarray, seed: int):  # noqa: ANN201  (scikit-learn is not typed)
+def boosted(*, classify: bool, categorical: np.ndarray, seed: int) -> Any:
     """The classifier or regressor that all figures of a table rest on."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    sort = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
+    sort: Any = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
     return sort(categorical_features=categorical, early_stopping=False, random_state=seed)
 
 
@@ -170,14 +171,14 @@ def _alike(x: np.ndarray, i: int) -> bool:
     return bool(np.isnan(column).all() or (column == column[0]).all())
 
 
-def _drops(model: object, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _drops(model: Any, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Fall of the AUC for each column that is shuffled among the held-out rows."""
     if len(x) > IMPORTANCE_ROWS:
         kept = rng.choice(len(x), IMPORTANCE_ROWS, replace=False)
         x, y = x[kept], y[kept]
 
     def auc(rows: np.ndarray) -> float:
-        score = model.predict_proba(rows)[:, 1]  # type: ignore[attr-defined]
+        score = model.predict_proba(rows)[:, 1]
         return area(score[y == 1], score[y == 0]).value
 
     whole = auc(x)
