@@ -29,6 +29,8 @@ __all__ = ["AUTO", "TableEvaluation", "TableRow", "evaluate_table"]
 AUTO = "auto"
 """Let :func:`evaluate_table` choose the target."""
 
+_ROWS = {"synthetic": SYNTHETIC, "holdout": HOLDOUT, "reconstructions": RECONSTRUCTIONS}
+
 FEW = 1_000
 """Below so many rows a note says that figures are rough."""
 
@@ -62,10 +64,11 @@ def evaluate_table(
         DataError: Tables that do not fit each other, fewer than 20 rows, or a target that cannot be one.
         ConfigError: ``kinds`` do not fit.
     """
-    given = {"train": train, SYNTHETIC: synthetic, HOLDOUT: holdout, RECONSTRUCTIONS: reconstructions}
+    given = {"train": train, "synthetic": synthetic, "holdout": holdout, "reconstructions": reconstructions}
     frames = {name: frame for name, frame in given.items() if frame is not None}
     encoder, coded = _coded(frames, kinds)
     reference = coded.pop("train")
+    coded = {_ROWS[name]: table for name, table in coded.items()}
     target, remarks = _target(target, reference, HOLDOUT in coded)
     notes = [*encoder.notes, *remarks]
     tasks = _tasks(reference, coded, target, seed)

@@ -133,16 +133,14 @@ class Encoder:
         for column in (c for c in found if found[c] == "categorical"):
             known: dict[str, pd.Index] = {}
             for name, frame in named.items():
-                known[name] = _objects(frame[column]).value_counts(sort=True).index
+                known[name] = _by_frequency(frame[column])
                 if len(known[name]) and len(known[first]) and not known[name].isin(known[first]).any():
                     notes.append(
                         f"No value of column '{column}' in '{name}' occurs in '{first}' "
                         f"({known[name][0]!r} against {known[first][0]!r}): are they of one type?"
                     )
-            merged = known.pop(first)
-            for index in known.values():
-                merged = merged.append(index[~index.isin(merged)])
-            values[column] = merged
+            everything = np.concatenate([index.to_numpy(object) for index in known.values()])
+            values[column] = pd.Index(pd.unique(everything), dtype=object)
         return cls(kinds=found, values=values, dates=frozenset(dates), notes=tuple(notes))
 
     def encode(self, frame: pd.DataFrame, name: str = "table") -> Table:
@@ -289,6 +287,13 @@ def _objects(series: Any) -> pd.Series:
     except TypeError:
         plain = plain.map(lambda value: value if value is None else str(value))
     return plain
+
+
+def _by_frequency(series: Any) -> pd.Index:
+    """Values by falling frequency, equally frequent ones as they appear; missing ones left out."""
+    codes, values = pd.factorize(_objects(series).to_numpy(object))
+    order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(values)), kind="stable")
+    return pd.Index(np.asarray(values, dtype=object)[order], dtype=object)
 
 
 def _amounts(series: Any, table: str, date: bool) -> np.ndarray:

@@ -50,8 +50,8 @@ class Detection:
     """What :func:`two_sample_auc` found.
 
     Attributes:
-        area: AUC of out-of-fold scores, synthetic rows being the positive ones; .5 is best. Clearly below .5
-            means that the folds shared rows, as they do when training rows were copied.
+        area: AUC of held-out rows, synthetic ones being the positive, as the mean over the folds; .5 is best.
+            Clearly below .5 means that the folds shared rows, as they do when training rows were copied.
         n: Rows of either side.
         importance: By how much the AUC falls when a column is shuffled, by column; empty if not asked for.
             Columns that tell the same story share their importance or hide each other's.
@@ -114,18 +114,20 @@ def two_sample_auc(
         return Detection(area=Area(value=0.5, low=0.5, high=0.5), n=n, importance={})
     x, categorical = np.ascontiguousarray(x[:, used]), categorical[used]
     names = [name for name, use in zip(a.names, used, strict=True) if use]
-    score = np.empty(2 * n)
+    areas: list[tuple[float, float]] = []
     drops = np.zeros(len(names))
     shown = importance and len(names) <= IMPORTANCE_COLUMNS
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
         model = boosted(classify=True, categorical=categorical, seed=seed)
+        known, held = without_gaps(x[train], x[test])
         with quiet():
-            model.fit(x[train], y[train])
-            score[test] = model.predict_proba(x[test])[:, 1]
+            score = model.fit(known, y[train]).predict_proba(held)[:, 1]
+            areas.append(_area(score[y[test] == 1], score[y[test] == 0]))
             if shown:
-                drops += _drops(model, x[test], y[test], rng) / folds
+                drops += _drops(model, held, y[test], rng) / folds
     found = {name: float(drop) for name, drop in zip(names, drops, strict=True)} if shown else {}
-    return Detection(area=area(score[n:], score[:n]), n=n, importance=found)
+    value, variance = np.mean(areas, axis=0)
+    return Detection(area=_interval(float(value), float(variance) / folds), n=n, importance=found)
 
 
 def area(positive: np.ndarray, negative: np.ndarray) -> Area:
@@ -134,13 +136,14 @@ def area(positive: np.ndarray, negative: np.ndarray) -> Area:
     >>> area(np.array([2.0, 3.0]), np.array([1.0, 2.0])).value
     0.875
     """
-    m, n = len(positive), len(negative)
-    above = _placement(positive, negative)
-    below = 1 - _placement(negative, positive)
-    value = float(above.mean())
-    variance = (above.var(ddof=1) / m if m > 1 else 0.0) + (below.var(ddof=1) / n if n > 1 else 0.0)
-    half = Z95 * math.sqrt(variance)
-    return Area(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
+    value, variance = _area(positive, negative)
+    return _interval(value, variance)
+
+
+def without_gaps(known: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both matrices with 0 in the columns of which ``known`` has no value, which scikit-learn cannot bin."""
+    empty = np.isnan(known).all(0)
+    return np.where(empty, 0.0, known), np.where(empty, 0.0, held)
 
 
 def boosted(*, classify: bool, categorical: np.ndarray, seed: int) -> Any:
@@ -157,6 +160,20 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def _area(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
+    """Area under the ROC curve, and DeLong's variance of it."""
+    m, n = len(positive), len(negative)
+    above = _placement(positive, negative)
+    below = 1 - _placement(negative, positive)
+    variance = (above.var(ddof=1) / m if m > 1 else 0.0) + (below.var(ddof=1) / n if n > 1 else 0.0)
+    return float(above.mean()), float(variance)
+
+
+def _interval(value: float, variance: float) -> Area:
+    half = Z95 * math.sqrt(variance)
+    return Area(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
 
 
 def _placement(values: np.ndarray, others: np.ndarray) -> np.ndarray:

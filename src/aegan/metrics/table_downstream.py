@@ -14,7 +14,7 @@ import pandas as pd
 
 from aegan.errors import DataError, nearest
 from aegan.metrics.table_columns import Table, tables
-from aegan.metrics.table_detection import Area, area, boosted, quiet
+from aegan.metrics.table_detection import Area, area, boosted, quiet, without_gaps
 
 VERSION = 1
 """Raised when a change of the formulas or of the model changes their values."""
@@ -112,7 +112,7 @@ def downstream(
     x, categorical = a.matrix(without=target)
     if not x.shape[1]:
         raise DataError(f"downstream: '{target}' is the only column; at least one other expected to predict it from.")
-    x_test = b.matrix(without=target)[0]
+    x, x_test = without_gaps(x, b.matrix(without=target)[0])
     common = {"target": target, "n": len(a), "n_test": len(b)}
     if is_classified(real, target):
         y, y_test, classes = _classes(real, a, b, target)

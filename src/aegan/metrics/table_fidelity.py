@@ -159,7 +159,8 @@ def bin_codes(real: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Bin of each of ``values`` among ten of equal width over ``real``'s range, open-ended; 10 for missing."""
     there = real[~np.isnan(real)]
     try:
-        inner = np.histogram_bin_edges(there, BINS)[1:-1]
+        with np.errstate(all="ignore"):
+            inner = np.histogram_bin_edges(there, BINS)[1:-1]
     except ValueError:  # a range too narrow or too wide for floating point: one bin
         inner = np.empty(0)
     codes = np.searchsorted(inner, values, side="right")
