@@ -45,6 +45,14 @@ def test_shuffled_columns_are_seen_and_the_column_is_named() -> None:
     assert set(found.importance) == set(real)
 
 
+def test_new_values_of_long_lists_do_not_give_real_rows_away() -> None:
+    rng = np.random.default_rng(0)
+    draws = [pd.DataFrame({"key": [f"k{i}" for i in rng.zipf(1.3, 4000) % 9999]}) for _ in range(2)]
+    assert two_sample_auc(*draws).auc == pytest.approx(0.5, abs=0.03)
+    made_up = draws[1].assign(key=[f"new{i}" for i in range(4000)])
+    assert two_sample_auc(draws[0], made_up).auc > 0.8
+
+
 def test_copies_push_the_area_below_one_half() -> None:
     frame = mixed(400)
     assert two_sample_auc(frame, frame).area.high < 0.5

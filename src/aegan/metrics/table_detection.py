@@ -2,7 +2,8 @@
 
 The classifier two-sample test of Lopez-Paz & Oquab 2017 (arXiv 1610.06545) with the area under the ROC curve
 in place of accuracy: .5 when no difference is found, 1 when every row gives itself away. The interval is that
-of DeLong et al. 1988 over rows; it does not tell how another training of the classifier would have come out.
+of DeLong et al. 1988 over rows; it does not tell how another training of the classifier would have come out, so
+that repeated tests scatter somewhat wider.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pandas as pd
 
 from aegan.errors import DataError
 from aegan.metrics._checks import at_least
-from aegan.metrics.table_columns import Table, constant, tables
+from aegan.metrics.table_columns import MOST_CATEGORIES, Table, constant, tables
 
 VERSION = 1
 """Raised when a change of the formulas or of the classifier changes their values."""
@@ -80,7 +81,8 @@ def two_sample_auc(
     """Can a strong classifier tell ``synthetic`` rows from ``real`` ones?
 
     Histogram gradient boosting (scikit-learn's, 100 iterations) on equally many rows of both, every row scored
-    by a classifier that was not trained on it. Categories beyond 255 values count by frequency rank.
+    by a classifier that was not trained on it. Columns of more than 255 categories enter by the values' rank in
+    frequency over both sides, so that a value does not give itself away by being new to one of them.
 
     Args:
         real: Real rows, usually those of training.
@@ -108,6 +110,9 @@ def two_sample_auc(
     a, b = a.sample(n, rng), b.sample(n, rng)
     x_a, categorical = a.matrix()
     x = np.concatenate([x_a, b.matrix()[0]])
+    for i, size in enumerate(a.sizes):
+        if size > MOST_CATEGORIES:
+            x[:, i] = _ranks(x[:, i], size, rng)
     y = np.repeat([0, 1], n)
     used = np.array([not (constant(a, name) and constant(b, name) and _alike(x, i)) for i, name in enumerate(a.names)])
     if not used.any():
@@ -174,6 +179,18 @@ def _area(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
 def _interval(value: float, variance: float) -> Area:
     half = Z95 * math.sqrt(variance)
     return Area(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
+
+
+def _ranks(codes: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Rank in frequency of each code, equally frequent ones in random order; NaN stays."""
+    there = ~np.isnan(codes)
+    known = codes[there].astype(np.int64)
+    order = np.lexsort((rng.random(size), -np.bincount(known, minlength=size)))
+    rank = np.empty(size)
+    rank[order] = np.arange(size)
+    found = np.full(len(codes), np.nan)
+    found[there] = rank[known]
+    return found
 
 
 def _placement(values: np.ndarray, others: np.ndarray) -> np.ndarray:
