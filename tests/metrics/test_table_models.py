@@ -24,7 +24,7 @@ def test_area_equals_scikit_learn_with_ties() -> None:
     assert found.value == pytest.approx(roc_auc_score(labels, np.r_[a, b]), abs=1e-12)
     draws = [
         roc_auc_score(labels, np.r_[rng.choice(a, 200), rng.choice(b, 150)])
-        for _ in range(400)
+        for _ in range(150)
     ]  # fmt: skip
     assert (found.high - found.low) / 3.92 == pytest.approx(np.std(draws), rel=0.15)
 

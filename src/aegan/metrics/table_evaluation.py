@@ -205,6 +205,8 @@ def _cells(row: TableRow) -> dict[str, str]:
 def _judgement(synthetic: TableRow, floor: TableRow | None) -> str:
     """How well rows can be told apart, in words."""
     found = synthetic.detection
+    if found.high < 0.5:
+        return "the same rows occur on both sides, so that the AUC says nothing"
     if floor is not None and found.low <= max(0.5, floor.detection.high):
         return "as hard to tell from the training rows as unseen real rows are"
     if found.value < 0.6:
