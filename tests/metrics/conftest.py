@@ -1,5 +1,8 @@
 """Handwritten digits of scikit-learn, split, and the features of a classifier trained on them."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -7,6 +10,8 @@ from sklearn.datasets import load_digits
 from aegan.data.base import TensorData
 from aegan.metrics import Features, classifier_features
 from aegan.types import Spec
+
+sys.path.insert(0, str(Path(__file__).parent))  # for table_frames, whatever import mode pytest runs in
 
 DIGITS = Spec(kind="image", shape=(1, 8, 8), classes=tuple("0123456789"))
 
