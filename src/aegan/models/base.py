@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -31,10 +31,12 @@ class Model(nn.Module, ABC):
         conditional: Whether samples can be asked for by class.
         samples_from: Name of the first stage during which samples mean something.
         stage_step: Steps done in the current stage; the trainer keeps it, a loss may read it.
+        block: Samples are made in blocks of exactly this size.
     """
 
     Config: ClassVar[type]
     kinds: ClassVar[tuple[str, ...]]
+    block: ClassVar[int] = BLOCK
     noise_dim: int = 0
     code_dim: int = 0
     conditional: bool = False
@@ -87,6 +89,17 @@ class Model(nn.Module, ABC):
         """Data ``(B, *spec.shape)`` of codes ``(B, code_dim)``."""
         raise ConfigError(f"{type(self).__name__} has no decoder. Use an autoencoder or a hybrid.")
 
+    def complete(self, noise: Tensor, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor]) -> Tensor:
+        """Rows ``(B, F)`` whose known values are kept and whose others are drawn given them, within what is allowed.
+
+        Args:
+            noise: ``(B, noise_dim)``.
+            x: Rows ``(B, F)``; only the known values are read.
+            known: Bool ``(B, F)``.
+            allowed: By position of a field, which of its values may come, bool ``(size,)``.
+        """
+        raise ConfigError(f"{type(self).__name__} cannot complete rows. Fit autoregressive.")
+
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
         """How real data ``(B, *shape)`` of classes ``(B,)`` look to the discriminator: logits ``(B,)``.
 
@@ -103,18 +116,23 @@ class Model(nn.Module, ABC):
 
 
 @torch.no_grad()
-def in_blocks(function: Callable[..., Tensor], *inputs: Tensor | None, device: torch.device | str = "cpu") -> Tensor:
-    """``function`` over the leading axis of ``inputs`` in blocks of exactly ``BLOCK``; float32 on the CPU.
+def in_blocks(
+    function: Callable[..., Tensor],
+    *inputs: Tensor | None,
+    device: torch.device | str = "cpu",
+    block: int = BLOCK,
+) -> Tensor:
+    """``function`` over the leading axis of ``inputs`` in blocks of exactly ``block``; float32 on the CPU.
 
     The last block is filled up by repeating its last row, and cut again.
     """
     total = next(len(i) for i in inputs if i is not None)
     parts = []
-    for start in range(0, total, BLOCK):
-        chunk = [None if i is None else i[start : start + BLOCK] for i in inputs]
-        size = min(BLOCK, total - start)
-        if size < BLOCK:
-            chunk = [None if c is None else torch.cat([c, c[-1:].expand(BLOCK - size, *c.shape[1:])]) for c in chunk]
+    for start in range(0, total, block):
+        chunk = [None if i is None else i[start : start + block] for i in inputs]
+        size = min(block, total - start)
+        if size < block:
+            chunk = [None if c is None else torch.cat([c, c[-1:].expand(block - size, *c.shape[1:])]) for c in chunk]
         out = function(*(None if c is None else c.to(device) for c in chunk))
         parts.append(out[:size].float().cpu())
     return torch.cat(parts)

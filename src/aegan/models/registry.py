@@ -103,6 +103,14 @@ MODELS: dict[str, Entry] = {
         summary="Codes are distributions held to a normal prior; samples from it, and a bound on the likelihood.",
         paper="Kingma & Welling 2014 (arXiv 1312.6114)",
     ),
+    "autoregressive": Entry(
+        path="aegan.models.autoencoders.autoregressive:Autoregressive",
+        family="autoencoder",
+        kinds=("table",),
+        gives=("samples", "codes"),
+        summary="Rows field by field, each given those before it, in any order: samples, conditions, completion.",
+        paper="Uria et al. 2014 (arXiv 1310.1757); Tiwald et al. 2025 (arXiv 2501.12012)",
+    ),
     "vector-quantised": Entry(
         path="aegan.models.autoencoders.vector_quantised:VectorQuantised",
         family="autoencoder",

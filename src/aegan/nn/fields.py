@@ -12,7 +12,7 @@ from aegan.types import Field
 
 
 class FieldEmbedding(nn.Module):
-    """Rows ``(B, F)`` of values ``k + u`` (see :class:`~aegan.types.Field`) to vectors ``(B, F, dim)``; ``u`` is unseen.
+    """Rows ``(B, F)`` of values ``k + u`` (see :class:`~aegan.types.Field`) to vectors ``(B, F, dim)``, without ``u``.
 
     The values of an ordered field start as a smooth curve rather than each by itself: neighbouring amounts mean nearly
     the same, and in a small table many of them occur but once.

@@ -30,8 +30,9 @@ from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.schedule import Budget, lr_scale
+from aegan.train.selection import Selection
 from aegan.train.shards import Buffers, Shards, buffers_of
-from aegan.types import Phase, Samples, Stage, Term
+from aegan.types import Batch, Phase, Samples, Stage, Term
 
 
 class Trainer:
@@ -46,6 +47,7 @@ class Trainer:
         identity: JSON values that the weights belong to; see ``checkpoint.save_model``.
         probes: Observers.
         stages: Train these instead of the model's own, for studies of one stage.
+        validation: Held-out samples, for stages that keep the weights these like best.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Trainer:
         identity: dict[str, Any] | None = None,
         probes: Sequence[Probe] = (),
         stages: Sequence[Stage] | None = None,
+        validation: Samples | None = None,
     ) -> None:
         self.model, self.data, self.config, self.backend = model, data, config, backend
         self.folder, self.identity = folder, identity or {}
@@ -71,6 +74,7 @@ class Trainer:
         self.stage_index = self.stage_step = self.step = self.samples = 0
         self.elapsed = self.stage_elapsed = 0.0
         self.ema = Ema({}, 0.0)
+        self.validation, self.selection = validation, Selection(self.stage, None)
         self.events: EventLog | None = None
         self._models = [m for m in model.modules() if isinstance(m, Model)]
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -132,8 +136,10 @@ class Trainer:
             self._tell("on_stage", stage.name)
             while (progress := self.shards.agree(self._progress())) < 1.0:
                 record = self._train_step(stage, data, order, progress)
+                self._look()
                 self._tell("on_step", record)
                 self._housekeeping()
+            self.selection.adopt(self.ema)
             with torch.no_grad():
                 self.ema.adopt()
             self.stage_index, self.stage_step, self.stage_elapsed = self.stage_index + 1, 0, self._now()
@@ -230,12 +236,14 @@ class Trainer:
 
     def _open_stage(self, stage: Stage) -> None:
         self.model.requires_grad_(False)
+        self.selection = Selection(stage, self.validation)
         networks = dict.fromkeys(name for phase in stage.phases for name in phase.networks)
         averaged = {name: getattr(self.model, name) for name in networks if name in stage.ema}
         self.ema = Ema(averaged, stage.ema_samples)
         self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
         if self._restored is not None:
             self.ema.load_state_dict(self._restored["ema"])
+            self.selection.load_state_dict(self._restored["selection"])
             for name, state in self._restored["optimizers"].items():
                 self._optimizers[name].load_state_dict(state)
             self._restored = None
@@ -273,7 +281,21 @@ class Trainer:
     def _now(self) -> float:
         return self.elapsed + time.monotonic() - self._clock
 
+    def _look(self) -> None:
+        if not self.selection.due(self.stage_step):
+            return
+        device = self.backend.device
+
+        def batch(data: Samples, index: Tensor) -> Batch:
+            return {k: v.to(device) for k, v in data.batch(index).items()}
+
+        with self.backend.autocast(self.stage.autocast):
+            loss = self.selection.look(self.model, self.ema, self.stage_step, batch)
+        self._log("validation", step=self.step, t=round(self._now(), 2), loss=loss, best_step=self.selection.best_step)
+
     def _progress(self) -> float:
+        if self.selection.over(self.stage_step):
+            return 1.0
         start = self.step - self.stage_step
         return self.budget.progress(
             self.stage_index, step=self.step, elapsed=self._now(), start_step=start, start_elapsed=self.stage_elapsed
@@ -301,6 +323,7 @@ class Trainer:
             "stage_elapsed": self.stage_elapsed,
             "model": self.model.state_dict(),
             "ema": self.ema.state_dict(),
+            "selection": self.selection.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.backend.device.type == "cuda" else None,

@@ -1,0 +1,245 @@
+"""Autoregressive autoencoder of tables: each field predicted from those before it, in any order; a code if wanted.
+
+References: Uria et al. 2014, "A deep and tractable density estimator" (arXiv 1310.1757) and Tiwald et al. 2025,
+"TabularARGN" (arXiv 2501.12012) for the rows' distribution; Kingma & Welling 2014 (arXiv 1312.6114) for the code.
+
+The rows' distribution is learnt first, without a code, and samples come from it: a decoder this strong has no need of
+one (trained together at the full weight of the divergence the code carried .01 nats; at less of it the samples became
+worse; see docs/tables.md). Because any order of the columns was learnt, rows can be completed from whichever columns
+are known. In a second stage an encoder learns the codes that reconstruct rows through the same, frozen distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+
+from aegan.config import require_at_least_one, require_non_negative
+from aegan.errors import ConfigError
+from aegan.losses import gaussian_kl
+from aegan.models.base import Model
+from aegan.nn.autoregressive import CANDIDATES, LARGEST_UNIFORM, FieldNetworks
+from aegan.nn.init import activation, linear
+from aegan.nn.mlp import ResidualLayer
+from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
+
+_LOGVAR = (-10.0, 5.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoregressiveConfig:
+    """Settings of the autoregressive autoencoder.
+
+    Attributes:
+        embedding: Length of a value's vector.
+        hidden: Width of each field's network.
+        layers: Residual layers in it.
+        dropout: Share of hidden units left out in a training step.
+        ordered: Share of steps with the columns in the order of the table, which is the one that samples are drawn
+            in; the others take a random one.
+        patience: Steps at least without a better likelihood of held-out rows before the first stage ends early.
+        latent_dim: Length of a code.
+        beta: Weight of the code's KL divergence.
+        code_share: Part of the budget for the code; 0 leaves it out: no encoder then.
+        batch_size: Rows a step.
+        lr: Peak learning rate of Adam.
+    """
+
+    embedding: int = 16
+    hidden: int = 64
+    layers: int = 2
+    dropout: float = 0.1
+    ordered: float = 0.25
+    patience: int = 500
+    latent_dim: int = 16
+    beta: float = 0.3
+    code_share: float = 0.15
+    batch_size: int = 512
+    lr: float = 2e-3
+
+    def __post_init__(self) -> None:
+        require_at_least_one(self, "embedding", "hidden", "layers", "latent_dim", "batch_size")
+        require_non_negative(self, "beta", "patience")
+        for name, top in (("dropout", 0.9), ("ordered", 1.0), ("code_share", 0.9)):
+            if not 0 <= getattr(self, name) <= top:
+                raise ConfigError(f"{name}: a number from 0 to {top} expected, got {getattr(self, name)}.")
+        if not 0 < self.lr < float("inf"):
+            raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
+
+
+class _Encoder(nn.Module):
+    """Rows as vectors ``(B, F, e)`` to mean and log-variance ``(B, D)`` of their codes."""
+
+    def __init__(self, inputs: int, latent_dim: int, hidden: int) -> None:
+        super().__init__()
+        self.stem = linear(inputs, hidden)
+        self.layer = ResidualLayer(hidden)
+        self.head = linear(hidden, 2 * latent_dim)
+
+    def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = self.head(activation(self.layer(self.stem(vectors.flatten(1))))).float().chunk(2, dim=1)
+        return mu, logvar.clamp(*_LOGVAR)
+
+
+class _Shift(nn.Module):
+    """Codes ``(B, D)`` to what they add to each field's network ``(B, F, hidden)``."""
+
+    def __init__(self, latent_dim: int, fields: int, hidden: int) -> None:
+        super().__init__()
+        self.shape = (fields, hidden)
+        self.stem = linear(latent_dim, 128)
+        self.layer = ResidualLayer(128)
+        self.head = linear(128, fields * hidden)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.head(activation(self.layer(self.stem(z)))).view(-1, *self.shape)
+
+
+@final
+class Autoregressive(Model):
+    """Rows field by field; see the module's text."""
+
+    Config: ClassVar[type] = AutoregressiveConfig
+    kinds: ClassVar[tuple[str, ...]] = ("table",)
+    block: ClassVar[int] = 4096
+    config: AutoregressiveConfig
+    samples_from = "fields"
+
+    def __init__(self, spec: Spec, config: AutoregressiveConfig) -> None:
+        super().__init__(spec, config)
+        count = len(spec.fields)
+        self.noise_dim = count
+        self.code_dim = config.latent_dim if config.code_share else 0
+        self.networks = FieldNetworks(
+            spec.fields,
+            embedding=config.embedding,
+            hidden=config.hidden,
+            layers=config.layers,
+            dropped=config.dropout,
+        )
+        self.encoder: _Encoder | None = None
+        self.shift: _Shift | None = None
+        if config.code_share:
+            self.encoder = _Encoder(count * config.embedding, config.latent_dim, 4 * config.hidden)
+            self.shift = _Shift(config.latent_dim, count, config.hidden)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The rows' distribution, and the code unless its share is 0."""
+        config = self.config
+        optimizer = Optimizer(lr=config.lr, betas=(0.9, 0.99))
+        common = {"batch_size": config.batch_size, "ema_samples": 20_000.0, "patience": config.patience}
+        fields = Phase(name="fields", networks=("networks",), optimizer=optimizer)
+        stages = [Stage(name="fields", share=1.0 - config.code_share, phases=(fields,), ema=("networks",), **common)]
+        if config.code_share:
+            code = Phase(name="code", networks=("encoder", "shift"), optimizer=optimizer)
+            stages.append(
+                Stage(name="code", share=config.code_share, phases=(code,), ema=("encoder", "shift"), **common)
+            )
+        return tuple(stages)
+
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of ``fields`` and ``code``; nats a row, weighted by one over the number of fields."""
+        x, scale = batch["x"], 1.0 / self.networks.count
+        if phase == "fields":
+            nll = self.networks(x, self._any_order())
+            return {"reconstruction": Term(nll.sum(1).mean(), scale)}
+        if phase == "code" and self.encoder is not None and self.shift is not None:
+            with torch.no_grad():
+                vectors = self.networks.embedding(x)
+            mu, logvar = self.encoder(vectors)
+            z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+            nll = self.networks(x, self._any_order(), self.shift(z))
+            kl = gaussian_kl(mu, logvar, reduce=False).sum()
+            return {
+                "reconstruction": Term(nll.sum(1).mean(), scale),
+                "kl": Term(kl, scale * self.config.beta),
+            }
+        raise ConfigError(f"Autoregressive has no phase {phase!r}.")
+
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Rows ``(B, F)`` from noise ``(B, F)``; the classes are not used."""
+        return self.networks.draw(_uniform(noise), self.networks.order())[0]
+
+    def complete(self, noise: Tensor, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor]) -> Tensor:
+        """Rows whose known values are kept and whose others are drawn given them, within what is allowed.
+
+        Args:
+            noise: ``(B, F)``.
+            x: Rows ``(B, F)``; only the known values are read.
+            known: Bool ``(B, F)``; a column's fields are known together or not at all.
+            allowed: By position of a field, which of its values may come, bool ``(size,)``; every row obeys, whether
+                the values are likely or not.
+
+        Returns:
+            Rows ``(B, F)``.
+        """
+        out, uniform = torch.empty_like(x), _uniform(noise)
+        patterns, which = known.unique(dim=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            rows = which == number
+            out[rows] = self._completed(uniform[rows], x[rows], pattern, allowed)
+        return out
+
+    def _completed(self, uniform: Tensor, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor]) -> Tensor:
+        """As :meth:`complete`, with the same fields ``(F,)`` known in every row."""
+        networks = self.networks
+        asked = {j: values for j, values in allowed.items() if not bool(known[j])}
+        first = [c for c in range(networks.column_count) if bool(known[networks.columns == c].any())]
+        then = list(dict.fromkeys(int(networks.columns[j]) for j in sorted(asked)))
+        rest = [c for c in range(networks.column_count) if c not in (*first, *then)]
+        order = networks.order(torch.tensor([*first, *then, *rest]))
+        loose = {int(networks.columns[j]) for j, values in asked.items() if int(values.sum()) > 1}
+        if len(then) < 2 or not loose:
+            return networks.draw(uniform, order, known=known, x=x, allowed=asked)[0]
+        # One column after the other, each within its own set, is not yet the distribution given all of the sets: a
+        # value must count for as much as what it makes of the columns that follow. Hence several, and a choice.
+        conditioned = torch.isin(networks.columns, torch.tensor([*first, *then], device=known.device))
+        turns = torch.arange(CANDIDATES, device=x.device)[:, None, None]
+        steps = (torch.arange(networks.count, device=x.device) + 2.0).sqrt()
+        many = ((uniform + turns * steps) % 1.0).clamp_(max=LARGEST_UNIFORM).flatten(0, 1)
+        drawn, weight = networks.draw(
+            many,
+            order,
+            known=known,
+            x=x.repeat(CANDIDATES, 1),
+            allowed=asked,
+            stop=int(conditioned.sum()),
+        )
+        weight = weight.view(CANDIDATES, -1).softmax(0).cumsum(0)
+        chance = uniform.sum(1) % 1.0
+        chosen = (weight < chance * weight[-1]).sum(0).clamp_(max=CANDIDATES - 1)
+        kept = drawn.view(CANDIDATES, *x.shape)[chosen, torch.arange(len(x), device=x.device)]
+        return networks.draw(uniform, order, known=conditioned, x=kept)[0]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)``: the means."""
+        if self.encoder is None:
+            return super().encode(x)
+        return self.encoder(self.networks.embedding(x))[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The likeliest rows ``(B, F)``, one field after the other."""
+        if self.shift is None:
+            return super().decode(z)
+        return self.networks.draw(None, self.networks.order(), shift=self.shift(z))[0]
+
+    @torch.no_grad()
+    def health(self, x: Tensor) -> Health:
+        """The log-likelihood of held-out rows, in nats a row."""
+        nll = self.networks(x, self.networks.order()).sum(1)
+        return Health(figures={"log_likelihood": -nll.mean().item()})
+
+    def _any_order(self) -> Tensor:
+        if float(torch.rand(())) < self.config.ordered:
+            return self.networks.order()
+        return self.networks.order(torch.randperm(self.networks.column_count))
+
+
+def _uniform(noise: Tensor) -> Tensor:
+    """Normal noise as numbers of [0, 1)."""
+    return torch.special.ndtr(noise).clamp_(0.0, LARGEST_UNIFORM)

@@ -1,0 +1,193 @@
+"""A small network for each field of a row that predicts it from whichever fields come before it, in any order.
+
+References: Uria et al. 2014, "A deep and tractable density estimator" (arXiv 1310.1757) for one network that serves
+every order of the variables; Tiwald et al. 2025, "TabularARGN" (arXiv 2501.12012) for such networks on a table's
+discretised columns. What differs here: the fields' networks are one batched product, each pair of fields has its own
+weights, and the layers after it are residual.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, dropout
+
+from aegan.nn.fields import FieldEmbedding
+from aegan.nn.init import LEAKY_GAIN, activation
+from aegan.types import Field
+
+LARGEST_UNIFORM = 1.0 - 2.0**-20
+"""Below 1, so that ``k + u`` rounded to float32 stays below ``k + 1`` for any k up to 2,000."""
+CANDIDATES = 16
+"""Drawn for a row where several columns are conditioned on sets of values; one is kept, by its likelihood."""
+
+
+class FieldNetworks(nn.Module):
+    """Distributions of a row's fields, each given those before it.
+
+    A column's fields stay together, coarse before fine; the columns may come in any order. Fields that come before are
+    *visible* to those after them.
+
+    Args:
+        fields: Of the Spec, a column's own beside each other.
+        embedding: Length of a value's vector.
+        hidden: Width of a field's network.
+        layers: Residual layers in it.
+        dropped: Share of hidden units that are zero in a training step.
+    """
+
+    columns: Tensor
+    levels: Tensor
+
+    def __init__(self, fields: Sequence[Field], *, embedding: int, hidden: int, layers: int, dropped: float) -> None:
+        super().__init__()
+        count, names = len(fields), list(dict.fromkeys(field.column for field in fields))
+        self.count, self.hidden, self.dropped = count, hidden, dropped
+        self.column_count = len(names)
+        self.register_buffer("columns", torch.tensor([names.index(f.column) for f in fields]), persistent=False)
+        self.register_buffer("levels", torch.tensor([f.level for f in fields]), persistent=False)
+        self.embedding = FieldEmbedding(fields, embedding)
+        # From field i to field j; half of the fields are visible to one on average.
+        scale = 1.0 / math.sqrt(embedding * max(1.0, count / 2))
+        self.mix = nn.Parameter(scale * torch.randn(count, count, embedding, hidden))
+        self.seen = nn.Parameter(torch.zeros(count, count, hidden))
+        self.bias = nn.Parameter(torch.zeros(count, hidden))
+        self.first = nn.ParameterList(_weights(count, hidden, LEAKY_GAIN) for _ in range(layers))
+        self.second = nn.ParameterList(_weights(count, hidden, 0.0) for _ in range(layers))
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(2, count, 1, hidden)) for _ in range(layers))
+        self.heads = nn.ParameterList(nn.Parameter(torch.zeros(hidden, field.size)) for field in fields)
+        self.head_biases = nn.ParameterList(nn.Parameter(torch.zeros(field.size)) for field in fields)
+
+    def order(self, columns: Tensor | None = None) -> Tensor:
+        """Positions of the fields ``(F,)`` when the columns come in the order ``columns``; as they stand if None."""
+        rank = torch.arange(self.column_count)
+        if columns is not None:
+            rank = torch.empty_like(rank).scatter_(0, columns.cpu(), rank)
+        return torch.argsort(rank[self.columns.cpu()] * (int(self.levels.max()) + 1) + self.levels.cpu())
+
+    def forward(self, x: Tensor, order: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood in nats of each value of ``x`` ``(B, F)`` given those before it, ``(B, F)``.
+
+        ``shift`` ``(B, F, hidden)`` is added to what a field's network sees, as a code is.
+        """
+        index = self.embedding.index(x)
+        h = self._context(x, order)
+        if shift is not None:
+            h = h + shift.transpose(0, 1)
+        h = self._layers(h)
+        values = [
+            cross_entropy((h[j] @ head + bias).float(), index[:, j], reduction="none")
+            for j, (head, bias) in enumerate(zip(self.heads, self.head_biases, strict=True))
+        ]
+        return torch.stack(values, 1)
+
+    def _context(self, x: Tensor, order: Tensor) -> Tensor:
+        """Sums over the visible fields ``(F, B, hidden)``."""
+        place = torch.argsort(order).to(x.device)
+        visible = (place[:, None] < place[None, :]).to(self.mix.dtype)
+        weights = (self.mix * visible[:, :, None, None]).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
+        context = (self.embedding(x).flatten(1) @ weights).view(-1, self.count, self.hidden)
+        return (context + (self.seen * visible[:, :, None]).sum(0) + self.bias).transpose(0, 1)
+
+    def _layers(self, h: Tensor) -> Tensor:
+        for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
+            inner = torch.baddbmm(bias[0], activation(h), first)
+            if self.dropped and self.training:
+                inner = dropout(inner, self.dropped)
+            h = h + torch.baddbmm(bias[1], activation(inner), second)
+        return activation(h)
+
+    def draw(
+        self,
+        uniform: Tensor | None,
+        order: Tensor,
+        *,
+        known: Tensor | None = None,
+        x: Tensor | None = None,
+        allowed: Mapping[int, Tensor] | None = None,
+        shift: Tensor | None = None,
+        stop: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Rows, field by field, and how likely the conditions made them.
+
+        Args:
+            uniform: One number of [0, 1) for each value ``(B, F)``; None takes the likeliest value and its middle.
+            order: Positions of the fields; see :meth:`order`.
+            known: Fields ``(F,)`` that are given by ``x``, bool; none if None.
+            x: Their values ``(B, F)``; the others are not read.
+            allowed: By position of a field, which of its values may come, bool ``(size,)``.
+            shift: As in :meth:`forward`.
+            stop: Number of fields to draw; all if None. The rest are 0.
+
+        Returns:
+            Rows ``(B, F)``, and the logarithm of the probability of what was allowed, ``(B,)``.
+        """
+        likely = next(t for t in (uniform, x, shift) if t is not None)
+        rows = torch.zeros(len(likely), self.count, device=likely.device)
+        weight = torch.zeros(len(rows), device=likely.device)
+        vectors = torch.empty(len(rows), self.count * self.embedding.dim, device=likely.device)
+        for step in self._plan(order)[:stop]:
+            j, start = step.field, step.position * self.embedding.dim
+            if known is not None and x is not None and bool(known[j]):
+                rows[:, j] = x[:, j]
+            else:
+                h = vectors[:, :start] @ step.weights + step.bias
+                logits = self._logits(j, h if shift is None else h + shift[:, j])
+                if allowed is not None and j in allowed:
+                    logits, share = _restricted(logits, allowed[j].to(logits.device))
+                    weight += share
+                rows[:, j] = _drawn(logits, None if uniform is None else uniform[:, j])
+            index = rows[:, j].long() + self.embedding.offsets[j]
+            vectors[:, start : start + self.embedding.dim] = self.embedding.values.weight[index]
+        return rows, weight
+
+    def _plan(self, order: Tensor) -> list[_Step]:
+        steps = []
+        for position, j in enumerate(order.tolist()):
+            before = order[:position].to(self.mix.device)
+            weights = self.mix[before, j].flatten(0, 1)
+            steps.append(_Step(j, position, weights, self.bias[j] + self.seen[before, j].sum(0)))
+        return steps
+
+    def _logits(self, j: int, h: Tensor) -> Tensor:
+        for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
+            inner = torch.addmm(bias[0, j], activation(h), first[j])
+            h = h + torch.addmm(bias[1, j], activation(inner), second[j])
+        return torch.addmm(self.head_biases[j], activation(h), self.heads[j]).float()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one field needs in a given order."""
+
+    field: int
+    position: int
+    weights: Tensor
+    bias: Tensor
+
+
+def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:
+    return nn.Parameter(gain / math.sqrt(hidden) * torch.randn(count, hidden, hidden))
+
+
+def _restricted(logits: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of the allowed values alone, and the logarithm of their probability ``(B,)``."""
+    kept = logits.masked_fill(~allowed, -torch.inf)
+    return kept, kept.logsumexp(1) - logits.logsumexp(1)
+
+
+def _drawn(logits: Tensor, uniform: Tensor | None) -> Tensor:
+    """Values ``k + u`` ``(B,)``: the inverse of the cumulative distribution, and what is left of the uniform number."""
+    if uniform is None:
+        return logits.argmax(1) + 0.5
+    ends = logits.softmax(1).cumsum(1)
+    target = uniform[:, None] * ends[:, -1:]
+    k = (ends <= target).sum(1, keepdim=True).clamp_(max=logits.shape[1] - 1)
+    high = ends.gather(1, k)
+    low = ends.gather(1, (k - 1).clamp_(min=0)).masked_fill_(k == 0, 0.0)
+    rest = ((target - low) / (high - low).clamp_min(1e-12)).clamp_(0.0, LARGEST_UNIFORM)
+    return (k + rest).squeeze(1)

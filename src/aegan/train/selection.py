@@ -1,0 +1,81 @@
+"""Which weights of a stage are kept: those that held-out samples liked best, and when to stop looking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aegan.models.base import Model
+from aegan.train.ema import Ema
+from aegan.types import Samples, Stage
+
+EVERY = 100
+"""Steps between two looks at the held-out samples, at most; a stage of few steps is looked at more often."""
+MOST = 4_096
+"""Held-out samples that are looked at."""
+LONGER = 1.5
+"""A stage goes on for this many times the steps of its best look, and its patience, before it ends early."""
+
+
+class Selection:
+    """Keeps the best averages of one stage by the loss of its first phase on held-out samples.
+
+    Random numbers of the loss are the same in every look, and the global stream is left as it was.
+    """
+
+    def __init__(self, stage: Stage, samples: Samples | None) -> None:
+        self.stage, self.samples = stage, samples if stage.patience else None
+        self.best, self.best_step, self.looked = math.inf, 0, 0
+        self.weights: dict[str, Tensor] = {}
+
+    @property
+    def on(self) -> bool:
+        """Whether this stage selects at all."""
+        return self.samples is not None and len(self.samples) > 0
+
+    def due(self, step: int) -> bool:
+        """Whether step number ``step`` of the stage is one to look after."""
+        return self.on and step >= self.looked + min(EVERY, 10 + step // 10)
+
+    def over(self, step: int) -> bool:
+        """Whether it has been long enough without anything better."""
+        return self.on and bool(self.weights) and step > LONGER * self.best_step + self.stage.patience
+
+    @torch.no_grad()
+    def look(self, model: Model, ema: Ema, step: int, batch: Callable[[Samples, Tensor], dict[str, Tensor]]) -> float:
+        """The loss of the averaged weights; they are kept if it is the lowest so far."""
+        if self.samples is None:
+            return math.inf
+        self.looked = step
+        phase, training = self.stage.phases[0], model.training
+        total, count = 0.0, min(MOST, len(self.samples))
+        model.eval()
+        with ema.applied(), torch.random.fork_rng():
+            torch.manual_seed(0)
+            for index in torch.arange(count).split(self.stage.batch_size):
+                terms = model.loss(phase.name, batch(self.samples, index))
+                total += len(index) * float(sum(t.value.detach().float() * t.weight for t in terms.values()))
+        model.train(training)
+        loss = total / count
+        if loss < self.best:
+            self.best, self.best_step = loss, step
+            self.weights = {key: value.clone() for key, value in ema.average.items()}
+        return loss
+
+    def adopt(self, ema: Ema) -> None:
+        """Put the best averages in place of the last ones."""
+        if self.weights:
+            ema.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"best": self.best, "best_step": self.best_step, "looked": self.looked, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`state_dict`."""
+        self.best, self.best_step, self.looked = state["best"], state["best_step"], state["looked"]
+        self.weights = state["weights"]
