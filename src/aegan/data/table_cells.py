@@ -1,0 +1,59 @@
+"""Where a range of amounts is cut: spans of about equal weight, and values that are frequent enough to stand alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CELLS = (32, 8)
+"""Most cells that a bin is divided into, and that such a cell is divided into."""
+
+
+def divide(counts: np.ndarray, parts: int, *, least: int) -> list[tuple[int, int]]:
+    """Cut sorted distinct values into at most ``parts`` spans of about equal weight; frequent values stand alone.
+
+    Args:
+        counts: Rows of each distinct value.
+        parts: Most spans.
+        least: Fewest rows of a value that stands alone.
+
+    Returns:
+        Spans ``(i, j)`` of values ``i`` to ``j - 1``, together all of them.
+
+    >>> divide(np.array([1, 1, 50, 1, 1, 1, 1, 1]), 4, least=2)
+    [(0, 2), (2, 3), (3, 6), (6, 8)]
+    """
+    n = len(counts)
+    if n <= parts:
+        return [(i, i + 1) for i in range(n)]
+    heavy = np.flatnonzero(counts >= max(least, counts.sum() / (2 * parts)))
+    most = (parts - 1) // 2
+    if len(heavy) > most:
+        heavy = np.sort(heavy[np.argsort(-counts[heavy], kind="stable")[:most]])
+    edges = [0, *(edge for i in heavy for edge in (i, i + 1)), n]
+    gaps = [(i, j) for i, j in zip(edges[::2], edges[1::2], strict=True) if i < j]
+    weights = np.array([counts[i:j].sum() for i, j in gaps], dtype=np.float64)
+    spare = parts - len(heavy) - len(gaps)
+    shares = 1 + np.floor(weights / max(weights.sum(), 1) * spare).astype(int)
+    spans = [(int(i), int(i) + 1) for i in heavy]
+    for (i, j), share in zip(gaps, shares, strict=True):
+        spans += _quantiles(counts, int(i), int(j), int(share))
+    return sorted(spans)
+
+
+def _quantiles(counts: np.ndarray, i: int, j: int, parts: int) -> list[tuple[int, int]]:
+    if j - i <= parts:
+        return [(k, k + 1) for k in range(i, j)]
+    reached = np.cumsum(counts[i:j])
+    cuts = np.searchsorted(reached, reached[-1] * np.arange(1, parts) / parts) + 1
+    edges = np.unique(np.concatenate([[0], cuts, [j - i]])) + i
+    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if a < b]
+
+
+def finer(counts: np.ndarray, span: tuple[int, int], parts: int) -> list[tuple[int, int]]:
+    """A span divided again, into no more cells than there are rows to tell them from noise."""
+    i, j = span
+    if j - i == 1:
+        return [span]
+    rows = int(counts[i:j].sum())
+    parts = min(parts, max(1, rows // 5))
+    return [(i + a, i + b) for a, b in divide(counts[i:j], parts, least=3)]

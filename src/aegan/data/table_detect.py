@@ -1,0 +1,383 @@
+"""Which kind of column a series is: what its values show, or what the user says."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aegan.data.table_calendar import Calendar
+from aegan.data.table_codecs import Amounts, Choices
+from aegan.data.table_columns import Coded, Column, Constant, Identifier
+from aegan.data.table_ids import find_pattern
+from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
+from aegan.data.table_times import Format, find_format
+from aegan.errors import AeganWarning, ConfigError, DataError, nearest
+
+TYPES = ("numeric", "categorical", "boolean", "datetime", "text", "id", "drop")
+FEW = 8
+"""So many distinct numbers are a value each even in the smallest table."""
+MOSTLY = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the detection of every column needs to know.
+
+    Attributes:
+        table: Name of the source, for messages.
+        rows: Rows of the table.
+        bins: Most bins of amounts.
+        inf: What infinite numbers are: ``"error"`` or ``"missing"``.
+        row_name: Where a row is, for messages.
+        counts: Rows of each value in the whole table, for columns of names of which ``series`` is only a part.
+    """
+
+    table: str
+    rows: int
+    bins: int
+    inf: str
+    row_name: Callable[[int], str]
+    counts: dict[str, pd.Series]
+
+    def warn(self, text: str) -> None:
+        """Say something aloud about the table."""
+        warnings.warn(f"{self.table}: {text}", AeganWarning, stacklevel=4)
+
+    def few(self, rows: int) -> int:
+        """Most distinct amounts that are a value each."""
+        return min(self.bins, max(FEW, rows // 20))
+
+
+def detect(name: str, series: pd.Series, override: str | None, context: Context) -> Column:
+    """The column that ``series`` is.
+
+    Raises:
+        DataError: Infinite numbers, several time zones in one column.
+        ConfigError: The user's type cannot be that of the values.
+    """
+    if override is not None:
+        return _overridden(name, series, override, context)
+    present = series.dropna()
+    if len(present) == 0:
+        context.warn(f"column {name!r} holds no value; it stays empty in new rows.")
+        return Constant(
+            name, NameLook(dtype=str(series.dtype)) if series.dtype.kind not in "mMf" else _look(series), None, "empty"
+        )
+    kind = series.dtype.kind
+    if pd.api.types.is_bool_dtype(series.dtype) or isinstance(series.dtype, pd.CategoricalDtype):
+        return _names(name, series, context)
+    if kind in "iuf" and pd.api.types.is_numeric_dtype(series.dtype):
+        return _numbers(name, series, present, context)
+    if kind == "M" or isinstance(series.dtype, pd.DatetimeTZDtype):
+        return _times(name, series, _time_look(series), context)
+    if kind == "m":
+        return _spans(name, series, SpanLook(dtype=str(series.dtype)), context)
+    return _objects(name, series, present, context)
+
+
+def _look(series: pd.Series) -> Look:
+    kind = series.dtype.kind
+    if kind == "M":
+        return _time_look(series)
+    return SpanLook(dtype=str(series.dtype)) if kind == "m" else NumberLook(dtype=str(series.dtype))
+
+
+def _objects(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
+    """Columns of Python objects: by their types."""
+    types = Counter(map(type, present))
+    kinds = set(types)
+    if kinds <= {str}:
+        return _texts(name, series, present, context)
+    if kinds <= {int, float, np.float64, np.int64} and bool not in kinds:
+        return _numbers(name, pd.to_numeric(series), pd.to_numeric(present), context)
+    if kinds <= {decimal.Decimal}:
+        return _numbers(name, series, present, context, objects=True)
+    if all(issubclass(one, datetime.date) for one in kinds):
+        return _times(name, series, _object_times(name, present, kinds, context), context)
+    if kinds <= {datetime.time}:
+        return _spans(name, series, SpanLook(dtype="object", objects="time"), context)
+    if kinds <= {datetime.timedelta, pd.Timedelta}:
+        return _spans(name, pd.to_timedelta(series), SpanLook(dtype="timedelta64[us]"), context)
+    if len(kinds) > 1:
+        _say_mixed(name, series, context)
+    return _names(name, series, context)
+
+
+def _say_mixed(name: str, series: pd.Series, context: Context) -> None:
+    rare = Counter(type(cell) for cell in series.dropna()).most_common()[-1][0]
+    row = next(i for i, cell in enumerate(series) if type(cell) is rare)
+    context.warn(
+        f"column {name!r} mixes types; {context.row_name(row)} holds {series.iloc[row]!r} ({rare.__name__}). It is "
+        f"taken as categories; if it should be numbers, mend it or say columns={{{name!r}: 'numeric'}}."
+    )
+
+
+def _object_times(name: str, present: pd.Series, kinds: set[type], context: Context) -> TimeLook:
+    if kinds <= {datetime.date}:
+        return TimeLook(dtype="object", objects="date")
+    zones = Counter(str(getattr(cell, "tzinfo", None)) for cell in present)
+    if len(zones) > 1:
+        (usual, _), *_, (rare, _) = zones.most_common()
+        row = next(i for i, cell in present.items() if str(getattr(cell, "tzinfo", None)) == rare)
+        raise DataError(
+            f"{context.table}: column {name!r} mixes time zones: {usual}, and {rare} in {context.row_name(int(row))}. "  # pyright: ignore
+            f"Bring them to one, for instance pd.to_datetime(frame[{name!r}], utc=True)."
+        )
+    zone = next(iter(zones))
+    return TimeLook(dtype="object", objects="datetime", zone=None if zone == "None" else zone)
+
+
+def _time_look(series: pd.Series) -> TimeLook:
+    zone = getattr(series.dt, "tz", None)
+    times = series.dropna()
+    fine = bool((times.dt.nanosecond != 0).any())
+    return TimeLook(dtype=str(series.dtype), unit="ns" if fine else "us", zone=None if zone is None else str(zone))
+
+
+def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
+    """Columns of strings: dates, identifiers, free text, or names."""
+    form = find_format(present)
+    if form is not None:
+        return _formatted(name, series, form, context)
+    _check_zones(name, present, context)
+    unique = present.nunique()
+    numbers = pd.to_numeric(present, errors="coerce").notna()
+    if MOSTLY <= numbers.mean() < 1:
+        row = int(numbers.index[~numbers.to_numpy()][0])
+        context.warn(
+            f"column {name!r} holds numbers, but {context.row_name(row)} holds {series.iloc[row]!r}. It is taken as "
+            f"categories; if that cell should count as missing, say columns={{{name!r}: 'numeric'}}."
+        )
+        return _names(name, series, context)
+    if len(present) == len(series) and unique == len(present) and (pattern := find_pattern(name, present)) is not None:
+        return Identifier(name, NameLook(dtype=str(series.dtype)), pattern)
+    if _is_text(present, unique):
+        context.warn(
+            f"column {name!r} is free text or names of single rows ({unique} different values in {len(present)} rows); "
+            f"it is not learnt and stays empty. To keep its values, say columns={{{name!r}: 'categorical'}}."
+        )
+        return Constant(name, NameLook(dtype=str(series.dtype)), None, "text")
+    return _names(name, series, context)
+
+
+def _is_text(present: pd.Series, unique: int) -> bool:
+    if len(present) < 50 or unique < 0.8 * len(present):
+        return len(present) >= 20 and unique > 0.5 * len(present) and present.str.len().mean() > 60
+    return unique > 0.95 * len(present) or present.str.contains(" ", regex=False).mean() > 0.5
+
+
+def _check_zones(name: str, present: pd.Series, context: Context) -> None:
+    offsets = present.str.extract(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*?(Z|[+-]\d\d:?\d\d)$", expand=False)
+    if offsets.notna().mean() < 0.99 or offsets.nunique() < 2:
+        return
+    usual, rare = offsets.value_counts().index[[0, -1]]
+    row = int(offsets.index[(offsets == rare).to_numpy()][0])
+    raise DataError(
+        f"{context.table}: column {name!r} mixes time zones: {usual}, and {rare} in {context.row_name(row)}. Bring "
+        f"them to one, as pd.to_datetime(frame[{name!r}], utc=True) does, or say columns={{{name!r}: 'categorical'}}."
+    )
+
+
+def _formatted(name: str, series: pd.Series, form: Format, context: Context) -> Column:
+    dtype = str(series.dtype)
+    if form.clock:
+        return _spans(name, series, SpanLook(dtype=dtype, unit="us", format=form), context)
+    look = TimeLook(dtype=dtype, format=form, unit="ns" if form.digits > 6 and "%f" in form.pattern else "us")
+    lost = int((look.read(series)[1] & series.notna().to_numpy()).sum())
+    if lost:
+        context.warn(f"column {name!r}: {lost} cells are not dates in the form {form.pattern} and count as missing.")
+    return _times(name, series, look, context)
+
+
+def _names(name: str, series: pd.Series, context: Context, look: Look | None = None) -> Column:
+    """Names, from frequent to rare."""
+    if look is None:
+        dtype = series.dtype
+        options: dict[str, Any] = {"dtype": str(dtype)}
+        if isinstance(dtype, pd.CategoricalDtype):
+            kept = tuple(plain_cells(np.asarray(dtype.categories.astype(object), dtype=object)))
+            options = {"dtype": "category", "categories": kept, "in_order": bool(dtype.ordered)}
+        elif (
+            dtype.kind == "O"
+            and not isinstance(dtype, pd.StringDtype)
+            and any(cell is None for cell in series[series.isna()].head(1))
+        ):
+            options["empty"] = "none"
+        look = NameLook(**options)
+    if name in context.counts:
+        counted = context.counts[name]
+        gone = int(context.rows - counted.sum())
+    else:
+        values, missing = look.read(series)
+        counted = pd.Series(values[~missing]).value_counts(sort=False)
+        gone = int(missing.sum())
+    if len(counted) == 0:
+        return Constant(name, look, None, "empty")
+    counted = counted.iloc[np.lexsort((counted.index.astype(str), -counted.to_numpy()))]
+    values = np.empty(len(counted), dtype=object)
+    values[:] = plain_cells(counted.index.to_numpy(dtype=object))
+    if look.amounts:
+        values = values.astype(np.float64)
+    if len(values) == 1 and gone == 0:
+        return Constant(name, look, values.tolist()[0])
+    return Coded(name, look, Choices.fit(values, counted.to_numpy(), ordered=False, missing=gone))
+
+
+def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context, *, objects: bool = False) -> Column:
+    dtype = "object" if objects else str(series.dtype)
+    values, missing = NumberLook(dtype=dtype, objects=objects).read(series)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row = int(np.flatnonzero(infinite)[0])
+        if context.inf == "error":
+            raise DataError(
+                f"{context.table}: column {name!r} holds {values[row]} in {context.row_name(row)}, and "
+                f"{int(infinite.sum())} infinite values in all; expected finite numbers. Mend them, or count them as "
+                "missing: inf='missing'."
+            )
+        missing = missing | infinite
+    kept = values[~missing]
+    if series.dtype.kind in "iu" and not missing.any() and (pattern := find_pattern(name, present)) is not None:
+        return Identifier(name, NumberLook(dtype=dtype, decimals=0), pattern)
+    whole = not objects and series.dtype.kind in "iu"
+    places = 0 if whole else decimals_of(kept, np.float32 if "32" in dtype else np.float64)
+    return _amounts(name, NumberLook(dtype=dtype, decimals=places, objects=objects), kept, int(missing.sum()), context)
+
+
+def _amounts(name: str, look: NumberLook | SpanLook, kept: np.ndarray, gone: int, context: Context) -> Column:
+    """Amounts: a value each when they are few, otherwise cells."""
+    if len(kept) == 0:
+        return Constant(name, look, None, "empty")
+    distinct, counts = np.unique(kept, return_counts=True)
+    if len(distinct) == 1 and gone == 0:
+        return Constant(name, look, float(distinct[0]))
+    limit = context.few(len(kept))
+    if len(distinct) <= limit:
+        return Coded(name, look, Choices.fit(distinct, counts, ordered=True, missing=gone))
+    places = look.decimals if isinstance(look, NumberLook) else 0
+    return Coded(name, look, Amounts.fit(kept, bins=limit, decimals=places, missing=gone > 0))
+
+
+def decimals_of(values: np.ndarray, dtype: Any = np.float64) -> int | None:
+    """Digits behind the point that all values have at most; None for more than 9.
+
+    >>> decimals_of(np.array([1.5, 2.25])), decimals_of(np.array([3.0])), decimals_of(np.array([1 / 3]))
+    (2, 0, None)
+    """
+    if len(values) == 0:
+        return 0
+    narrow = values.astype(dtype)
+    for places in range(10):
+        if np.abs(values).max() * 10.0**places >= 2**53:
+            return None
+        if (((np.rint(values * 10.0**places)) / 10.0**places).astype(dtype) == narrow).all():
+            return places
+    return None
+
+
+def _times(name: str, series: pd.Series, look: TimeLook, context: Context) -> Column:
+    values, missing = look.read(series)
+    kept = values[~missing]
+    if len(kept) == 0:
+        return Constant(name, look, None, "empty")
+    distinct, counts = np.unique(kept, return_counts=True)
+    gone = int(missing.sum())
+    if len(distinct) == 1 and gone == 0:
+        return Constant(name, look, int(distinct[0]))
+    limit = context.few(len(kept))
+    if len(distinct) <= limit:
+        return Coded(name, look, Choices.fit(distinct, counts, ordered=True, missing=gone))
+    return Calendar.fit(name, look, kept, bins=limit, missing=gone)
+
+
+def _spans(name: str, series: pd.Series, look: SpanLook, context: Context) -> Column:
+    values, missing = look.read(series)
+    return _amounts(name, look, values[~missing], int(missing.sum()), context)
+
+
+def _overridden(name: str, series: pd.Series, override: str, context: Context) -> Column:
+    """The column of the type that the user says."""
+    kind, _, pattern = override.partition(":")
+    present = series.dropna()
+    if kind not in TYPES or (pattern and kind != "datetime"):
+        raise ConfigError(f"columns: {name!r} is {override!r}; {nearest(override, TYPES)}")
+    if kind in ("text", "drop"):
+        look = NameLook(dtype=str(series.dtype)) if not pd.api.types.is_numeric_dtype(series.dtype) else _look(series)
+        return Constant(name, look, None, "text" if kind == "text" else "dropped")
+    if kind in ("categorical", "boolean"):
+        if series.dtype.kind in "iufmM" and not pd.api.types.is_bool_dtype(series.dtype):
+            return _coded_amounts(name, series, context)
+        return _names(name, series, context)
+    if kind == "id":
+        pattern_of = find_pattern(name, present, forced=True) if len(present) else None
+        if pattern_of is None:
+            raise ConfigError(
+                f"columns: {name!r} is 'id', but holds {series.dtype}; expected whole numbers or strings."
+            )
+        look = NumberLook(dtype=str(series.dtype), decimals=0) if series.dtype.kind in "iu" else None
+        return Identifier(name, look or NameLook(dtype=str(series.dtype)), pattern_of)
+    if kind == "numeric":
+        return _forced_numbers(name, series, present, context)
+    return _forced_times(name, series, present, pattern or None, context)
+
+
+def _coded_amounts(name: str, series: pd.Series, context: Context) -> Column:
+    """Numbers and dates that the user calls categories: a value each, from frequent to rare."""
+    look = _look(series)
+    values, missing = look.read(series)
+    distinct, counts = np.unique(values[~missing], return_counts=True)
+    if len(distinct) == 0:
+        return Constant(name, look, None, "empty")
+    order = np.argsort(-counts, kind="stable")
+    if len(distinct) == 1 and not missing.any():
+        return Constant(name, look, distinct.tolist()[0])
+    codec = Choices.fit(distinct[order], counts[order], ordered=False, missing=int(missing.sum()))
+    return Coded(name, look, codec)
+
+
+def _forced_numbers(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
+    if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
+        if series.dtype.kind in "iu":  # never an identifier
+            values, missing = NumberLook(dtype=str(series.dtype)).read(series)
+            return _amounts(
+                name, NumberLook(dtype=str(series.dtype), decimals=0), values[~missing], int(missing.sum()), context
+            )
+        return _numbers(name, series, present, context)
+    numbers = pd.to_numeric(series.astype(object), errors="coerce").astype("float64")
+    lost = (numbers.isna() & series.notna()).to_numpy()
+    if lost.sum() == len(present):
+        raise ConfigError(
+            f"columns: {name!r} is 'numeric', but none of its values is a number, such as {present.iloc[0]!r}."
+        )
+    if lost.any():
+        row = int(np.flatnonzero(lost)[0])
+        context.warn(
+            f"column {name!r}: {int(lost.sum())} cells are no numbers and count as missing, the first in "
+            f"{context.row_name(row)}: {series.iloc[row]!r}."
+        )
+    return _numbers(name, numbers, numbers.dropna(), context)
+
+
+def _forced_times(name: str, series: pd.Series, present: pd.Series, pattern: str | None, context: Context) -> Column:
+    if series.dtype.kind == "M":
+        return _times(name, series, _time_look(series), context)
+    if len(present) and all(isinstance(cell, datetime.date) for cell in present):
+        return detect(name, series, None, context)
+    form = find_format(present.astype(str), pattern) if len(present) else None
+    if form is None:
+        shown = present.iloc[0] if len(present) else None
+        raise ConfigError(
+            f"columns: {name!r} is 'datetime', but its values, such as {shown!r}, are not "
+            f"all in one known form{f', {pattern}' if pattern else ''}. Say which: 'datetime:%d.%m.%Y %H:%M'."
+        )
+    if series.dtype != object and series.dtype.kind in "iu":
+        raise ConfigError(f"columns: {name!r} is 'datetime', but holds {series.dtype}; read it as strings first.")
+    return _formatted(name, series, form, context)

@@ -1,0 +1,170 @@
+"""What conditions leave of a table's columns, carried over the rules that bind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from aegan.data.table_bound import Copy, Dependent, Gap, Joint
+from aegan.data.table_calendar import Calendar
+from aegan.data.table_codecs import Amounts, Choices, Ranges
+from aegan.data.table_columns import Cells, Coded, Column, Constant, Identifier, Narrow
+from aegan.data.table_where import Where, parse_where
+from aegan.errors import ConfigError, nearest
+
+Table = Mapping[str, Column]
+
+
+def parse_all(table: Table, where: Mapping[str, Any]) -> dict[str, Where]:
+    """Conditions by column.
+
+    Raises:
+        ConfigError: No such column, one that cannot be conditioned on, or a value that it cannot have.
+    """
+    found: dict[str, Where] = {}
+    for name, condition in where.items():
+        if name not in table:
+            raise ConfigError(f"where: no column {name!r}. {nearest(str(name), table)}")
+        column = table[name]
+        if isinstance(column, Identifier) or (isinstance(column, Constant) and column.value is None):
+            raise ConfigError(f"where: column {name!r} is not learnt ({column.describe()}); leave it out.")
+        found[name] = parse_where(name, column.look, condition, _names(column), _can_miss(table, name))
+    return found
+
+
+def _names(column: Column) -> list[Any]:
+    """All values of a column of names."""
+    if isinstance(column, Constant):
+        return [column.value]
+    if isinstance(column, Dependent):
+        return list(dict.fromkeys(column.values[~column.missing].tolist()))
+    if isinstance(column, Joint):
+        values, missing = column.members[0][2:]
+        return list(dict.fromkeys(values[~missing].tolist()))
+    if isinstance(column, Coded) and isinstance(column.codec, Choices):
+        return column.codec.values.tolist()
+    return []
+
+
+def _can_miss(table: Table, name: str) -> bool:
+    column = table[name]
+    if isinstance(column, Copy):
+        return _can_miss(table, str(column.on))
+    return bool(column.missing.any()) if isinstance(column, Dependent) else column.missing_leaf()
+
+
+def narrow(table: Table, orders: tuple[tuple[str, str], ...], where: Mapping[str, Any]) -> dict[str, Narrow]:
+    """What is left of each column that a condition concerns, itself or by a rule.
+
+    Raises:
+        ConfigError: A condition, or all of them together, that no row can meet; says which.
+    """
+    wheres = parse_all(table, where)
+    reach = dict(wheres)
+    for low, high in reversed(orders):  # what is never above a bounded column is bounded itself
+        if high in reach and reach[high].ranges:
+            top = max(end for _, end in reach[high].ranges or ())
+            known = reach.get(low) or parse_where(low, table[low].look, "present", (), False)
+            cut = known.at_most(top)
+            missing = known.missing if low in reach else _can_miss(table, low)
+            reach[low] = Where(column=low, text=cut.text, ranges=cut.ranges, missing=missing)
+    out: dict[str, Narrow] = {}
+    for name, condition in reach.items():
+        _narrow_one(table, name, condition, wheres, out)
+    return out
+
+
+def _narrow_one(table: Table, name: str, condition: Where, wheres: Mapping[str, Where], out: dict[str, Narrow]) -> None:
+    column = table[name]
+    said = f"{name}={wheres[name].text!r}" if name in wheres else f"the bound on {name}"
+    if isinstance(column, Constant):
+        if not condition.test(np.array([column.value]), np.zeros(1, dtype=bool))[0]:
+            raise ConfigError(f"where: {said} cannot be; the column is always {column.look.show(column.value)}.")
+        return
+    target, ranges = name, condition.ranges
+    if isinstance(column, Copy):
+        target, column = str(column.on), table[str(column.on)]
+    if isinstance(column, Dependent):
+        target, ranges = str(column.on), None
+        masks = [condition.test(column.values, column.missing)]
+        masks += [np.ones(codec.ladder.leaves, dtype=bool) for codec in table[target].codecs[1:]]
+    else:
+        masks = column.allowed(condition.test, condition.ranges)
+    if not all(mask.any() for mask in masks):
+        raise ConfigError(f"where: {said} cannot be; {_observed(column)}.")
+    if target in out:
+        ranges = _both(out[target].ranges, ranges)
+        masks = [mask & earlier for mask, earlier in zip(masks, out[target].leaves, strict=True)]
+        if not all(mask.any() for mask in masks):
+            others = " and ".join(f"{key}={one.text!r}" for key, one in wheres.items())
+            raise ConfigError(f"where: {others} cannot be met together; no row of the data does.")
+    out[target] = Narrow(masks, ranges)
+
+
+def _both(one: Ranges | None, other: Ranges | None) -> Ranges | None:
+    """The ranges that lie in both."""
+    if one is None or other is None:
+        return one if other is None else other
+    cut = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
+    return [(a, b) for a, b in cut if a <= b]
+
+
+def _observed(column: Column) -> str:
+    look = column.look
+    if isinstance(column, Coded) and isinstance(column.codec, Choices) and look.amounts:
+        values = column.codec.values
+        shown = ", ".join(look.show(value) for value in np.sort(values)[:12])
+        return f"the column holds {shown}{', …' if len(values) > 12 else ''}"
+    if isinstance(column, Coded) and isinstance(column.codec, Amounts):
+        low, high = column.codec.limits
+        return f"the column runs from {look.show(low)} to {look.show(high)}, and holds no value there"
+    if isinstance(column, (Calendar, Gap)):
+        return f"the column runs from {look.show(column.limits[0])} to {look.show(column.limits[1])}"
+    return "no row of the data meets it"
+
+
+def repair(
+    table: Table, orders: tuple[tuple[str, str], ...], cells: dict[str, Cells], narrowed: Mapping[str, Narrow]
+) -> None:
+    """Raise what fell below its bound to the next value that its column can hold; ``cells`` is changed."""
+    for low, high in orders:
+        a, b = cells[low], cells[high]
+        wrong = (b.values < a.values) & ~a.missing & ~b.missing
+        if wrong.any():
+            values = b.values.copy()
+            values[wrong] = next_value(table[high], a.values[wrong], narrowed.get(high))
+            cells[high] = Cells(values, b.missing)
+
+
+def next_value(column: Column, least: np.ndarray, narrowed: Narrow | None) -> np.ndarray:
+    """The least value that the column can hold, and a condition allows, of at least ``least``."""
+    ranges = narrowed.ranges if narrowed is not None else None
+    if isinstance(column, Coded) and isinstance(column.codec, Choices):
+        values = column.codec.values
+        if narrowed is not None:
+            values = values[narrowed.leaves[0][: len(values)]]
+        return values[np.minimum(np.searchsorted(values, least), len(values) - 1)]
+    for _ in range(2):
+        if ranges is not None:
+            least = _into_next(least, ranges)
+        if isinstance(column, Coded) and isinstance(column.codec, Amounts) and column.codec.step is not None:
+            codec = column.codec
+            k = codec.position_of(least)
+            least = np.where(codec.value_of(k) < least, codec.value_of(k + 1), codec.value_of(k))
+        elif isinstance(column, Calendar):
+            least = -(-least // column.grain) * column.grain
+    return least
+
+
+def _into_next(values: np.ndarray, ranges: Ranges) -> np.ndarray:
+    """Values in no range raised to the beginning of the next one, if there is one."""
+    ordered = sorted(ranges)
+    out = values.copy()
+    inside = np.zeros(len(values), dtype=bool)
+    for low, high in ordered:
+        inside |= (values >= low) & (values <= high)
+    for low, _ in reversed(ordered):
+        out = np.where(~inside & (values < low), low, out)
+    return out

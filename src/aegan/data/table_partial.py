@@ -1,0 +1,139 @@
+"""Rows with gaps: which fields are known, and how drawn values fill the gaps without touching anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from aegan.data.table_bound import Copy, Dependent, Joint
+from aegan.data.table_codecs import Choices
+from aegan.data.table_columns import Cells, Column, Constant, Identifier
+from aegan.data.table_narrow import next_value
+
+Table = Mapping[str, Column]
+
+
+def known_cells(table: Table, frame: pd.DataFrame) -> dict[str, Cells]:
+    """Plain values of each learnt column."""
+    return {
+        name: Cells(*column.look.read(frame[name]))
+        for name, column in table.items()
+        if not isinstance(column, (Constant, Identifier))
+    }
+
+
+def resolve(table: Table, cells: Mapping[str, Cells]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For columns that tell others: the likeliest leaf that agrees with what is known, and where it is the only one.
+
+    Returns:
+        By column: leaf ``(N,)``, -1 where nothing is known or nothing agrees; and which rows leave no choice.
+    """
+    out = {}
+    for name, column in table.items():
+        members = _members(table, name, column)
+        if len(members) < 2:
+            continue
+        codes, tables = [], []
+        for member, values, missing in members:
+            known = pd.Index(pd.unique(values[~missing]))
+            tables.append(np.where(missing, -2, known.get_indexer(pd.Index(values))))
+            seen = cells[member]
+            codes.append(np.where(seen.missing, -1, _indexed(known, seen.values)))
+        out[name] = _agreeing(np.stack(codes, axis=1), np.stack(tables, axis=1), _order(column))
+    return out
+
+
+def _members(table: Table, name: str, column: Column) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """The column and those that it tells, with value and missing of each leaf."""
+    told = [one for one in table.values() if isinstance(one, Dependent) and one.on == name]
+    if isinstance(column, Joint):
+        own = [(name, column.members[0][2], column.members[0][3])]
+    elif told and column.codecs and isinstance(column.codecs[0], Choices):
+        own = [(name, *column.codecs[0].table)]
+    else:
+        return []
+    return own + [(one.name, one.values, one.missing) for one in told]
+
+
+def _order(column: Column) -> np.ndarray:
+    codec = column.codecs[0]
+    leaves = np.arange(codec.ladder.leaves)
+    if isinstance(codec, Choices) and codec.ordered:  # the stand-in is as good a guess as any
+        return np.argsort(leaves != codec.stand_in, kind="stable")
+    return leaves
+
+
+def _indexed(known: pd.Index, values: np.ndarray) -> np.ndarray:
+    found = known.get_indexer(pd.Index(values))
+    return np.where(found < 0, -3, found)
+
+
+def _agreeing(codes: np.ndarray, table: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    leaf, only = np.full(len(codes), -1, dtype=np.int64), np.zeros(len(codes), dtype=bool)
+    partly = np.flatnonzero((codes != -1).any(axis=1) & (codes == -1).any(axis=1))
+    if len(partly) == 0:
+        return leaf, only
+    patterns, which = np.unique(codes[partly], axis=0, return_inverse=True)
+    for i, pattern in enumerate(patterns):
+        agree = ((table == pattern) | (pattern == -1)).all(axis=1)
+        if agree.any():
+            rows = partly[which.reshape(-1) == i]
+            leaf[rows] = order[agree[order]][0]
+            only[rows] = agree.sum() == 1
+    return leaf, only
+
+
+def overlay(
+    table: Table, orders: tuple[tuple[str, str], ...], drawn: dict[str, Cells], known: Mapping[str, Cells]
+) -> None:
+    """Make the drawn cells agree with the known ones by the rules; ``drawn`` is changed."""
+    for name, (leaf, _) in resolve(table, known).items():
+        for member, values, missing in _members(table, name, table[name]):
+            rows = leaf >= 0
+            old = drawn[member]
+            new = Cells(old.values.copy(), old.missing.copy())
+            new.values[rows], new.missing[rows] = values[leaf[rows]], missing[leaf[rows]]
+            drawn[member] = new
+    for name, cells in known.items():
+        old = drawn[name]
+        drawn[name] = Cells(np.where(cells.missing, old.values, cells.values), old.missing & cells.missing)
+    for name, column in table.items():
+        if isinstance(column, Copy):
+            one, other = name, str(column.on)
+            for to, by in ((one, other), (other, one)):
+                taken = known[to].missing & ~known[by].missing
+                drawn[to].values[taken], drawn[to].missing[taken] = known[by].values[taken], False
+    for low, high in orders:
+        a, b = drawn[low], drawn[high]
+        wrong = (b.values < a.values) & ~a.missing & ~b.missing
+        raised = wrong & known[high].missing
+        b.values[raised] = next_value(table[high], a.values[raised], None)
+    for low, high in reversed(orders):
+        a, b = drawn[low], drawn[high]
+        lowered = (b.values < a.values) & ~a.missing & ~b.missing & known[low].missing
+        a.values[lowered] = b.values[lowered]
+        codec = table[low].codecs[0]
+        if isinstance(codec, Choices) and codec.ordered and lowered.any():
+            place = np.searchsorted(codec.values, b.values[lowered], side="right") - 1
+            a.values[lowered] = codec.values[np.maximum(place, 0)]
+
+
+def fill(old: pd.Series, new: pd.Series) -> pd.Series:
+    """``old`` with its missing cells taken from ``new``; all others as they were."""
+    gone = old.isna().to_numpy(dtype=bool)
+    if not gone.any():
+        return old
+    out = old.copy()
+    filled = new.to_numpy(dtype=object)[gone]
+    if isinstance(out.dtype, pd.CategoricalDtype):
+        unknown = [value for value in pd.unique(filled) if value not in out.cat.categories and not pd.isna(value)]
+        out = out.cat.add_categories(unknown) if unknown else out
+    elif out.dtype != object and not isinstance(new.dtype, type(out.dtype)):
+        try:
+            filled = new[gone].astype(out.dtype).to_numpy(dtype=object)
+        except (TypeError, ValueError):
+            out = out.astype(object)
+    out.iloc[np.flatnonzero(gone)] = filled
+    return out

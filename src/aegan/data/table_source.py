@@ -1,0 +1,269 @@
+"""Whatever a user calls a table, opened as one :class:`TableSource`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aegan.data.table_csv import MISSING, check_names, read_text
+from aegan.data.table_form import TableForm, encode_schema, import_extra
+from aegan.errors import DataError, nearest
+
+SAMPLE = 500_000
+"""Rows that columns are learnt from; of larger tables a random part."""
+BLOCK = 131_072
+"""Rows that are read at once from a Parquet file."""
+READABLE = (
+    "a pandas or polars frame, a dict of columns, a path to .csv, .tsv, .txt (also .gz), .parquet, .xlsx or .xls, a "
+    "folder of .parquet files, or a database as URL::table"
+)
+TEXT = (".csv", ".tsv", ".txt", ".tab", ".dat")
+EXCEL = (".xlsx", ".xls", ".xlsm")
+
+
+class TableSource:
+    """A table to be read in blocks of rows, its columns named by strings.
+
+    Attributes:
+        name: Path or type, named in errors.
+        form: What it looks like as a whole.
+        first_line: Line of the first row, for files; None where rows have no lines.
+    """
+
+    def __init__(self, name: str, form: TableForm, frame: pd.DataFrame, first_line: int | None = None) -> None:
+        self.name, self.form, self.first_line = name, form, first_line
+        self._frame = frame
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        """All rows in order, in frames of some thousand rows each."""
+        yield self._frame
+
+    def sample(self) -> pd.DataFrame:
+        """The rows that columns are learnt from: all, or a random part of a large table, always the same one."""
+        if len(self) <= SAMPLE:
+            return self._frame
+        return self._frame.iloc[_chosen(len(self))].reset_index(drop=True)
+
+    def frame(self) -> pd.DataFrame:
+        """All rows."""
+        return _joined(list(self.blocks()))
+
+    def counts(self, names: list[str]) -> dict[str, pd.Series]:
+        """Rows of each value of some columns of names, over all rows."""
+        total: dict[str, pd.Series] = {}
+        for block in self.blocks():
+            for name in names:
+                counted = block[name].astype(object).value_counts(sort=False)
+                total[name] = total[name].add(counted, fill_value=0) if name in total else counted
+        return {name: counted.astype(np.int64) for name, counted in total.items()}
+
+    def row_name(self, row: int) -> str:
+        """Where a row is, for messages."""
+        return f"row {row + 1}" + (f" (line {row + self.first_line})" if self.first_line is not None else "")
+
+
+class ParquetSource(TableSource):
+    """One Parquet file or several, read block by block."""
+
+    def __init__(self, name: str, paths: list[Path]) -> None:
+        self.files = [_open_parquet(path) for path in paths]
+        schema = self.files[0].schema_arrow
+        for path, file in zip(paths, self.files, strict=True):
+            if file.schema_arrow.names != schema.names:
+                raise DataError(
+                    f"{path}: columns {file.schema_arrow.names}; expected {schema.names}, as in {paths[0]}."
+                )
+        names = [column for column in schema.names if not column.startswith("__index_level_")]
+        check_names(names, name)
+        self.rows = sum(file.metadata.num_rows for file in self.files)
+        self.columns = names
+        form = TableForm(columns=tuple(names), schema=encode_schema(pa.schema([schema.field(one) for one in names])))
+        super().__init__(name, form, pd.DataFrame())
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        """See :meth:`TableSource.blocks`."""
+        for file in self.files:
+            for batch in file.iter_batches(BLOCK, columns=self.columns, use_threads=False):
+                yield batch.to_pandas().reset_index(drop=True)[self.columns]
+
+    def sample(self) -> pd.DataFrame:
+        """See :meth:`TableSource.sample`."""
+        if self.rows <= SAMPLE:
+            return _joined(list(self.blocks()))
+        chosen, parts, done = _chosen(self.rows), [], 0
+        for block in self.blocks():
+            inside = chosen[(chosen >= done) & (chosen < done + len(block))] - done
+            parts.append(block.iloc[inside])
+            done += len(block)
+        return _joined(parts)
+
+
+def open_table(source: Any) -> TableSource:
+    """Open a table, wherever it is.
+
+    * **pandas and polars frames**, and a **dict** of columns. An index is left out.
+    * **Text** (``.csv``, ``.tsv``, ``.txt``, each also ``.gz``): separator found among comma, semicolon, tab and ``|``;
+      UTF-8, UTF-16 or else Windows-1252; a decimal comma where the separator is a semicolon. Empty cells, ``NA``,
+      ``NaN``, ``null``, ``?``, ``None`` and ``N/A`` are missing. Codes with leading zeros stay text.
+    * **Parquet**: a file, or a folder of files with the same columns, read block by block.
+    * **Excel**: the first sheet.
+    * **Database**: ``sqlite:///shop.db::orders``, any SQLAlchemy URL followed by ``::`` and a table or a SELECT;
+      a database with one table needs none.
+
+    Args:
+        source: One of these, or a ``TableSource``, which is returned as it is.
+
+    Raises:
+        DataError: No such path, not a table, empty, or columns that cannot be told apart.
+        ConfigError: A package for this kind of table is not installed.
+    """
+    if isinstance(source, TableSource):
+        return source
+    if isinstance(source, str) and "://" in source:
+        return _open_database(source)
+    if isinstance(source, (str, os.PathLike)):
+        return _open_path(Path(source).expanduser())
+    if isinstance(source, pd.DataFrame):
+        return _from_pandas(source, "frame")
+    if type(source).__module__.split(".")[0] == "polars":
+        return _from_polars(source)
+    if isinstance(source, Mapping):
+        try:
+            frame = pd.DataFrame({name: list(values) for name, values in source.items()})
+        except (TypeError, ValueError) as error:
+            raise DataError(f"dict: {error}; expected columns of one length.") from error
+        return _from_pandas(frame, "dict", container="columns")
+    raise DataError(f"cannot read a table from {type(source).__module__}.{type(source).__name__}; expected {READABLE}.")
+
+
+def _from_pandas(frame: pd.DataFrame, name: str, container: str = "pandas", line: int | None = None) -> TableSource:
+    labels = [label.item() if isinstance(label, np.generic) else label for label in frame.columns]
+    columns = tuple(label if isinstance(label, (str, int)) else str(label) for label in labels)
+    check_names(list(map(str, columns)), name)
+    if len(frame) == 0:
+        raise DataError(f"{name}: columns, but no rows; expected at least two rows.")
+    plain = frame.reset_index(drop=True)
+    plain.columns = pd.Index([str(column) for column in columns], dtype=object)
+    return TableSource(name, TableForm(columns=columns, container=container), plain, line)
+
+
+def _from_polars(frame: Any) -> TableSource:
+    polars = import_extra("polars")
+    if isinstance(frame, polars.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, polars.DataFrame):
+        raise DataError(f"cannot read a table from polars.{type(frame).__name__}; expected {READABLE}.")
+    table = frame.to_arrow()
+    source = _from_pandas(table.to_pandas(), "polars frame", container="polars")
+    source.form = TableForm(columns=source.form.columns, container="polars", schema=encode_schema(table.schema))
+    return source
+
+
+def _open_path(path: Path) -> TableSource:
+    if not path.exists():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = nearest(path.name, siblings) if siblings else f"The folder {path.parent} is missing or empty."
+        raise DataError(f"{path}: no such file or folder. {hint}")
+    if path.is_dir():
+        files = sorted(path.rglob("*.parquet"))
+        if not files:
+            raise DataError(f"{path}: a folder without .parquet files; expected {READABLE}.")
+        return _some_rows(ParquetSource(str(path), files))
+    suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    if suffix in (".parquet", ".pq"):
+        return _some_rows(ParquetSource(str(path), [path]))
+    if suffix in EXCEL:
+        return _from_pandas(_read_excel(path), str(path), line=2)
+    if suffix in TEXT:
+        frame, style = read_text(path)
+        return TableSource(str(path), TableForm(columns=tuple(frame.columns), style=style), frame, 2)
+    raise DataError(f"{path}: suffix {suffix or '(none)'} is not one of a table; expected {READABLE}.")
+
+
+def _some_rows(source: TableSource) -> TableSource:
+    if len(source) == 0:
+        raise DataError(f"{source.name}: columns, but no rows; expected at least two rows.")
+    return source
+
+
+def _open_parquet(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, memory_map=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file, or a damaged one ({error}).") from error
+
+
+def _read_excel(path: Path) -> pd.DataFrame:
+    import_extra("openpyxl")
+    try:
+        cells = pd.read_excel(path, header=None, dtype=object, na_values=list(MISSING), keep_default_na=False)
+    except ImportError as error:
+        raise DataError(f"{path}: {error}") from error
+    except Exception as error:  # whatever the parsers of zip, XML and Excel raise on damaged files
+        raise DataError(f"{path}: not an Excel file, or a damaged one ({error}).") from error
+    if len(cells) == 0:
+        raise DataError(f"{path}: an empty sheet; expected a row of column names and rows of values.")
+    names = ["" if pd.isna(name) else str(name).strip() for name in cells.iloc[0]]
+    check_names(names, str(path))
+    frame = cells.iloc[1:].reset_index(drop=True)
+    frame.columns = pd.Index(names, dtype=object)
+    return frame.infer_objects()
+
+
+def _open_database(url: str) -> TableSource:
+    address, _, what = url.partition("::")
+    alchemy = import_extra("sqlalchemy")
+    try:
+        engine = alchemy.create_engine(address)
+        if engine.dialect.name == "sqlite" and engine.url.database and not Path(engine.url.database).is_file():
+            raise DataError(f"{engine.url.database}: no such database file.")
+        try:
+            tables = alchemy.inspect(engine).get_table_names() + alchemy.inspect(engine).get_view_names()
+            if not what and len(tables) != 1:
+                listed = ", ".join(tables[:12]) or "none"
+                raise DataError(f"{_hidden(address)}: tables {listed}; say which: {_hidden(address)}::TABLE.")
+            what = what or tables[0]
+            if what.lstrip()[:6].lower() in ("select", "with q") or " " in what.strip():
+                query = alchemy.text(what)
+            elif what not in tables and what.split(".")[-1] not in tables and "." not in what:
+                raise DataError(f"{_hidden(address)}: no table {what!r}. {nearest(what, tables)}")
+            else:
+                schema, _, table = what.rpartition(".")
+                query = alchemy.select(alchemy.text("*")).select_from(alchemy.table(table, schema=schema or None))
+            with engine.connect() as connection:
+                frame = pd.read_sql(query, connection)
+        finally:
+            engine.dispose()
+    except alchemy.exc.SQLAlchemyError as error:
+        raise DataError(f"{_hidden(address)}: {str(error).splitlines()[0]}") from error
+    except ImportError as error:
+        raise DataError(f"{_hidden(address)}: its driver is not installed ({error}).") from error
+    return _from_pandas(frame, f"{_hidden(address)}::{what}")
+
+
+def _hidden(url: str) -> str:
+    """An address without its password."""
+    scheme, _, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}://{user.split(':')[0]}{at}{host}"
+
+
+def _chosen(n: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).choice(n, SAMPLE, replace=False))
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)

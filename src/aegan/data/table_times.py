@@ -1,0 +1,166 @@
+"""Dates and times written as text: finding the one format of a column, reading and writing it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_DATES = (
+    "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y",
+    "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y", "%Y.%m.%d",
+)  # fmt: skip
+_CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+SHARE = 0.99
+"""Least part of the texts that have to be in the format; the others become missing."""
+_LOOKS_LIKE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2}, \d{4}")
+_OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|[+-]\d{2}:?\d{2}))$")
+_CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """How times are written.
+
+    Attributes:
+        pattern: For ``strftime``; without the time zone's offset, which follows where the column has one.
+        padded: Whether days, months and hours below 10 have a leading zero.
+        digits: Digits of a second's fraction, written for ``%f``.
+        clock: Whether it is a time of day without a date.
+        offset: The time zone's offset as it is written, such as ``Z`` or ``+01:00``.
+    """
+
+    pattern: str
+    padded: bool = True
+    digits: int = 6
+    clock: bool = False
+    offset: str = ""
+
+
+def find_format(texts: pd.Series, pattern: str | None = None) -> Format | None:
+    """The one format that nearly all ``texts`` are in; None when there is none.
+
+    Args:
+        texts: Strings, none of them missing.
+        pattern: One for ``strftime`` to be taken; None: the usual ones are tried.
+    """
+    unique = pd.Series(texts.unique()).astype(str)
+    probe = unique if len(unique) <= 200 else unique.iloc[np.linspace(0, len(unique) - 1, 200).astype(int)]
+    matches = _LOOKS_LIKE.match if pattern is None else re.compile("").match
+    clock = pattern is None and bool(np.mean([bool(_CLOCK_ONLY.match(text)) for text in probe]) >= SHARE)
+    if not clock and np.mean([bool(matches(text)) for text in probe]) < SHARE:
+        return None
+    best, best_share = None, 0.0
+    for candidate in _candidates(probe, pattern, clock):
+        if _share(probe, candidate) < SHARE:
+            continue
+        share = _share(unique, candidate)
+        if share >= SHARE and share > best_share:
+            best, best_share = candidate, share
+        if best_share == 1.0:
+            break
+    return best
+
+
+def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Format]:
+    digits = max((len(found.group(1)) for text in probe if (found := re.search(r":\d{2}\.(\d+)", text))), default=6)
+    found_offsets = [_OFFSET.search(text) for text in probe]
+    offsets = {found.group(1) if found else "" for found in found_offsets}
+    offset = offsets.pop() if len(offsets) == 1 else ""
+    if pattern is not None:
+        patterns = [pattern]
+    elif clock:
+        patterns = list(_CLOCKS)
+    else:
+        joints = ("", *(joint + one for joint in (" ", "T") for one in _CLOCKS))
+        patterns = [date + rest for date in _DATES for rest in joints]
+        timed = ":" in probe.iloc[0]
+        patterns = [one for one in patterns if (":" in one) == timed]
+    return [
+        Format(pattern=one, padded=padded, digits=min(digits, 9), clock=clock, offset=offset)
+        for one in patterns
+        for padded in (True, False)
+    ]
+
+
+def _share(texts: pd.Series, form: Format) -> float:
+    """Part of the texts that come back as they were."""
+    times = parse_times(texts, form, None)
+    good = times.notna().to_numpy()
+    if good.mean() < SHARE:
+        return 0.0
+    if times.dt.tz is not None:
+        times = times.dt.tz_localize(None)
+    back = write_times(times.to_numpy(), form, "object")
+    return float((back.to_numpy(dtype=object)[good] == texts.to_numpy(dtype=object)[good]).sum() / len(texts))
+
+
+def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.Series:
+    """Text or Python objects as datetime64, naive by the local clock; what cannot be read is missing."""
+    if form is None:
+        times = pd.to_datetime(series, errors="coerce", utc=zone is not None)
+        if times.dtype.kind != "M":
+            times = pd.Series(pd.to_datetime([str(v) for v in series], errors="coerce"))
+        return times.dt.tz_convert(zone).dt.tz_localize(None) if zone is not None else times
+    codes, unique = pd.factorize(series.astype(object))
+    texts = pd.Series(unique, dtype=object).astype(str)
+    if form.offset:
+        texts = texts.str.removesuffix(form.offset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = pd.to_datetime(texts, format=form.pattern, errors="coerce", exact=True)
+    parsed = pd.Series(parsed).reset_index(drop=True)
+    if parsed.dtype.kind != "M":
+        parsed = pd.Series(np.full(len(texts), np.datetime64("NaT", "ns")))
+    parsed = pd.concat([parsed, pd.Series([pd.NaT], dtype=parsed.dtype)], ignore_index=True)
+    return parsed.take(np.where(codes < 0, len(unique), codes)).reset_index(drop=True)
+
+
+def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
+    """datetime64 as text; missing ones as missing."""
+    codes, unique = pd.factorize(times)
+    stamps = pd.Series(pd.DatetimeIndex(unique))
+    pattern = form.pattern
+    if "%f" in pattern:
+        fraction = stamps.dt.nanosecond + 1000 * stamps.dt.microsecond
+        digits = fraction.astype(str).str.zfill(9).str[: form.digits] if len(stamps) else stamps.astype(str)
+        halves = pattern.split("%f")
+        texts = stamps.dt.strftime(halves[0]) + digits + (stamps.dt.strftime(halves[1]) if halves[1] else "")
+    else:
+        texts = _iso(stamps, pattern)
+    if not form.padded:
+        texts = texts.str.replace(r"(?<![\d:.])0(?=\d)", "", regex=True)
+    texts = (texts + form.offset).astype(object)
+    cells = (
+        np.append(texts.to_numpy(dtype=object), np.nan)[codes] if len(texts) else np.full(len(codes), np.nan, object)
+    )
+    return pd.Series(cells, dtype=pd.api.types.pandas_dtype(dtype))
+
+
+def _iso(stamps: pd.Series, pattern: str) -> pd.Series:
+    """Like ``strftime``, but much faster for the formats of ISO 8601."""
+    units = {"%Y-%m-%d": "D", "%Y-%m-%d %H:%M:%S": "s", "%Y-%m-%dT%H:%M:%S": "s", "%Y-%m-%d %H:%M": "m"}
+    if pattern not in units or len(stamps) == 0:
+        return stamps.dt.strftime(pattern).astype(object)
+    texts = np.datetime_as_string(stamps.to_numpy().astype(f"datetime64[{units[pattern]}]"))
+    series = pd.Series(texts.astype(object))
+    return series if "T" in pattern or "%H" not in pattern else series.str.replace("T", " ")
+
+
+def parse_timestamp(text: Any, unit: str, zone: str | None) -> tuple[int, int]:
+    """First and last count of ``unit`` of the time that ``text`` means, by the clock of ``zone``."""
+    if isinstance(text, str) and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text.strip()[10:]):
+        period = pd.Period(text.strip())
+        first, last = period.start_time, period.end_time
+    else:
+        first = pd.Timestamp(text)
+        if first is pd.NaT:
+            raise ValueError(text)
+        if first.tzinfo is not None:
+            first = (first.tz_convert(zone) if zone else first).tz_localize(None)
+        last = first
+    return tuple(int(np.datetime64(t.to_datetime64(), unit).astype(np.int64)) for t in (first, last))  # pyright: ignore
