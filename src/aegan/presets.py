@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan"}
+DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -19,6 +19,8 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         spec: The adapter's spec.
         samples: Training samples.
     """
+    if spec.kind == "table":
+        return _of_table(model, spec, samples)
     if spec.kind != "image":
         return {}
     side, defaults = min(spec.shape[1:]), entry(model).load().Config()
@@ -37,6 +39,18 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         # Few samples cannot fill a large codebook.
         own["codebook"] = max(2, min(codes.codebook, samples // 8))
     return changes | (own if nested is None else {"autoencoder": own})
+
+
+def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
+    if model != "autoregressive":
+        return {}
+    changes: dict[str, Any] = {"batch_size": max(32, min(512, samples // 20))}
+    if len(spec.fields) > 40:
+        # Every pair of fields has its own weights: narrower ones, so that a step stays affordable.
+        changes |= {"embedding": 8, "hidden": 32}
+    if samples < 5_000:
+        changes["dropout"] = 0.2
+    return changes
 
 
 def default_model(kind: str) -> str:

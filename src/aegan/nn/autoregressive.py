@@ -78,9 +78,9 @@ class FieldNetworks(nn.Module):
         h = self._context(x, order)
         if shift is not None:
             h = h + shift.transpose(0, 1)
-        h = self._layers(h)
+        h = self._layers(h).unbind(0)  # one tensor each: the gradient of an index is as large as the whole
         values = [
-            cross_entropy((h[j] @ head + bias).float(), index[:, j], reduction="none")
+            cross_entropy(torch.addmm(bias, h[j], head).float(), index[:, j], reduction="none")
             for j, (head, bias) in enumerate(zip(self.heads, self.head_biases, strict=True))
         ]
         return torch.stack(values, 1)
@@ -97,7 +97,8 @@ class FieldNetworks(nn.Module):
         for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
             inner = torch.baddbmm(bias[0], activation(h), first)
             if self.dropped and self.training:
-                inner = dropout(inner, self.dropped)
+                # The same units for every field of a row: drawing sixteen times as many takes longer than using them.
+                inner = inner * dropout(torch.ones_like(inner[:1]), self.dropped)
             h = h + torch.baddbmm(bias[1], activation(inner), second)
         return activation(h)
 
