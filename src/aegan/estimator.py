@@ -119,7 +119,8 @@ class Estimator:
             y = None
         elif y is None:
             y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
-        noise = spread * noise_for(seed, num, self.model.noise_dim)
+        noise = noise_for(seed, num, self.model.noise_dim)
+        noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
         x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
         return self._within(x), y
 
@@ -275,8 +276,11 @@ class Estimator:
             raise ConfigError(f"seed: a whole number of at least 0 expected, got {seed!r}.")
         if not 0 < spread <= 2:
             raise ConfigError(f"spread: a number above 0 and at most 2 expected, got {spread!r}.")
-        if self.adapter.spec.kind == "table" and spread != 1:
-            raise ConfigError(f"spread: only 1 for tables, got {spread!r}: their rows are drawn from probabilities.")
+        if spread != 1 and self.model.noise_dim == self.model.draw_dim:
+            raise ConfigError(
+                f"spread: only 1 for {self.run.config['model']!r}, got {spread!r}: its samples are drawn from "
+                "probabilities, not made of noise."
+            )
         if self.model.noise_dim == 0:
             name = self.run.config["model"]
             raise ConfigError(

@@ -22,7 +22,13 @@ from aegan.losses.penalties import (
     unit_gradient,
     zero_centred_gradient,
 )
-from aegan.losses.reconstruction import absolute_error, bernoulli_error, feature_error, squared_error
+from aegan.losses.reconstruction import (
+    absolute_error,
+    bernoulli_error,
+    categorical_error,
+    feature_error,
+    squared_error,
+)
 
 __all__ = [
     "ADVERSARIAL",
@@ -37,6 +43,7 @@ __all__ = [
     "above_free_bits",
     "absolute_error",
     "bernoulli_error",
+    "categorical_error",
     "feature_error",
     "gaussian_kl",
     "gaussian_kl_each",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -41,6 +41,20 @@ def bernoulli_error(logits: Tensor, x: Tensor) -> Tensor:
     0.6931
     """
     return binary_cross_entropy_with_logits(logits.float(), (x + 1.0) / 2.0)
+
+
+def categorical_error(logits: Tensor, x: Tensor) -> Tensor:
+    """Cross-entropy of categorical variables, in nats per value.
+
+    Args:
+        logits: Of each field's values, ``(B, F, V)``.
+        x: Rows ``(B, F)`` of ``k + u``; the place ``u`` within a value is not looked at.
+
+    >>> import torch
+    >>> round(categorical_error(torch.zeros(2, 3, 4), torch.ones(2, 3)).item(), 4)
+    1.3863
+    """
+    return cross_entropy(logits.float().flatten(0, 1), x.long().flatten())
 
 
 def feature_error(made: Sequence[Tensor], maps: Sequence[Tensor]) -> Tensor:

@@ -42,7 +42,7 @@ class Entry:
         words = {"samples": "samples", "classes": "samples by class", "codes": "codes and reconstructions"}
         given = [words[g] for g in self.gives if not (g == "samples" and "classes" in self.gives)]
         sees = f" Discriminator of {self.adversary}." if self.adversary else " No discriminator."
-        return f"For {' and '.join(self.kinds)} data. Gives {', '.join(given)}.{sees}"
+        return f"For {_listed(self.kinds)} data. Gives {', '.join(given)}.{sees}"
 
     def load(self) -> type[Model]:
         """The model's class."""
@@ -50,7 +50,13 @@ class Entry:
         return getattr(importlib.import_module(module), name)
 
 
+def _listed(words: tuple[str, ...]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 BOTH = ("image", "vector")
+CODED = (*BOTH, "table")
+"""Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
 FAMILIES = ("hybrid", "gan", "autoencoder")
 """In the order in which ``aegan models`` lists them."""
 
@@ -58,7 +64,7 @@ MODELS: dict[str, Entry] = {
     "autoencoder": Entry(
         path="aegan.models.autoencoders.plain:Autoencoder",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("codes",),
         summary="Plain autoencoder: codes and reconstructions, no sampling.",
         paper="Hinton & Salakhutdinov 2006",
@@ -66,7 +72,7 @@ MODELS: dict[str, Entry] = {
     "denoising": Entry(
         path="aegan.models.autoencoders.denoising:Denoising",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("codes",),
         summary="Reconstructs clean data from corrupted ones (Gaussian, masking, salt-and-pepper).",
         paper="Vincent et al. 2010",
@@ -74,7 +80,7 @@ MODELS: dict[str, Entry] = {
     "contractive": Entry(
         path="aegan.models.autoencoders.contractive:Contractive",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("codes",),
         summary="Codes that hardly move with the data: a penalty on the Jacobian, or on the encoder's weights.",
         paper="Rifai et al. 2011",
@@ -82,7 +88,7 @@ MODELS: dict[str, Entry] = {
     "sparse": Entry(
         path="aegan.models.autoencoders.sparse:Sparse",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("codes",),
         summary="Few units of a wide code are on at a time (L1, or a target rate).",
         paper="Ranzato et al. 2007; Ng 2011",
@@ -90,7 +96,7 @@ MODELS: dict[str, Entry] = {
     "wasserstein": Entry(
         path="aegan.models.autoencoders.wasserstein:Wasserstein",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("samples", "codes"),
         summary="Codes held to a normal prior as a whole by MMD; samples from the prior.",
         paper="Tolstikhin et al. 2018 (arXiv 1711.01558)",
@@ -98,7 +104,7 @@ MODELS: dict[str, Entry] = {
     "variational": Entry(
         path="aegan.models.autoencoders.variational:Variational",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("samples", "codes"),
         summary="Codes are distributions held to a normal prior; samples from it, and a bound on the likelihood.",
         paper="Kingma & Welling 2014 (arXiv 1312.6114)",
@@ -114,7 +120,7 @@ MODELS: dict[str, Entry] = {
     "vector-quantised": Entry(
         path="aegan.models.autoencoders.vector_quantised:VectorQuantised",
         family="autoencoder",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("codes",),
         summary="Codes are rows of tokens from a learnt codebook, or from a fixed grid (fsq); no sampling.",
         paper="van den Oord et al. 2017 (arXiv 1711.00937); Mentzer et al. 2023 (arXiv 2309.15505)",
@@ -131,7 +137,7 @@ MODELS: dict[str, Entry] = {
     "latent-gan": Entry(
         path="aegan.models.hybrids.latent_gan:LatentGAN",
         family="hybrid",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("samples", "classes", "codes"),
         summary="Autoencoder, then a GAN on its whitened codes, then both against a data-space discriminator.",
         paper="Achlioptas et al. 2018 (arXiv 1707.02392); loss and penalties as R3GAN (arXiv 2501.05441)",
@@ -140,7 +146,7 @@ MODELS: dict[str, Entry] = {
     "adversarial-autoencoder": Entry(
         path="aegan.models.hybrids.adversarial_autoencoder:AdversarialAutoencoder",
         family="hybrid",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("samples", "codes"),
         summary="A discriminator of codes holds them to a normal prior; samples come from the prior.",
         paper="Makhzani et al. 2015 (arXiv 1511.05644)",
@@ -158,7 +164,7 @@ MODELS: dict[str, Entry] = {
     "denoising-gan": Entry(
         path="aegan.models.hybrids.denoising_gan:DenoisingGAN",
         family="hybrid",
-        kinds=BOTH,
+        kinds=CODED,
         gives=("samples", "classes", "codes"),
         summary="Noise becomes data in a few large steps, each a conditional GAN; on codes, or on data (space=data).",
         paper="Xiao et al. 2022 (arXiv 2112.07804); Trinh & Hamagami 2024 (arXiv 2406.11713)",
@@ -258,17 +264,17 @@ def entry(name: str) -> Entry:
 def build(name: str, spec: Spec, settings: dict[str, Any]) -> Model:
     """Model ``name`` for ``spec`` with JSON ``settings``; ConfigError names what does not fit."""
     found = entry(name)
-    if spec.kind not in found.kinds:
-        able = [
-            n for n, e in MODELS.items() if spec.kind in e.kinds and (e.family == found.family or e.family == "hybrid")
-        ]
-        use = f"Models that can: {', '.join(able)}." if able else "No model of this version can."
-        raise ConfigError(f"{name} models {', '.join(found.kinds)}, got {spec.kind} data. {use}")
     if spec.discrete and found.adversary == "data":
         able = [n for n, e in MODELS.items() if "codes" in e.adversary and spec.kind in e.kinds]
         raise ConfigError(
             f"{name} has a discriminator of data, and through discrete values ({spec.likelihood}) no gradient reaches "
             f"a generator. Use a hybrid whose discriminator sees codes: {', '.join(able)}."
         )
+    if spec.kind not in found.kinds:
+        able = [
+            n for n, e in MODELS.items() if spec.kind in e.kinds and (e.family == found.family or e.family == "hybrid")
+        ]
+        use = f"Models that can: {', '.join(able)}." if able else "No model of this version can."
+        raise ConfigError(f"{name} models {', '.join(found.kinds)}, got {spec.kind} data. {use}")
     cls = found.load()
     return cls(spec, from_json(cls.Config, settings, where=f"{name} settings"))  # type: ignore[call-arg]

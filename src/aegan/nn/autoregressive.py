@@ -18,10 +18,9 @@ from torch.nn.functional import cross_entropy, dropout
 
 from aegan.nn.fields import FieldEmbedding
 from aegan.nn.init import LEAKY_GAIN, activation
+from aegan.nn.rows import from_chances
 from aegan.types import Field
 
-LARGEST_UNIFORM = 1.0 - 2.0**-20
-"""Below 1, so that ``k + u`` rounded to float32 stays below ``k + 1`` for any k up to 2,000."""
 CANDIDATES = 16
 """Drawn for a row where several columns are conditioned on sets of values; one is kept, by its likelihood."""
 
@@ -116,7 +115,7 @@ class FieldNetworks(nn.Module):
         """Rows, field by field, and how likely the conditions made them.
 
         Args:
-            uniform: One number of [0, 1) for each value ``(B, F)``; None takes the likeliest value and its middle.
+            uniform: One number of [0, 1] for each value ``(B, F)``; None takes the likeliest value and its middle.
             order: Positions of the fields; see :meth:`order`.
             known: Fields ``(F,)`` that are given by ``x``, bool; none if None.
             x: Their values ``(B, F)``; the others are not read.
@@ -185,10 +184,4 @@ def _drawn(logits: Tensor, uniform: Tensor | None) -> Tensor:
     """Values ``k + u`` ``(B,)``: the inverse of the cumulative distribution, and what is left of the uniform number."""
     if uniform is None:
         return logits.argmax(1) + 0.5
-    ends = logits.softmax(1).cumsum(1)
-    target = uniform[:, None] * ends[:, -1:]
-    k = (ends <= target).sum(1, keepdim=True).clamp_(max=logits.shape[1] - 1)
-    high = ends.gather(1, k)
-    low = ends.gather(1, (k - 1).clamp_(min=0)).masked_fill_(k == 0, 0.0)
-    rest = ((target - low) / (high - low).clamp_min(1e-12)).clamp_(0.0, LARGEST_UNIFORM)
-    return (k + rest).squeeze(1)
+    return from_chances(logits, uniform)

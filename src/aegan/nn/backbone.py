@@ -1,7 +1,8 @@
-"""Encoder, decoder, generator and discriminator for a Spec: convolutional for images, dense for vectors.
+"""Encoder, decoder, generator and discriminator for a Spec: convolutional for images, dense for vectors and rows.
 
 ``width`` is the one dial of size and means channels of the finest map of an image network; a dense network of the
-same width has ``8 * width`` hidden units.
+same width has ``8 * width`` hidden units. Rows of a table have encoders and decoders alone: what else there is looks at
+generated data, and no gradient comes back from names.
 """
 
 from __future__ import annotations
@@ -16,24 +17,31 @@ from aegan.nn.discriminator import Discriminator
 from aegan.nn.generator import Generator
 from aegan.nn.joint import JointDiscriminator
 from aegan.nn.plain import PlainConvDecoder, PlainConvTrunk, PlainDenseDecoder, PlainDenseTrunk
+from aegan.nn.rows import RowEncoder, RowHeads
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
 NETWORKS = ("residual", "plain", "dcgan")
 """Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
 KINDS = ("image", "vector")
-"""Kinds of data that networks are built for."""
+"""Kinds of data that there are all networks for."""
+CODED_KINDS = (*KINDS, "table")
+"""Kinds of data that there are encoders and decoders for."""
 
 
-def encoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> ConvEncoder | DenseEncoder:
+def encoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> ConvEncoder | DenseEncoder | RowEncoder:
     """Data ``(B, *spec.shape)`` to codes ``(B, latent_dim)``; ``blocks`` residual blocks a level (in all, if dense)."""
+    if _is_table(spec):
+        return RowEncoder(spec.fields, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
         return ConvEncoder(spec.shape, latent_dim, width=width, blocks=blocks)
     return DenseEncoder(spec.shape, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
 
 
-def decoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> ConvDecoder | DenseDecoder:
-    """Codes ``(B, latent_dim)`` to data ``(B, *spec.shape)``."""
+def decoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> ConvDecoder | DenseDecoder | RowHeads:
+    """Codes ``(B, latent_dim)`` to data ``(B, *spec.shape)``; to logits ``(B, F, V)`` of a row's ``F`` fields."""
+    if _is_table(spec):
+        return RowHeads(spec.fields, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
         return ConvDecoder(spec.shape, latent_dim, width=width, blocks=blocks)
     return DenseDecoder(spec.shape, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
@@ -106,9 +114,26 @@ def _refuse_norm(spec: Spec, network: str) -> None:
         raise ConfigError(f"network=dcgan is convolutional, got {spec.kind} data. Use network=plain or residual.")
 
 
+def _is_table(spec: Spec) -> bool:
+    if spec.kind != "table":
+        return False
+    if not spec.fields or spec.shape != (len(spec.fields),):
+        raise ConfigError(
+            f"Spec of a table: a field for each value of a row expected, got shape {spec.shape} and "
+            f"{len(spec.fields)} fields. Pass fields=(Field(column=..., size=...), ...) and shape=(len(fields),)."
+        )
+    return True
+
+
 def _is_image(spec: Spec) -> bool:
+    if spec.kind == "table":
+        raise ConfigError(
+            "No discriminator, denoiser or generator of table data: no gradient passes through discrete values. Use "
+            "a hybrid whose discriminator sees codes: latent-gan with joint.share=0, adversarial-autoencoder or "
+            "denoising-gan."
+        )
     if spec.kind not in KINDS:
-        raise ConfigError(f"No networks for {spec.kind!r} data; there are some for {', '.join(KINDS)}.")
+        raise ConfigError(f"No networks for {spec.kind!r} data; there are some for {', '.join(CODED_KINDS)}.")
     if spec.kind == "image" and min(spec.shape[1:]) < MIN_SIDE:
         raise ConfigError(
             f"Images of {spec.shape[1]}x{spec.shape[2]} are smaller than the networks' minimum of "

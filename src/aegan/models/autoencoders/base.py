@@ -18,19 +18,28 @@ from torch.nn.functional import cross_entropy
 
 from aegan.config import require_at_least_one, require_choice, require_non_negative
 from aegan.errors import ConfigError
-from aegan.losses import absolute_error, bernoulli_error, feature_error, squared_error
+from aegan.losses import absolute_error, bernoulli_error, categorical_error, feature_error, squared_error
 from aegan.models.base import Model
-from aegan.nn.backbone import KINDS, decoder_for, encoder_for
+from aegan.nn.backbone import CODED_KINDS, decoder_for, encoder_for
 from aegan.nn.init import activation, linear
+from aegan.nn.rows import drawn, likeliest
 from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
 
 ERRORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared": squared_error,
     "absolute": absolute_error,
     "bernoulli": bernoulli_error,
+    "categorical": categorical_error,
 }
-OF_LIKELIHOOD = {"gaussian": "squared", "laplace": "absolute", "bernoulli": "bernoulli"}
+OF_LIKELIHOOD = {
+    "gaussian": "squared",
+    "laplace": "absolute",
+    "bernoulli": "bernoulli",
+    "categorical": "categorical",
+}
 """The reconstruction error that is a likelihood's negative logarithm, up to scale and constant."""
+
+_AMOUNTS = tuple(name for name in ERRORS if name != "categorical")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +52,9 @@ class AutoencoderConfig:
             hidden units where data have no grid.
         blocks: Residual blocks at each resolution.
         error: Of a value: ``squared``, ``absolute``, ``bernoulli`` (values of -1 or 1, or in between as
-            probabilities), or ``spec``: what the data's likelihood asks for.
-        feature_weight: Weight of the reconstruction error in the encoder's own features.
+            probabilities), ``categorical`` (a table's fields, and nothing else for those), or ``spec``: what the
+            data's likelihood asks for.
+        feature_weight: Weight of the reconstruction error in the encoder's own features; without effect on tables.
         class_weight: Weight of the classifier on the encoder's features; without effect without labels.
         batch_size: Samples a step.
         lr: Peak learning rate of Adam.
@@ -75,10 +85,11 @@ class AutoencoderModel(Model, ABC):
 
     Attributes:
         encoder: Data to codes, with a ``trunk`` whose ``maps`` are features of the data.
-        decoder: Codes to values, or to logits of a Bernoulli likelihood; :meth:`decode` gives data in any case.
+        decoder: Codes to values, or to logits of a Bernoulli or categorical likelihood; :meth:`decode` gives data in
+            any case.
     """
 
-    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
     config: AutoencoderConfig
     networks: tuple[str, ...] = ("encoder", "decoder")
 
@@ -87,12 +98,8 @@ class AutoencoderModel(Model, ABC):
         super().__init__(spec, config)
         dim, size = config.latent_dim, {"width": config.width, "blocks": config.blocks}
         self.code_dim = dim
-        if config.error == "spec" and spec.likelihood not in OF_LIKELIHOOD:
-            raise ConfigError(
-                f"No autoencoder of this version reconstructs {spec.likelihood} values; there are some for "
-                f"{', '.join(OF_LIKELIHOOD)} ones. Set error to {', '.join(ERRORS)} to treat them as amounts."
-            )
-        self.error = OF_LIKELIHOOD[spec.likelihood] if config.error == "spec" else config.error
+        self.error = _error_of(spec, config.error)
+        self.draw_dim = len(spec.fields) if self.error == "categorical" else 0
         self.encoder = encoder_for(spec, code_features or dim, **size)
         self.decoder = decoder_for(spec, dim, **size)
         self.classifier: nn.Linear | None = None
@@ -113,9 +120,22 @@ class AutoencoderModel(Model, ABC):
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Data ``(B, *shape)`` of codes; the mean of the decoder's distribution."""
+        """Data ``(B, *shape)`` of codes; the mean of the decoder's distribution, or the most likely values."""
         out = self.decoder(z)
+        if self.error == "categorical":
+            return likeliest(out)
         return 2.0 * torch.sigmoid(out.float()) - 1.0 if self.error == "bernoulli" else out
+
+    def draw(self, z: Tensor, noise: Tensor) -> Tensor:
+        """Data ``(B, *shape)`` of codes, with discrete values drawn rather than the most likely: what samplers decode.
+
+        Always the most likely would leave the rare ones out.
+
+        Args:
+            z: Codes ``(B, D)``.
+            noise: Standard normal, ``(B, draw_dim)``: a number for each value of a row, none for other data.
+        """
+        return drawn(self.decoder(z), noise) if self.draw_dim else self.decode(z)
 
     def noisy(self, z: Tensor) -> Tensor:
         """Codes as the decoder meets them in training; a latent GAN learns these."""
@@ -130,7 +150,7 @@ class AutoencoderModel(Model, ABC):
             maps: The trunk's features of ``x``; they get no gradient.
         """
         terms = {"reconstruction": Term(ERRORS[self.error](out, x))}
-        if self.config.feature_weight:
+        if self.config.feature_weight and self.error != "categorical":
             x_hat = 2.0 * torch.sigmoid(out.float()) - 1.0 if self.error == "bernoulli" else out.float()
             terms["features"] = Term(self._feature_error(x_hat, maps), self.config.feature_weight)
         return terms
@@ -152,3 +172,24 @@ class AutoencoderModel(Model, ABC):
         for p in learning:
             p.requires_grad_(True)
         return feature_error(made, maps)
+
+
+def _error_of(spec: Spec, asked: str) -> str:
+    """The reconstruction error by name, if it fits the data."""
+    if asked == "spec" and spec.likelihood not in OF_LIKELIHOOD:
+        raise ConfigError(
+            f"No autoencoder of this version reconstructs {spec.likelihood} values; there are some for "
+            f"{', '.join(OF_LIKELIHOOD)} ones. Set error to {', '.join(_AMOUNTS)} to treat them as amounts."
+        )
+    error = OF_LIKELIHOOD[spec.likelihood] if asked == "spec" else asked
+    if error == "categorical" and spec.kind != "table":
+        raise ConfigError(
+            f"error={asked}: a categorical likelihood needs a table, whose fields tell the values apart, got "
+            f"{spec.kind} data. Set error to {', '.join(_AMOUNTS)} to treat them as amounts."
+        )
+    if error != "categorical" and spec.kind == "table":
+        raise ConfigError(
+            f"error={asked}: the values of a table's fields are names (likelihood categorical), got {error} for "
+            f"likelihood {spec.likelihood}. Set error=categorical, or leave it at spec."
+        )
+    return error

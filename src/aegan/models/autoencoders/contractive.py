@@ -10,6 +10,10 @@ gradient flows through L as well: no linear recoding that the decoder could undo
 two. The weight forms, λ‖W‖₁ and λ‖W‖₂² of the encoder, are terms of the loss and thus measured, and a penalty on
 the decoder's Jacobian, in the same units, keeps its output from turning abruptly.
 
+A table's values are names, which do not move; their vectors in the encoder do. There the penalty is on the Jacobian
+with respect to the vectors, each field's in units of its deviation over the batch, without which longer vectors and a
+smaller layer behind them would lower it at no cost.
+
 Why this choice, with figures: docs/contraction.md.
 """
 
@@ -26,6 +30,7 @@ from aegan.config import require_choice, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses.jacobian import FORMS, jacobian_penalty, weight_l1, weight_l2
 from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
+from aegan.nn.rows import RowTrunk
 from aegan.types import Batch, Term
 
 UNITS = ("whitened", "spread", "raw")
@@ -38,13 +43,14 @@ class ContractiveConfig(AutoencoderConfig):
     """Settings of the contractive autoencoder, besides those that every one has.
 
     Attributes:
-        weight: Of ‖∂z/∂x‖²_F of the encoder, summed over codes and values of a sample; 0 leaves it out.
+        weight: Of ‖∂z/∂x‖²_F of the encoder, summed over codes and values of a sample (over the numbers of its
+            values' vectors, in a table); 0 leaves it out.
         units: What the codes are measured in, in both Jacobian penalties: ``whitened`` (unit covariance over the
             batch), ``spread`` (unit mean variance) or ``raw`` (as they are, the paper's penalty).
         form: ``exact``, ``probe`` (an unbiased random estimate, whose cost does not grow with the code), or ``auto``:
             exact for codes of one or two numbers.
         probes: Random vectors a sample, for ``probe``.
-        decoder_weight: Of ‖∂x̂/∂z‖²_F of the decoder (of the logits with the ``bernoulli`` error).
+        decoder_weight: Of ‖∂x̂/∂z‖²_F of the decoder (of the logits with the ``bernoulli`` and ``categorical`` errors).
         weight_l1: Of the sum of the absolute values of the encoder's weights.
         weight_l2: Of the sum of the squares of the encoder's weights.
     """
@@ -79,8 +85,7 @@ class Contractive(AutoencoderModel):
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of the one phase, ``autoencode``: those of every autoencoder, and each penalty that has a weight."""
         config, x = self.config, batch["x"]
-        given = x.detach().requires_grad_(True) if config.weight else x
-        maps = self.encoder.trunk.maps(given)
+        given, maps = self._moving(x) if config.weight else (x, self.encoder.trunk.maps(x))
         z = self.encoder.from_maps(maps).float()
         out = self.decoder(z)
         terms = self.reconstruction(out, x, maps) | self.classification(maps, batch)
@@ -96,6 +101,19 @@ class Contractive(AutoencoderModel):
         if config.weight_l2:
             terms["weight_l2"] = Term(weight_l2(self.encoder), config.weight_l2)
         return terms
+
+    def _moving(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What codes are to move little with, and the trunk's features computed from it."""
+        trunk = self.encoder.trunk
+        if not isinstance(trunk, RowTrunk):
+            given = x.detach().requires_grad_(True)
+            return given, trunk.maps(given)
+        vectors = trunk.embedding(x)
+        if not vectors.requires_grad:
+            vectors = vectors.detach().requires_grad_(True)
+        deviation = (vectors - vectors.mean(0)).square().mean((0, 2), keepdim=True).clamp_min(1e-12).sqrt()
+        given = vectors / deviation
+        return given, trunk.maps(given * deviation)
 
 
 def spread_of(z: Tensor, units: str) -> Tensor | None:

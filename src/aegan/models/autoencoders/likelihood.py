@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from aegan.errors import ConfigError
 
@@ -35,9 +35,10 @@ def log_density(error: str, out: Tensor, x: Tensor, scale: Tensor | float = 1.0)
     """Logarithm of p(x|z) in nats, summed over a sample's values.
 
     Args:
-        error: ``squared`` (Gaussian), ``absolute`` (Laplace) or ``bernoulli``.
-        out: The decoder's output ``(B, ...)``: means, or logits of a Bernoulli variable.
-        x: Data ``(B, ...)``; -1 and 1 for a Bernoulli variable, in between as probabilities.
+        error: ``squared`` (Gaussian), ``absolute`` (Laplace), ``bernoulli`` or ``categorical``.
+        out: The decoder's output ``(B, ...)``: means, or logits of a Bernoulli variable; ``(B, F, V)`` of categorical
+            ones.
+        x: Data ``(B, ...)``; -1 and 1 for a Bernoulli variable, in between as probabilities; ``k + u`` of a field.
         scale: Standard deviation, or the Laplace distribution's scale.
 
     Returns:
@@ -46,6 +47,8 @@ def log_density(error: str, out: Tensor, x: Tensor, scale: Tensor | float = 1.0)
     >>> round(log_density("squared", torch.zeros(1, 2), torch.zeros(1, 2)).item(), 4)
     -1.8379
     """
+    if error == "categorical":
+        return -cross_entropy(out.float().transpose(1, 2), x.long(), reduction="none").sum(1)
     out, x = out.float().flatten(1), x.flatten(1)
     if error == "bernoulli":
         return -binary_cross_entropy_with_logits(out, (x + 1.0) / 2.0, reduction="none").sum(1)

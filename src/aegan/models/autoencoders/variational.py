@@ -39,7 +39,8 @@ class VariationalConfig(AutoencoderConfig):
         beta_ramp: Part of each cycle over which beta rises, above 0 and at most 1.
         free_bits: Nats of KL divergence per dimension that cost nothing; .5 is a usual remedy for collapse.
         output_std: Standard deviation of a value around the decoder's output (the scale, with the absolute error);
-            None learns the one that fits best. Without effect with a Bernoulli likelihood, which has none.
+            None learns the one that fits best. Without effect with a Bernoulli or categorical likelihood, which has
+            none.
     """
 
     model: ClassVar[str] = "variational"
@@ -100,7 +101,7 @@ class Variational(AutoencoderModel):
 
     def __init__(self, spec: Spec, config: VariationalConfig) -> None:
         super().__init__(spec, config, code_features=2 * config.latent_dim)
-        self.noise_dim = config.latent_dim
+        self.noise_dim = config.latent_dim + self.draw_dim
         self.values = math.prod(spec.shape)
         self.statistics = Statistics(config.latent_dim, config.output_std)
         self.networks = (*self.networks, "statistics")
@@ -146,8 +147,8 @@ class Variational(AutoencoderModel):
         return z + self.statistics.posterior_std * torch.randn_like(z)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
-        return self.decode(noise)
+        """Data ``(B, *shape)`` drawn from the prior; the classes are not used."""
+        return self.draw(noise[:, : self.code_dim], noise[:, self.code_dim :])
 
     @torch.no_grad()
     def health(self, x: Tensor) -> Health:
@@ -166,7 +167,7 @@ class Variational(AutoencoderModel):
 
     def _scale(self, out: Tensor, x: Tensor) -> Tensor:
         """The output's deviation: as set, or the one that makes this batch likeliest."""
-        if self.config.output_std is not None:
+        if self.config.output_std is not None or self.error == "categorical":
             return self.statistics.output_std
         error = out.detach().float() - x
         best = error.abs().mean() if self.error == "absolute" else error.square().mean().sqrt()

@@ -50,7 +50,7 @@ class Wasserstein(AutoencoderModel):
 
     def __init__(self, spec: Spec, config: WassersteinConfig) -> None:
         super().__init__(spec, config)
-        self.noise_dim = config.latent_dim
+        self.noise_dim = config.latent_dim + self.draw_dim
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of the one phase, ``autoencode``."""
@@ -62,5 +62,5 @@ class Wasserstein(AutoencoderModel):
         return terms | {"mmd": Term(distance, self.config.weight)}
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
-        return self.decode(noise)
+        """Data ``(B, *shape)`` drawn from the prior; the classes are not used."""
+        return self.draw(noise[:, : self.code_dim], noise[:, self.code_dim :])

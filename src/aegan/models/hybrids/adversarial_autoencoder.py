@@ -19,7 +19,7 @@ from aegan.losses import ADVERSARIAL
 from aegan.models.adversarial import adam, discriminator_terms
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.hybrids.base import AutoencoderHybrid
-from aegan.nn.backbone import KINDS
+from aegan.nn.backbone import CODED_KINDS
 from aegan.nn.mlp import LatentDiscriminator
 from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
 
@@ -56,13 +56,14 @@ class AdversarialAutoencoder(AutoencoderHybrid):
     """Autoencoder and discriminator of codes; see the module's text."""
 
     Config: ClassVar[type] = AdversarialAutoencoderConfig
-    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
     samples_from = "adversarial"
 
     def __init__(self, spec: Spec, config: AdversarialAutoencoderConfig) -> None:
         super().__init__(spec, config)
         self.autoencoder = autoencoder_of(spec, config.autoencoder)
-        self.code_dim = self.noise_dim = self.autoencoder.code_dim
+        self.code_dim, self.draw_dim = self.autoencoder.code_dim, self.autoencoder.draw_dim
+        self.noise_dim = self.code_dim + self.draw_dim
         self.latent_discriminator = LatentDiscriminator(self.code_dim, 0, hidden=config.hidden, depth=config.depth)
 
     @property
@@ -100,8 +101,8 @@ class AdversarialAutoencoder(AutoencoderHybrid):
         return discriminator_terms(judge, torch.randn_like(z), z, loss="non-saturating", gamma=self.config.gamma)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
-        return self.decode(noise)
+        """Data ``(B, *shape)`` drawn from the prior; the classes are not used."""
+        return self.draw(noise[:, : self.code_dim], noise[:, self.code_dim :])
 
     def _codes(self, x: Tensor) -> Tensor:
         return self.autoencoder.noisy(self.encode(x).float()).float()

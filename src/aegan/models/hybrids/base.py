@@ -24,6 +24,10 @@ class AutoencoderHybrid(Model, ABC):
         """Data ``(B, *shape)``."""
         return self.autoencoder.decode(z)
 
+    def draw(self, z: Tensor, noise: Tensor) -> Tensor:
+        """Data ``(B, *shape)``, with discrete values drawn by ``noise`` ``(B, draw_dim)``."""
+        return self.autoencoder.draw(z, noise)
+
     def health(self, x: Tensor) -> Health:
         """The autoencoder's."""
         return self.autoencoder.health(x)

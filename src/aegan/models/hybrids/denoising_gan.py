@@ -25,7 +25,7 @@ from aegan.models.adversarial import AdversarialConfig, discriminator_terms, gen
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.base import Model
 from aegan.models.hybrids.base import autoencoder_stage
-from aegan.nn.backbone import KINDS, denoiser_for, discriminator_for
+from aegan.nn.backbone import CODED_KINDS, denoiser_for, discriminator_for
 from aegan.nn.init import activation, class_embedding, linear
 from aegan.nn.mlp import Whitening
 from aegan.types import Batch, Health, Samples, Spec, Stage, Term
@@ -70,7 +70,7 @@ class DenoisingGAN(Model):
     """Diffusion of few steps, its generator and discriminator; see the module's text."""
 
     Config: ClassVar[type] = DenoisingGANConfig
-    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
     samples_from = "adversarial"
 
     def __init__(self, spec: Spec, config: DenoisingGANConfig) -> None:
@@ -83,13 +83,14 @@ class DenoisingGAN(Model):
         space = spec
         if self.latent:
             self.autoencoder = autoencoder_of(spec, config.autoencoder)
-            self.code_dim = self.autoencoder.code_dim
+            self.code_dim, self.draw_dim = self.autoencoder.code_dim, self.autoencoder.draw_dim
             self.whitening = Whitening(self.code_dim)
             space = Spec(kind="vector", shape=(self.code_dim,), classes=spec.classes)
         self.conditional = spec.num_classes > 0
         self.shape, self.values = space.shape, math.prod(space.shape)
-        # All draws of a sample in one row: x_T, then z of every step, and the posterior's noise of all but the last.
-        self.noise_dim = config.steps * (config.noise_dim + self.values)
+        # All draws of a sample in one row: x_T, then z of every step, and the posterior's noise of all but the last;
+        # and what picks discrete values.
+        self.noise_dim = config.steps * (config.noise_dim + self.values) + self.draw_dim
         self.generator = _Steps(space, config)
         pairs = replace(
             space,
@@ -150,6 +151,7 @@ class DenoisingGAN(Model):
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` from the draws of all steps ``(B, noise_dim)`` and classes ``(B,)``."""
         config, shape = self.config, (-1, *self.shape)
+        noise, draws = noise.split([self.noise_dim - self.draw_dim, self.draw_dim], 1)
         x, rest = noise[:, : self.values].view(shape), noise[:, self.values :]
         for step in range(config.steps, 0, -1):
             t = torch.full((len(noise),), step, device=noise.device)
@@ -159,7 +161,7 @@ class DenoisingGAN(Model):
                 break
             x = self.generator.posterior(x0, x, t, rest[:, : self.values].view(shape))
             rest = rest[:, self.values :]
-        return self.decode(self.whitening.inverse(x0)) if self.latent else x0
+        return self.autoencoder.draw(self.whitening.inverse(x0), draws) if self.latent else x0
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, D)`` of the autoencoder, in latent space."""

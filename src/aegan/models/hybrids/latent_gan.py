@@ -24,7 +24,7 @@ from aegan.models.adversarial import adam, discriminator_terms, generator_term, 
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
 from aegan.models.base import BLOCK
 from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
-from aegan.nn.backbone import KINDS, discriminator_for
+from aegan.nn.backbone import CODED_KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator, Whitening
 from aegan.types import Batch, Phase, Samples, Spec, Stage, Term
 
@@ -69,7 +69,7 @@ class JointStageConfig:
     """The data-space discriminator against generator and decoder.
 
     Attributes:
-        share: Part of the budget; 0 leaves the stage out.
+        share: Part of the budget; 0 leaves the stage out, as discrete data need it.
         width: Channels of the discriminator's finest map; the autoencoder's width lets it start from the encoder.
         gamma: Weight of R1 and R2.
         penalty_every: The penalties are taken on every such step, with this many times the weight.
@@ -150,7 +150,7 @@ class LatentGAN(AutoencoderHybrid):
     """Autoencoder, latent GAN and joint stage; see the module's text."""
 
     Config: ClassVar[type] = LatentGANConfig
-    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
     samples_from = "latent"
     spread: Tensor
 
@@ -164,18 +164,26 @@ class LatentGAN(AutoencoderHybrid):
             )
         correcting = config.latent.form == "correcting"
         self.code_dim = self.autoencoder.code_dim
-        self.noise_dim = self.code_dim if correcting else config.noise_dim
+        self.latent_noise_dim = self.code_dim if correcting else config.noise_dim
+        self.draw_dim = self.autoencoder.draw_dim
+        self.noise_dim = self.latent_noise_dim + self.draw_dim
         classes, latent, joint = spec.num_classes, config.latent, config.joint
         self.conditional = classes > 0
         self.whitening = Whitening(self.code_dim)
         self.register_buffer("spread", torch.ones(()))
         self.generator = LatentGenerator(
-            self.noise_dim, self.code_dim, classes, hidden=latent.hidden, depth=latent.depth, correcting=correcting
+            self.latent_noise_dim,
+            self.code_dim,
+            classes,
+            hidden=latent.hidden,
+            depth=latent.depth,
+            correcting=correcting,
         )
         self.latent_discriminator = LatentDiscriminator(
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
         )
-        self.discriminator = discriminator_for(spec, width=joint.width, blocks=config.autoencoder.blocks)
+        if not spec.discrete:
+            self.discriminator = discriminator_for(spec, width=joint.width, blocks=config.autoencoder.blocks)
 
     @property
     def decoder(self) -> torch.nn.Module:
@@ -264,7 +272,7 @@ class LatentGAN(AutoencoderHybrid):
             # Codes as the generator met them, with their noise.
             codes = (self.autoencoder.noisy(self.encode(batch["x"]).float()).float() for batch in batches)
             real = torch.cat([self.whitening(z) for z in codes])
-        noise = [torch.randn(len(b["x"]), self.noise_dim, generator=stream).to(device) for b in batches]
+        noise = [torch.randn(len(b["x"]), self.latent_noise_dim, generator=stream).to(device) for b in batches]
         if len(real) < 2:
             return
 
@@ -297,7 +305,8 @@ class LatentGAN(AutoencoderHybrid):
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)``."""
-        return self.decode(self.whitening.inverse(self.generator(self.spread * noise, y)))
+        latent, draws = noise.split([self.latent_noise_dim, self.draw_dim], 1)
+        return self.draw(self.whitening.inverse(self.generator(self.spread * latent, y)), draws)
 
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Logits ``(B,)`` of data ``(B, *shape)`` and classes, after the joint stage."""
@@ -315,7 +324,7 @@ class LatentGAN(AutoencoderHybrid):
     def _latent_discriminator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
         real = self.whitening(self.autoencoder.noisy(z))
         with torch.no_grad():
-            fake = self.generator(noise_like(z, self.noise_dim), y)
+            fake = self._latent_fake(z, y)
         judge = lambda at: self.latent_discriminator(at, y)  # noqa: E731
         latent = self.config.latent
         return discriminator_terms(
@@ -323,7 +332,10 @@ class LatentGAN(AutoencoderHybrid):
         )
 
     def _latent_generator_loss(self, z: Tensor, y: Tensor | None) -> dict[str, Term]:
-        return {"adversarial": Term(self._latent_verdict(z, self.generator(noise_like(z, self.noise_dim), y), y))}
+        return {"adversarial": Term(self._latent_verdict(z, self._latent_fake(z, y), y))}
+
+    def _latent_fake(self, z: Tensor, y: Tensor | None) -> Tensor:
+        return self.generator(noise_like(z, self.latent_noise_dim), y)
 
     def _latent_verdict(self, z: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
         """The generator's loss for whitened codes ``fake`` beside codes ``z`` of real data."""
@@ -344,7 +356,7 @@ class LatentGAN(AutoencoderHybrid):
 
     def _generator_loss(self, batch: Batch, y: Tensor | None) -> dict[str, Term]:
         joint, x = self.config.joint, batch["x"]
-        w = self.generator(noise_like(x, self.noise_dim), y)
+        w = self._latent_fake(x, y)
         fake = self.decode(self.whitening.inverse(w)).float()
         terms = {"adversarial": Term(generator_term(lambda at: self.judge(at, y), x, fake))}
         if "z" in batch:
