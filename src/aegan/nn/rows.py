@@ -62,7 +62,7 @@ class RowEncoder(nn.Module):
 
 
 class RowHeads(nn.Module):
-    """Codes ``(B, D)`` to logits ``(B, F, V)``, with V values of the largest field; :data:`ABSENT` beyond a field's own.
+    """Codes ``(B, D)`` to logits ``(B, F, V)``, V values of the largest field; :data:`ABSENT` beyond a field's own.
 
     The last layer has an output for each value there is, so that one large field does not make the others dear.
     """
@@ -118,7 +118,7 @@ def drawn(logits: Tensor, noise: Tensor) -> Tensor:
 
 
 def from_chances(logits: Tensor, chance: Tensor) -> Tensor:
-    """Values ``k + u`` of distributions by the inverse of their cumulative probabilities, in the precision of ``logits``.
+    """Values ``k + u`` by the inverse of the cumulative probabilities, in the precision of ``logits``.
 
     Args:
         logits: ``(..., V)``.
