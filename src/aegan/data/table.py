@@ -17,6 +17,7 @@ from aegan.data.store import default_memory_limit, reserve
 from aegan.data.table_columns import Cells, Column, Constant, Identifier, Narrow
 from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
+from aegan.data.table_frames import column_of
 from aegan.data.table_json import check_links, column_from_json
 from aegan.data.table_narrow import narrow, parse_all, repair
 from aegan.data.table_partial import fill, known_cells, overlay, resolve
@@ -110,7 +111,7 @@ class TableAdapter(Adapter):
                 raise ConfigError(f"{opened.name}: columns: there is no {name!r}. {nearest(name, names)}")
         sample = opened.sample()
         context = self._context(opened, sample)
-        self.columns = {name: detect(name, sample[name], self.types.get(name), context) for name in names}
+        self.columns = {name: detect(name, column_of(sample, name), self.types.get(name), context) for name in names}
         self.rules = apply_rules(self.columns, sample, self.rules_option, context)
         fields = tuple(field for column in self.columns.values() for field in column.fields)
         if not fields:
@@ -224,9 +225,10 @@ class TableAdapter(Adapter):
         if not x.is_floating_point() or x.ndim != 2 or tuple(x.shape[1:]) != spec.shape:
             raise DataError(f"from_tensors: got {x.dtype} {tuple(x.shape)}; expected floats (N, {spec.shape[0]}).")
         numbers = x.detach().cpu().float().numpy()
-        if not np.isfinite(numbers).all():
+        low, high = (numbers.min(), numbers.max()) if numbers.size else (0.0, 0.0)
+        if not (np.isfinite(low) and np.isfinite(high)):
             raise DataError("from_tensors: the rows hold NaN or infinite values; the model that drew them diverged.")
-        return np.maximum(numbers, 0)
+        return np.maximum(numbers, 0) if low < 0 else numbers
 
     def _decode(self, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
         parts, at = {}, 0
@@ -297,7 +299,7 @@ class TableAdapter(Adapter):
         table = open_table(frame).frame()
         hit = np.ones(len(table), dtype=bool)
         for name, one in parse_all(self.columns, where).items():
-            hit &= one.test(*self.columns[name].look.read(table[name]))
+            hit &= one.test(*self.columns[name].look.read(column_of(table, name)))
         return hit
 
     def to_partial(self, frame: Any) -> tuple[Tensor, Tensor]:
@@ -361,7 +363,9 @@ class TableAdapter(Adapter):
         decoded = self._decode(np.where(known, encoded, drawn), {}, 0)
         overlay(self.columns, self.rules.orders, decoded, cells)
         new = self._frame(decoded)
-        filled = {name: fill(table[name], new[name]) if name in self.columns else table[name] for name in table.columns}
+        filled = {str(name): column_of(table, name) for name in table.columns}
+        for name in self.columns:
+            filled[name] = fill(filled[name], column_of(new, name))
         return opened.form.restore(pd.DataFrame(filled))
 
     def to_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from aegan.data.table_frames import to_numbers
 from aegan.data.table_times import Format, parse_times, parse_timestamp, write_times
 from aegan.errors import ConfigError, DataError
 
@@ -66,12 +67,11 @@ class NumberLook(Look):
     objects: bool = False
 
     def read(self, series: pd.Series) -> Read:
-        """Numbers as float64; what is no number is missing."""
+        """Numbers as float64; what is no finite number is missing."""
         if self.objects or series.dtype.kind not in "iufb":
-            series = pd.to_numeric(series.astype(object), errors="coerce") if series.dtype == object else series
-            series = pd.to_numeric(series, errors="coerce")
+            series = to_numbers(series)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        missing = np.isnan(values)
+        missing = ~np.isfinite(values)
         return (np.where(missing, 0.0, values) if missing.any() else values), missing
 
     def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
@@ -222,7 +222,7 @@ class TimeLook(Look):
 
     def show(self, value: Any) -> str:
         """ISO 8601, without the time of day where it is midnight."""
-        text = str(np.datetime64(int(value), self.unit).astype("datetime64[us]")).replace("T", " ")
+        text = str(np.array(int(value)).astype(f"datetime64[{self.unit}]").astype("datetime64[us]")).replace("T", " ")
         return text.removesuffix(".000000").removesuffix(" 00:00:00")
 
 
@@ -272,7 +272,7 @@ class SpanLook(Look):
 
     def parse(self, text: Any) -> tuple[float, float]:
         """A duration such as ``3 days`` or ``02:30:00``; a number counts seconds."""
-        span = pd.Timedelta(float(text), "s") if _is_number(text) else pd.Timedelta(_full_clock(text))
+        span: Any = pd.Timedelta(float(text), "s") if _is_number(text) else pd.Timedelta(_full_clock(text))
         if span is pd.NaT:
             raise ValueError(text)
         value = float(span.to_timedelta64().astype("timedelta64[ns]").astype(np.int64)) / 10 ** _FINER[self.unit]

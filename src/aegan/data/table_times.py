@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import warnings
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Format:
 
     Attributes:
         pattern: For ``strftime``; without the time zone's offset, which follows where the column has one.
-        padded: Whether days, months and hours below 10 have a leading zero.
+        padded: Whether days and months below 10 have a leading zero.
+        padded_clock: Whether hours do.
         digits: Digits of a second's fraction, written for ``%f``.
         clock: Whether it is a time of day without a date.
         offset: The time zone's offset as it is written, such as ``Z`` or ``+01:00``.
@@ -36,6 +38,7 @@ class Format:
 
     pattern: str
     padded: bool = True
+    padded_clock: bool = True
     digits: int = 6
     clock: bool = False
     offset: str = ""
@@ -81,10 +84,22 @@ def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Form
         timed = ":" in probe.iloc[0]
         patterns = [one for one in patterns if (":" in one) == timed]
     return [
-        Format(pattern=one, padded=padded, digits=min(digits, 9), clock=clock, offset=offset)
+        Format(pattern=one, padded=dates, padded_clock=clocks, digits=min(digits, 9), clock=clock, offset=offset)
         for one in patterns
-        for padded in (True, False)
+        if _fits(probe.iloc[: min(len(probe), 3)], one, offset)
+        for dates, clocks in ((True, True), (False, False), (False, True))
     ]
+
+
+def _fits(texts: pd.Series, pattern: str, offset: str) -> bool:
+    """Whether one of the texts is in the pattern: a quick look before all of them are read."""
+    for text in texts:
+        try:
+            datetime.datetime.strptime(re.sub(r"(\.\d{6})\d+", r"\1", text.removesuffix(offset)), pattern)
+            return True
+        except ValueError:
+            continue
+    return False
 
 
 def _share(texts: pd.Series, form: Format) -> float:
@@ -133,7 +148,8 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
     else:
         texts = _iso(stamps, pattern)
     if not form.padded:
-        texts = texts.str.replace(r"(?<![\d:.])0(?=\d)", "", regex=True)
+        hours = "(?!:)" if form.padded_clock else ""
+        texts = texts.str.replace(rf"(?<![\d:])(?<!:\d\d\.)0(?=\d{hours})", "", regex=True)
     texts = (texts + form.offset).astype(object)
     cells = (
         np.append(texts.to_numpy(dtype=object), np.nan)[codes] if len(texts) else np.full(len(codes), np.nan, object)
@@ -154,7 +170,7 @@ def _iso(stamps: pd.Series, pattern: str) -> pd.Series:
 def parse_timestamp(text: Any, unit: str, zone: str | None) -> tuple[int, int]:
     """First and last count of ``unit`` of the time that ``text`` means, by the clock of ``zone``."""
     if isinstance(text, str) and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text.strip()[10:]):
-        period = pd.Period(text.strip())
+        period: Any = pd.Period(text.strip())
         first, last = period.start_time, period.end_time
     else:
         first = pd.Timestamp(text)

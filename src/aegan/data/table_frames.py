@@ -1,0 +1,25 @@
+"""What pandas returns in many types, said in one."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pandas as pd
+
+
+def column_of(frame: pd.DataFrame, name: Any) -> pd.Series:
+    """One column of a frame whose names are unique."""
+    return cast(pd.Series, frame[name])
+
+
+def dtype_name(series: pd.Series) -> str:
+    """Name of the data type, from which pandas makes the same again."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.StringDtype) and dtype.na_value is pd.NA:
+        return f"string[{dtype.storage}]"
+    return str(dtype)
+
+
+def to_numbers(series: pd.Series) -> pd.Series:
+    """Numbers; what is none is missing."""
+    return cast(pd.Series, pd.to_numeric(series, errors="coerce"))
