@@ -182,7 +182,7 @@ class TableAdapter(Adapter):
 
     def _reserve(self, n: int) -> np.ndarray:
         width = self.spec.shape[0]
-        return reserve((n, 4 * width), self.memory_limit, self.cache_dir).view(np.float32)
+        return reserve((n, 4 * width), self.memory_limit, self.cache_dir, "encoded rows").view(np.float32)
 
     def _check_columns(self, opened: TableSource) -> None:
         for name in self.columns:
@@ -231,7 +231,7 @@ class TableAdapter(Adapter):
         return np.maximum(numbers, 0) if low < 0 else numbers
 
     def _decode(self, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
-        parts, at = {}, 0
+        x, parts, at = np.asfortranarray(x), {}, 0  # whole columns are read from here on
         for name, column in self.columns.items():
             width = len(column.fields)
             parts[name] = x[:, at : at + width]

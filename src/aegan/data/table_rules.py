@@ -246,10 +246,11 @@ def _tells(a: np.ndarray, size: int, b: np.ndarray, size_b: int) -> bool:
 def _tell(table: Table, reads: Mapping[str, Read], source: str, target: str) -> None:
     """Let ``target`` be told by ``source``."""
     a, b = table[source], table[target]
-    if not (isinstance(a, Coded) and isinstance(a.codec, Choices) and isinstance(b, Coded)):
+    if not (isinstance(a, Coded) and isinstance(a.codec, Choices)):
+        return
+    if not (isinstance(b, Coded) and isinstance(b.codec, Choices)):
         return
     leaf, _ = a.codec.leaves_of(*reads[source])
-    assert isinstance(b.codec, Choices)
     other, _ = b.codec.leaves_of(*reads[target])
     of = np.full(a.codec.ladder.leaves, np.bincount(other).argmax(), dtype=np.int64)
     of[leaf] = other
