@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
@@ -71,6 +72,12 @@ EXACT = {
     "month names": pd.Series(stamps().strftime("%d %b %Y")),
     "afternoon": pd.Series(stamps().strftime("%m/%d/%Y %I:%M %p")),
     "clock": pd.Series(stamps().strftime("%H:%M")),
+    "never": pd.Series(np.where(rng.random(N) < 0.2, "9999-12-31", stamps().strftime("%Y-%m-%d")), dtype=object),
+    "Middle Ages": pd.Series([datetime.date(500 + i, 5, 1 + i % 28) for i in range(N)], dtype=object),
+    "str": pd.Series(rng.choice(["a", "b"], N), dtype=pd.StringDtype(na_value=np.nan)),
+    "arrow string": pd.Series(rng.choice(["a", "b"], N), dtype=pd.ArrowDtype(pa.string())),
+    "arrow date": pd.Series([t.date() for t in stamps()], dtype=pd.ArrowDtype(pa.date32())),
+    "arrow time": pd.Series(stamps().floor("D"), dtype=pd.ArrowDtype(pa.timestamp("us", tz="UTC"))),
     "timedelta": pd.Series(pd.to_timedelta(rng.integers(0, 10**5, N), "s")),
     "Decimal": pd.Series([decimal.Decimal(int(v)) / 100 for v in rng.integers(0, 10**5, N)], dtype=object),
 }

@@ -78,10 +78,13 @@ def detect(name: str, series: pd.Series, override: str | None, context: Context)
         return _names(name, series, context)
     if kind in "iuf" and pd.api.types.is_numeric_dtype(series.dtype):
         return _numbers(name, series, present, context)
+    if isinstance(series.dtype, pd.ArrowDtype) and str(series.dtype).startswith("date32"):
+        return _times(name, series, TimeLook(dtype=str(series.dtype), objects="date"), context)
     if kind == "M" or isinstance(series.dtype, pd.DatetimeTZDtype):
         return _times(name, series, _time_look(series), context)
     if kind == "m":
-        return _spans(name, series, SpanLook(dtype=dtype_name(series)), context)
+        fine = bool((present.dt.nanoseconds != 0).any())
+        return _spans(name, series, SpanLook(dtype=dtype_name(series), unit="ns" if fine else "us"), context)
     return _objects(name, series, present, context)
 
 
@@ -106,7 +109,8 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
     if kinds <= {datetime.time}:
         return _spans(name, series, SpanLook(dtype="object", objects="time"), context)
     if kinds <= {datetime.timedelta, pd.Timedelta}:
-        return _spans(name, pd.to_timedelta(series), SpanLook(dtype="timedelta64[us]"), context)
+        spans = pd.Series(np.array(series.where(series.notna(), None).tolist(), dtype="timedelta64[us]"))
+        return _spans(name, spans, SpanLook(dtype="timedelta64[us]"), context)
     if len(kinds) > 1:
         _say_mixed(name, series, context)
     return _names(name, series, context)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 
 def column_of(frame: pd.DataFrame, name: Any) -> pd.Series:
@@ -17,7 +19,22 @@ def dtype_name(series: pd.Series) -> str:
     dtype = series.dtype
     if isinstance(dtype, pd.StringDtype) and dtype.na_value is pd.NA:
         return f"string[{dtype.storage}]"
+    if isinstance(dtype, pd.ArrowDtype) and str(dtype) == "string[pyarrow]":
+        return "arrow:string"
     return str(dtype)
+
+
+def make_dtype(name: str) -> Any:
+    """The data type of that name.
+
+    Raises:
+        TypeError: There is none.
+    """
+    if name == "str":
+        return pd.StringDtype(na_value=np.nan)
+    if name == "arrow:string":
+        return pd.ArrowDtype(pa.string())
+    return pd.api.types.pandas_dtype(name)
 
 
 def to_numbers(series: pd.Series) -> pd.Series:

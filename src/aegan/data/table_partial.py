@@ -12,6 +12,7 @@ from aegan.data.table_bound import Copy, Dependent, Joint
 from aegan.data.table_codecs import Choices
 from aegan.data.table_columns import Cells, Column, Constant, Identifier
 from aegan.data.table_frames import column_of
+from aegan.data.table_ladder import MIDDLE
 from aegan.data.table_narrow import next_value
 
 Table = Mapping[str, Column]
@@ -24,6 +25,23 @@ def known_cells(table: Table, frame: pd.DataFrame) -> dict[str, Cells]:
         for name, column in table.items()
         if not isinstance(column, (Constant, Identifier))
     }
+
+
+def known_fields(table: Table, x: np.ndarray, cells: Mapping[str, Cells]) -> tuple[np.ndarray, np.ndarray]:
+    """Encoded rows, with what rules leave no choice about filled in, and which of their fields are known."""
+    known, places, at = np.ones(x.shape, dtype=bool), {}, 0
+    for name, column in table.items():
+        places[name] = slice(at, at + len(column.fields))
+        at += len(column.fields)
+        needed = [member for member, *_ in column.members] if isinstance(column, Joint) else [name]
+        needed += [column.on] if column.on is not None else []
+        if column.codecs:
+            gone = np.any([cells[one].missing for one in needed], axis=0)
+            known[gone, places[name]] = False
+    for name, (leaf, only) in resolve(table, cells).items():
+        x[only, places[name]] = table[name].codecs[0].ladder.split(leaf[only]) + MIDDLE
+        known[only, places[name]] = True
+    return x, known
 
 
 def resolve(table: Table, cells: Mapping[str, Cells]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

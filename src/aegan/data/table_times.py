@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aegan.data.table_frames import make_dtype
+
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y",
     "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y", "%Y.%m.%d",
@@ -117,10 +119,9 @@ def _share(texts: pd.Series, form: Format) -> float:
 def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.Series:
     """Text or Python objects as datetime64, naive by the local clock; what cannot be read is missing."""
     if form is None:
-        times = pd.to_datetime(series, errors="coerce", utc=zone is not None)
-        if times.dtype.kind != "M":
-            times = pd.Series(pd.to_datetime([str(v) for v in series], errors="coerce"))
-        return times.dt.tz_convert(zone).dt.tz_localize(None) if zone is not None else times
+        if zone is not None:
+            return pd.to_datetime(series, errors="coerce", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
+        return pd.Series(np.array([_naive(cell) for cell in series], dtype="datetime64[us]"))
     codes, unique = pd.factorize(series.astype(object))
     texts = pd.Series(unique, dtype=object).astype(str)
     if form.offset:
@@ -131,8 +132,28 @@ def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.
     parsed = pd.Series(parsed).reset_index(drop=True)
     if parsed.dtype.kind != "M":
         parsed = pd.Series(np.full(len(texts), np.datetime64("NaT", "ns")))
+    lost = parsed.isna().to_numpy()
+    if lost.any():  # far years, such as 9999 for never, are beyond what pandas reads
+        far = np.array([_far(text, form.pattern) for text in texts[lost]], dtype="datetime64[us]")
+        if not np.isnat(far).all():
+            parsed = parsed.astype("datetime64[us]")
+            parsed[lost] = far
     parsed = pd.concat([parsed, pd.Series([pd.NaT], dtype=parsed.dtype)], ignore_index=True)
     return parsed.take(np.where(codes < 0, len(unique), codes)).reset_index(drop=True)
+
+
+def _naive(cell: Any) -> Any:
+    """A date or time without its time zone; NaT for all else."""
+    if isinstance(cell, datetime.datetime) and cell is not pd.NaT:
+        return np.datetime64(cell.replace(tzinfo=None), "us")
+    return np.datetime64(cell, "us") if type(cell) is datetime.date else np.datetime64("NaT", "us")
+
+
+def _far(text: str, pattern: str) -> np.datetime64:
+    try:
+        return np.datetime64(datetime.datetime.strptime(text, pattern), "us")
+    except ValueError:
+        return np.datetime64("NaT", "us")
 
 
 def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
@@ -154,7 +175,7 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
     cells = (
         np.append(texts.to_numpy(dtype=object), np.nan)[codes] if len(texts) else np.full(len(codes), np.nan, object)
     )
-    return pd.Series(cells, dtype=pd.api.types.pandas_dtype(dtype))
+    return pd.Series(cells, dtype=make_dtype(dtype))
 
 
 def _iso(stamps: pd.Series, pattern: str) -> pd.Series:
@@ -171,7 +192,10 @@ def parse_timestamp(text: Any, unit: str, zone: str | None) -> tuple[int, int]:
     """First and last count of ``unit`` of the time that ``text`` means, by the clock of ``zone``."""
     if isinstance(text, str) and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text.strip()[10:]):
         period: Any = pd.Period(text.strip())
-        first, last = period.start_time, period.end_time
+        try:
+            first, last = period.start_time, period.end_time
+        except pd.errors.OutOfBoundsDatetime:
+            first = last = pd.Timestamp(np.datetime64(text.strip(), "us"))
     else:
         first = pd.Timestamp(text)
         if first is pd.NaT:
