@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, dropout
+from torch.nn.functional import cross_entropy, dropout, leaky_relu_
 
 from aegan.nn.fields import FieldEmbedding
-from aegan.nn.init import LEAKY_GAIN, activation
+from aegan.nn.init import LEAK, LEAKY_GAIN, activation
 from aegan.nn.rows import from_chances
 from aegan.types import Field
 
@@ -135,8 +135,8 @@ class FieldNetworks(nn.Module):
             if known is not None and x is not None and bool(known[j]):
                 rows[:, j] = x[:, j]
             else:
-                h = vectors[:, :start] @ step.weights + step.bias
-                logits = self._logits(j, h if shift is None else h + shift[:, j])
+                h = (vectors[:, :start] @ step.weights).add_(step.bias)
+                logits = self._logits(j, h if shift is None else h.add_(shift[:, j]))
                 if allowed is not None and j in allowed:
                     logits, share = _restricted(logits, allowed[j].to(logits.device))
                     weight += share
@@ -154,10 +154,11 @@ class FieldNetworks(nn.Module):
         return steps
 
     def _logits(self, j: int, h: Tensor) -> Tensor:
+        """Logits ``(B, V)`` of one field; ``h`` is used up, for copies take as long as the products."""
         for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
-            inner = torch.addmm(bias[0, j], activation(h), first[j])
-            h = h + torch.addmm(bias[1, j], activation(inner), second[j])
-        return torch.addmm(self.head_biases[j], activation(h), self.heads[j]).float()
+            inner = (activation(h) @ first[j]).add_(bias[0, j])
+            h = h.add_(leaky_relu_(inner, LEAK) @ second[j]).add_(bias[1, j])
+        return (leaky_relu_(h, LEAK) @ self.heads[j]).add_(self.head_biases[j]).float()
 
 
 @dataclass(frozen=True)
