@@ -196,7 +196,7 @@ def _summary(run: RunFolder) -> str:
         ("Training samples", trained_on),
         ("Held out", held_out),
         *([("Unreadable, left out", skipped)] if skipped not in (None, "0") else []),
-        ("One sample", _size(spec) or plain),
+        ("One sample", f"{table_size(run)}, {plain} fields" if is_table(run) else _size(spec) or plain),
         ("Classes", len(classes) if isinstance(classes, list) and classes else "none"),
         ("Trained for", duration(run.seconds)),
         ("Budget", asked),

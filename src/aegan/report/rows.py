@@ -50,6 +50,8 @@ def columns_section(run: RunFolder) -> str:
     lines = str(source.get("describe") or "").splitlines()[1:] if isinstance(source, dict) else []
     if not lines:
         return ""
+    rules = [line.removeprefix("rules: ") for line in lines if line.startswith("rules: ")]
+    lines = lines[: len(lines) - len(rules)]
     listed = "".join(f"<li>{esc(line)}</li>" for line in lines)
     wrong = "Taken for something else than it is? Say so: <code>--column NAME=categorical</code>."
     return page.section("The columns", f'<ul>{listed}</ul><p class="note">{wrong}</p>', "columns")
