@@ -31,6 +31,7 @@ class Setup:
         gain: What the initial weights are multiplied with.
         bias: Initial bias of the hidden layers.
         critics: Steps of the discriminator for one of the generator.
+        generators: Steps of the generator for one of the discriminator.
         batch: Samples a step.
         noise: Length of the noise.
         norm: BatchNorm in the generator.
@@ -64,6 +65,7 @@ class Setup:
     gain: float = 1.0
     bias: float = 0.0
     critics: int = 1
+    generators: int = 1
     batch: int = 128
     noise: int = 8
     norm: bool = False
@@ -194,10 +196,10 @@ BROKEN: dict[str, tuple[Setup, Setup, tuple[str, ...], dict[str, Any]]] = {
         {"frozen": False},
     ),
     "mode-dropping targets": (
-        replace(RING, loss="non-saturating", gamma=0.0, lr_discriminator=3e-3, noise=2),
-        replace(VECTORS, loss="non-saturating", gamma=0.0, lr_discriminator=3e-3, noise=2),
+        replace(RING, loss="non-saturating", generators=20, **FREE),
+        replace(VECTORS, loss="non-saturating", generators=20, **FREE),
         ("mode-collapse", "cycling"),
-        {"gamma": 1.0, "loss": "relativistic"},
+        {"generators": 1, "gamma": 1.0},
     ),
     "beta too large": (
         replace(VAE_IMAGES, beta=50.0),
@@ -206,8 +208,8 @@ BROKEN: dict[str, tuple[Setup, Setup, tuple[str, ...], dict[str, Any]]] = {
         {"beta": 0.1},
     ),
     "dead codebook": (
-        replace(VQ_VECTORS, spread=100.0),
-        replace(VQ_IMAGES, spread=100.0),
+        replace(VQ_VECTORS, spread=30.0),
+        replace(VQ_IMAGES, spread=30.0),
         ("codebook-collapse",),
         {"spread": 1.0},
     ),

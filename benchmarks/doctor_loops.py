@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 import torch
-from doctor_cases import Setup
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from aegan.diagnostics import Doctor
 from aegan.losses import ADVERSARIAL, zero_centred_gradient
+from doctor_cases import Setup
 
 LATENT, BETAS = 8, (0.0, 0.99)
 LOOKS = 50
@@ -71,7 +71,8 @@ def perceptron(setup: Setup, inputs: int, outputs: int, *, norm: bool = False, b
         for i, part in enumerate(network):
             if isinstance(part, nn.Linear):
                 rectified = setup.activation in ("leaky", "relu") and i < len(network) - 2
-                nn.init.normal_(part.weight, std=setup.gain * (2.0 if rectified else 1.0) ** 0.5 / part.in_features**0.5)
+                he = ((2.0 if rectified else 1.0) / part.in_features) ** 0.5
+                nn.init.normal_(part.weight, std=setup.gain * he)
                 nn.init.constant_(part.bias, setup.bias if rectified else 0.0)
     return network
 
@@ -90,9 +91,7 @@ class Loop:
         self.discriminator = perceptron(setup, width, 1)
         self.encoder = perceptron(setup, width, 2 * LATENT)
         self.codebook = nn.Embedding(setup.codes, LATENT)
-        nn.init.uniform_(self.codebook.weight, setup.spread, setup.spread + 1.0)
-        if setup.spread == 1.0:
-            nn.init.uniform_(self.codebook.weight, -1.0, 1.0)
+        nn.init.uniform_(self.codebook.weight, -setup.spread, setup.spread)
 
     def _inputs(self) -> int:
         return self.setup.noise if self.setup.model == "gan" else LATENT
@@ -158,8 +157,8 @@ class Loop:
         spare = nn.Parameter(torch.zeros(1))
         moved = [spare] if setup.frozen else self.generator.parameters()
         opt_g = torch.optim.Adam(moved, lr=setup.lr, betas=BETAS)
-        for _ in range(setup.steps):
-            for _ in range(setup.critics):
+        for step in range(setup.steps):
+            for _ in range(setup.critics if step % setup.generators == 0 else 0):
                 real = self._batch()
                 with torch.no_grad():
                     fake = self.generator(self._noise())

@@ -55,9 +55,12 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
         else:
             along = noise.detach().float().requires_grad_(True)
             made = generate(along)
-        if not made.requires_grad:
+        if not made.requires_grad or not bool(torch.isfinite(made).all()):
             return None
-        values = jacobian_singular_values(made.float().flatten(1), along)
+        try:
+            values = jacobian_singular_values(made.float().flatten(1), along)
+        except torch.linalg.LinAlgError:  # the Jacobian itself is not finite
+            return None
     if not bool(torch.isfinite(values).all()) or not bool((values[:, 0] > 0).all()):
         return None
     power = values.double().square()

@@ -94,7 +94,7 @@ def data_values(real: Tensor, bounds: tuple[float, float] | None) -> tuple[dict[
         bounds: Least and greatest value that the generator can make, where it ends in a bounded function.
     """
     facts = data_facts(real[: 2 * ROWS])
-    values = {"data/repeated": facts.repeated, "data/scale": facts.scale}
+    values = {"data/scale": facts.scale}
     if bounds is not None:
         values["data/outside"] = outside(real[: 2 * ROWS].detach().float(), *bounds)
     return values, facts.non_finite
@@ -151,7 +151,11 @@ class Seen:
             found = keys(rows).tolist()
             self.rows += len(found)
             self.known.update(found)
-            values = {"data/distinct": float(len(self.known)), "data/repeats": self.rows / max(1, len(self.known))}
+            count, known = len(rows), max(1, len(self.known))
+            values = {"data/distinct": float(known), "data/repeats": self.rows / known}
+            # Batches drawn with replacement from few rows repeat some by chance.
+            chance = 1.0 - known * (1.0 - (1.0 - 1.0 / known) ** count) / count
+            values["data/repeated"] = max(0.0, 1.0 - len(set(found)) / count - chance)
         if real.ndim == 2 and self.rows >= 4 * JUDGED:  # of images, borders are often constant
             values["data/constant"] = float((low == high).float().mean())
         return values

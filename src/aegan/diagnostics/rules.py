@@ -13,9 +13,9 @@ from aegan.diagnostics.health import (
     sureness,
     verdict_of,
 )
-from aegan.diagnostics.history import History, Stretch
+from aegan.diagnostics.history import SMOOTH, History, Stretch
 from aegan.diagnostics.thresholds import limit
-from aegan.diagnostics.verdicts import Verdict
+from aegan.diagnostics.verdicts import Evidence, Verdict
 
 ENOUGH = 10
 """Values of a statistic that are compared over time at least."""
@@ -58,6 +58,8 @@ def no_gradient(history: History) -> Iterator[Verdict]:
     for network in history.networks("reached"):
         found = below(history, f"{network}/reached", "reached")
         silent = history.stretch(f"{network}/gradient", lambda v: v == 0.0)
+        if silent is not None and not _cut(history, network):
+            silent = None  # it died, or what comes after it did
         if found and found[0].looks >= ENOUGH // 2:
             stretch, evidence, _ = found
             yield verdict_of("no-gradient", where=network, since=stretch.since, confidence=_told(stretch),
@@ -68,13 +70,22 @@ def no_gradient(history: History) -> Iterator[Verdict]:
                              evidence=[evidence])  # fmt: skip
 
 
+def _cut(history: History, network: str) -> bool:
+    """Whether a network without gradient never had one, though the other one has, and would pass some on."""
+    ever = any(value > 0 for _, value in history.points(f"{network}/gradient"))
+    others = [n for n in history.networks("gradient") if n != network]
+    passed = history.recent("discriminator/slope_fake")
+    alive = not others or any((history.recent(f"{n}/gradient") or 0.0) > 0 for n in others)
+    return not ever and alive and (network == "discriminator" or passed is None or passed > 0)
+
+
 @rule
 def learning_rate(history: History) -> Iterator[Verdict]:
     """Steps too large, or too small to go anywhere."""
     for network in history.networks("update"):
         large = above(history, f"{network}/update", "update_high")
         grown = above(history, f"{network}/weight", "weight_grown")
-        sure = [x for x in (large, grown) if x is not None]
+        sure = [x for x in (large, grown, _leapt(history, network)) if x is not None]
         if sure:
             confidence = 1.0
             for _, _, c in sure:
@@ -86,6 +97,16 @@ def learning_rate(history: History) -> Iterator[Verdict]:
         if small and still and small[0].looks >= ENOUGH and not _stopped(history, network):
             yield verdict_of("learning-rate-low", where=network, since=small[0].since, confidence=min(small[2], 0.95),
                              evidence=[small[1], still[1]])  # fmt: skip
+
+
+def _leapt(history: History, network: str) -> tuple[Stretch, Evidence, float] | None:
+    """The first steps replaced the weights: a look says so, and the weights stay that far from where they began."""
+    steps = [(s, v) for s, v in history.points(f"{network}/update")[:SMOOTH] if v > limit("leap")]
+    gone = history.early(f"{network}/travel")
+    if not steps or gone is None or gone < limit("leap_travel"):
+        return None
+    stretch = Stretch(steps[0][0], len(steps), steps[0][1])
+    return stretch, evidence_of(f"{network}/update", stretch.value, limit("leap")), 0.9
 
 
 def _stopped(history: History, network: str) -> bool:
@@ -101,13 +122,16 @@ def gradients(history: History) -> Iterator[Verdict]:
         tiny = below(history, f"{network}/relative", "relative_low")
         faded = _ratio(history, f"{network}/gradient", "faded", rising=False)
         sure = [x for x in (shallow, tiny, faded) if x is not None]
-        if sure and not (history.recent(f"{network}/gradient") == 0.0):
+        cut = history.recent(f"{network}/gradient") == 0.0 and _cut(history, network)
+        if sure and not cut and (history.recent(f"{network}/reached") or 1.0) >= limit("reached"):
             best = max(sure, key=lambda x: x[2])
             place = "the first layers" if shallow and best is shallow else "all layers"
             yield verdict_of("vanishing-gradients", where=f"{network}, {place}", since=best[0].since,
                              confidence=best[2], evidence=[e for _, e, _ in sure])  # fmt: skip
         huge = above(history, f"{network}/relative", "relative_high")
         grown = _ratio(history, f"{network}/gradient", "grown", rising=True)
+        if (history.recent(f"{network}/relative") or 0.0) < limit("grown_to"):
+            grown = None  # up from nothing is not too much
         sure = [x for x in (huge, grown) if x is not None]
         if sure:
             best = max(sure, key=lambda x: x[2])
@@ -263,7 +287,7 @@ def _far(history: History) -> Stretch | None:
     return history.stretch("samples/excess", lambda v: v > limit("far"))
 
 
-def _distance(history: History) -> list:
+def _distance(history: History) -> list[Evidence]:
     value = history.recent("samples/excess")
     return [] if value is None else [evidence_of("samples/excess", value, limit("far"))]
 
@@ -280,7 +304,7 @@ def _still_learning(history: History) -> bool:
     return last[third // 2] < limit("progress") * middle[third // 2]
 
 
-def _ratio(history: History, statistic: str, threshold: str, *, rising: bool):
+def _ratio(history: History, statistic: str, threshold: str, *, rising: bool) -> tuple[Stretch, Evidence, float] | None:
     """The end over the beginning, as :func:`above` and :func:`below` tell it."""
     before, points = history.early(statistic), history.points(statistic)
     if not before or len(points) < ENOUGH:
