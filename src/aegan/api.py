@@ -19,10 +19,9 @@ from torch import Tensor
 
 from aegan import __version__, presets
 from aegan.config import TrainConfig, from_json, override, to_json
-from aegan.data import make_grid
+from aegan.data import ImageAdapter, make_grid, split
 from aegan.data.base import TensorData
-from aegan.data.image import ImageAdapter
-from aegan.data.split import split
+from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import ConfigError, DataError, RunError, nearest
 from aegan.estimator import Estimator
 from aegan.models.base import Model, in_blocks, noise_for
@@ -68,6 +67,7 @@ def fit(
     evaluate: bool = True,
     quiet: bool = True,
     checkpoint_every: float = 60.0,
+    doctor: bool = True,
     probes: Sequence[Probe] = (),
 ) -> Estimator:
     """Train a generator on ``source``.
@@ -95,6 +95,7 @@ def fit(
         evaluate: Judge the result and write ``metrics.json``, pictures and ``report.html``.
         quiet: No progress line.
         checkpoint_every: Seconds between checkpoints.
+        doctor: Watch the training's health, in at most a twentieth of its time; ``diagnosis.json`` is what comes of it.
         probes: Further observers of the training.
 
     Returns:
@@ -121,7 +122,7 @@ def fit(
             adapter = ImageAdapter(size=size, resize=resize, channels=channels, skip_bad=skip_bad)
             config = _train_config(budget, steps, seed, device, precision)
             started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite)
-        estimator = _train(started, resume=resume, quiet=quiet, checkpoint_every=checkpoint_every, probes=probes)
+        estimator = _train(started, resume, quiet=quiet, every=checkpoint_every, doctor=doctor, probes=probes)
     except BaseException:
         if temporary:
             _remove(folder)
@@ -312,19 +313,19 @@ def _resume(
 
 
 def _train(
-    started: _Started, *, resume: bool, quiet: bool, checkpoint_every: float, probes: Sequence[Probe]
+    started: _Started, resume: bool, *, quiet: bool, every: float, doctor: bool, probes: Sequence[Probe]
 ) -> Estimator:
     run, adapter, network, data = started.run, started.adapter, started.network, started.data
     config = from_json(TrainConfig, run.config["train"], where=str(run.path / "config.json"))
-    config = replace(config, device=resolve_device(config.device), checkpoint_every=checkpoint_every)
+    config = replace(config, device=resolve_device(config.device), checkpoint_every=every)
     about = run.config["source"]
     share = min(about["holdout"], HOLDOUT_AT_MOST / len(data))
     train, held = data, None
     if share > 0:
-        train_index, held_index = split(len(data), data.labels, holdout=share, seed=config.seed)
-        train, held = data.subset(train_index), data.subset(held_index)
+        train, held = (data.subset(i) for i in split(len(data), data.labels, holdout=share, seed=config.seed))
     backend = Backend(config.device, config.precision)
     grid = GridProbe(config.grids, _drawer(network, train, backend), _write_grid)
+    watching = [DoctorProbe(holdout=held, settings=run.config["model_config"])] * doctor
     trainer = Trainer(
         network,
         train,
@@ -332,7 +333,7 @@ def _train(
         backend,
         folder=run.path,
         identity=run.identity,
-        probes=[EventProbe(), ProgressProbe(quiet=quiet), grid, *probes],
+        probes=[EventProbe(), ProgressProbe(quiet=quiet), grid, *watching, *probes],
     )
     trainer.fit(resume=resume)
     return Estimator(network, adapter, run, device=backend.device, train=train, holdout=held)

@@ -20,6 +20,7 @@ _OWN = {
     "events.jsonl",
     "metrics.json",
     "health.json",
+    "diagnosis.json",
     "report.html",
     "features.safetensors",
     "samples",

@@ -52,6 +52,7 @@ def fit(
     holdout: float = 0.1,
     evaluate: bool = True,
     checkpoint_every: float = 60.0,
+    doctor: bool = True,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
 ) -> None:
     """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy or .npz.
@@ -77,6 +78,7 @@ def fit(
         holdout: Part of the data kept from training, to judge by (10,000 at most).
         evaluate: Judge the result and write metrics.json and report.html.
         checkpoint_every: Seconds between checkpoints.
+        doctor: Watch the training's health, in at most a twentieth of its time; see `aegan diagnose`.
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
     """
     from aegan import api
@@ -102,6 +104,7 @@ def fit(
         holdout=holdout,
         evaluate=evaluate,
         checkpoint_every=checkpoint_every,
+        doctor=doctor,
         quiet=False,
     )
     print_summary(estimator)
@@ -265,6 +268,22 @@ def evaluate(
         write_evaluation(result.to_json(), html)
 
 
+def diagnose(run: Positional[Run], /, *, json: Path | None = None) -> None:
+    """Say what is wrong with RUN's training, since when, how sure that is, and what to do.
+
+    Args:
+        run: Run folder; the run may be unfinished or have failed.
+        json: File for the same, for machines.
+    """
+    from aegan.diagnostics.run import diagnose_run
+    from aegan.storage import write_json
+
+    found = diagnose_run(run)
+    print(found)
+    if json is not None:
+        write_json(json, found.to_json())
+
+
 def report(run: Positional[Run], /) -> None:
     """Write RUN's report.html again from the files in the folder.
 
@@ -310,6 +329,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "encode": encode,
     "decode": decode,
     "reconstruct": reconstruct,
+    "diagnose": diagnose,
     "report": report,
     "models": models,
 }

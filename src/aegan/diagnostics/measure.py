@@ -22,7 +22,8 @@ POINTS = 4
 
 def logits_of(judge: Judge, x: Tensor) -> Tensor:
     """Logits float32 ``(B,)`` of samples, the mean over patches where there are several a sample."""
-    return judge(x).float().flatten(1).mean(1) if judge(x[:1]).ndim > 1 else judge(x).float()
+    logits = judge(x).float()
+    return logits.flatten(1).mean(1) if logits.ndim > 1 else logits
 
 
 def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None) -> dict[str, float]:
@@ -37,10 +38,7 @@ def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | No
         "discriminator/sign": sign_statistic(high),
     }
     if holdout is not None and len(holdout) >= 16:
-        with torch.no_grad():
-            unseen = logits_of(judge, holdout[:JUDGED].detach().float())
-        values["discriminator/holdout"] = separation(high, unseen)
-        values["discriminator/holdout_gap"] = float(high.mean() - unseen.mean())
+        values |= holdout_values(judge, real, judge, holdout)
     at_real, at_fake = (
         input_slopes(lambda x: logits_of(judge, x), real),
         input_slopes(lambda x: logits_of(judge, x), fake),
@@ -52,6 +50,17 @@ def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | No
         "discriminator/slope": float(torch.cat([at_real, at_fake]).quantile(0.95)) * scale,
     }
     return values
+
+
+@torch.no_grad()
+def holdout_values(judge: Judge, real: Tensor, judge_unseen: Judge, unseen: Tensor) -> dict[str, float]:
+    """How much better the discriminator rates its training data than unseen data; each with its own labels bound."""
+    high = logits_of(judge, real[:JUDGED].detach().float())
+    low = logits_of(judge_unseen, unseen[:JUDGED].detach().float())
+    return {
+        "discriminator/holdout": separation(high, low),
+        "discriminator/holdout_gap": float(high.mean() - low.mean()),
+    }
 
 
 def weight_values(network: str, module: nn.Module) -> dict[str, float]:

@@ -60,7 +60,7 @@ class Trainer:
         probes: Sequence[Probe] = (),
         stages: Sequence[Stage] | None = None,
     ) -> None:
-        self.model, self.data, self.config, self.backend = model, data, config, backend
+        self.model, self.data, self.stage_data, self.config, self.backend = model, data, data, config, backend
         self.folder, self.identity = folder, identity or {}
         self.shards = Shards(config.accumulate, config.seed)
         # One process of a group observes and writes; the others compute.
@@ -126,7 +126,7 @@ class Trainer:
         while self.stage_index < len(self.stages):
             stage = self.stage
             self._tell_step()
-            data = self.model.prepare(stage.name, self.data, self._encode_all)
+            data = self.stage_data = self.model.prepare(stage.name, self.data, self._encode_all)
             self._open_stage(stage)
             order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
