@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -105,15 +106,23 @@ class Doctor:
         """
         if self._watch is None:
             self.schedule.begin()
+            # The hooks know the doctor weakly only, so that a forgotten one takes them away with it.
+            schedule, errors, itself = self.schedule, self.errors, weakref.ref(self)
             self._watch = GradientWatch(
                 self.networks,
-                wants=lambda: self.schedule.due("gradients"),
-                spent=lambda: self.schedule.measuring("gradients"),
-                fail=self._failed,
+                wants=lambda: schedule.due("gradients"),
+                spent=lambda: schedule.measuring("gradients"),
+                fail=lambda error: _noted(errors, error),
                 optimizers=optimizers or None,
             )
+
+            def remember(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                if (doctor := itself()) is not None:
+                    doctor._remember(args, kwargs)
+
             if (generator := self.networks.get("generator")) is not None:
-                self._handle = generator.register_forward_pre_hook(self._remember, with_kwargs=True)
+                self._handle = generator.register_forward_pre_hook(remember, with_kwargs=True)
+                weakref.finalize(self, self._handle.remove)
         return self
 
     def close(self) -> None:
@@ -190,7 +199,7 @@ class Doctor:
                 if self.on_look is not None:
                     self.on_look(look)
         except Exception as error:  # looking must never break a training
-            self._failed(error)
+            _noted(self.errors, error)
         self.schedule.settle()
 
     def compare(self, *, reconstruction: Tensor, adversarial: Tensor, shared: Tensor | None = None) -> None:
@@ -213,7 +222,7 @@ class Doctor:
                 if ratio is not None:
                     self._compared["decoder/balance"] = ratio
         except Exception as error:
-            self._failed(error)
+            _noted(self.errors, error)
 
     # --- telling ----------------------------------------------------------------------------------------------
 
@@ -245,11 +254,7 @@ class Doctor:
 
     # --- parts ------------------------------------------------------------------------------------------------
 
-    def _failed(self, error: Exception) -> None:
-        self.errors.append(f"{type(error).__name__}: {error}")
-        del self.errors[20:]
-
-    def _remember(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         first = args[0] if args else None
         if not self._busy and isinstance(first, Tensor) and first.is_floating_point() and first.ndim > 1:
             self._call = (args, kwargs)
@@ -338,3 +343,9 @@ class Doctor:
             if tokens is not None and codes:
                 values["encoder/perplexity"] = perplexity(tokens.detach().cpu(), codes)
         return values
+
+
+def _noted(errors: list[str], error: Exception) -> None:
+    """Keep what went wrong, up to twenty of them."""
+    if len(errors) < 20:
+        errors.append(f"{type(error).__name__}: {error}")

@@ -112,15 +112,17 @@ def silent_units(module: nn.Module) -> dict[str, Tensor]:
     """
     found = {}
     for name, owner in module.named_modules():
-        weight = getattr(owner, "weight", None)
-        if not isinstance(weight, Tensor) or weight.grad is None or weight.ndim < 2 or isinstance(owner, nn.Embedding):
+        # Not by attribute: asking for a parametrised weight computes it, and moves a spectral norm's vectors.
+        key = "weight" if "weight" in owner._parameters else "original"
+        weight = owner._parameters.get(key)
+        if weight is None or weight.grad is None or weight.ndim < 2 or isinstance(owner, nn.Embedding):
             continue
         transposed = isinstance(owner, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
         gradient = weight.grad.transpose(0, 1) if transposed and owner.groups == 1 else weight.grad
         largest = gradient.abs().flatten(1).amax(1)
         top = largest.max()
         if bool(top > 0):
-            found[layer_name(f"{name}.weight" if name else "weight")] = largest <= SILENT * top
+            found[layer_name(f"{name}.{key}" if name else key)] = largest <= SILENT * top
     return found
 
 

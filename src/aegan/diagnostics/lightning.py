@@ -22,10 +22,7 @@ def _base() -> type:
             return importlib.import_module(name).Callback
         except ImportError:
             continue
-    raise ConfigError(
-        "DoctorCallback: PyTorch Lightning is not installed. Install it with `pip install lightning`, or use "
-        "aegan.diagnostics.Doctor in the training step."
-    )
+    return object
 
 
 class DoctorCallback(_base()):
@@ -37,6 +34,9 @@ class DoctorCallback(_base()):
         encoder: Samples to codes.
         decoder: Codes to samples.
         **options: Of :class:`~aegan.diagnostics.doctor.Doctor`.
+
+    Raises:
+        ConfigError: Lightning is not installed.
     """
 
     def __init__(
@@ -48,6 +48,11 @@ class DoctorCallback(_base()):
         decoder: str | None = None,
         **options: Any,
     ) -> None:
+        if DoctorCallback.__mro__[1] is object:
+            raise ConfigError(
+                "DoctorCallback: PyTorch Lightning is not installed. Install it with `pip install lightning`, or use "
+                "aegan.diagnostics.Doctor in the training step."
+            )
         super().__init__()
         named = {"generator": generator, "discriminator": discriminator, "encoder": encoder, "decoder": decoder}
         self.names = {role: name for role, name in named.items() if name is not None}
