@@ -50,6 +50,8 @@ class Setup:
         weight: Of the adversary in ``vae-gan``.
         steps: Of the generator.
         clip: Gradient norm at most; 0 for none.
+        instance_noise: Deviation of noise on all that the discriminator sees.
+        normalised: Whether codes are looked up by direction.
     """
 
     model: str = "gan"
@@ -83,6 +85,8 @@ class Setup:
     weight: float = 1.0
     steps: int = 800
     clip: float = 0.0
+    instance_noise: float = 0.0
+    normalised: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import mse_loss, normalize
 
 from aegan.diagnostics import Doctor
 from aegan.losses import ADVERSARIAL, zero_centred_gradient
@@ -138,9 +138,14 @@ class Loop:
     def _noise(self) -> Tensor:
         return torch.randn(self.setup.batch, self.setup.noise, generator=self.stream)
 
+    def _shown(self, x: Tensor) -> Tensor:
+        """What the discriminator is shown of samples."""
+        noise = self.setup.instance_noise
+        return x + noise * torch.randn(x.shape, generator=self.stream) if noise else x
+
     def _critic_step(self, real: Tensor, fake: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
         setup, judge = self.setup, lambda x: self.discriminator(x).squeeze(1)
-        real, fake = real.detach().requires_grad_(True), fake.detach().requires_grad_(True)
+        real, fake = self._shown(real.detach()).requires_grad_(True), self._shown(fake.detach()).requires_grad_(True)
         high, low = judge(real), judge(fake)
         loss = ADVERSARIAL[setup.loss].discriminator(high, low)
         if setup.gamma:
@@ -166,8 +171,9 @@ class Loop:
             fake = self.generator(self._noise())
             if setup.detached:
                 fake = fake.detach().requires_grad_(True)
-            judged = self.discriminator(fake).squeeze(1)
-            loss = ADVERSARIAL[setup.loss].generator(self.discriminator(real).squeeze(1).detach(), judged)
+            judged = self.discriminator(self._shown(fake)).squeeze(1)
+            high = self.discriminator(self._shown(real)).squeeze(1).detach()
+            loss = ADVERSARIAL[setup.loss].generator(high, judged)
             opt_g.zero_grad()
             loss.backward()
             self._clip(self.generator)
@@ -183,8 +189,11 @@ class Loop:
         if self.setup.model != "vq":
             z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=self.stream)
             return self.generator(z), mu, logvar, None
-        tokens = torch.cdist(mu, self.codebook.weight).argmin(1)
-        codes = self.codebook(tokens)
+        book = self.codebook.weight
+        if self.setup.normalised:
+            mu, book = normalize(mu, dim=1), normalize(book, dim=1)
+        tokens = torch.cdist(mu, book).argmin(1)
+        codes = book[tokens]
         return self.generator(mu + (codes - mu).detach()), mu, codes, tokens
 
     def _autoencoder(self) -> None:

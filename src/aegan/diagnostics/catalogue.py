@@ -143,7 +143,7 @@ CATALOGUE: dict[str, Entry] = {
         "Discriminator too weak", 1,
         "It cannot tell samples from data that plainly differ, so the generator learns nothing from it.",
         (
-            Remedy(do="Take a third of the gradient penalty", paper="arXiv 1801.04406", role="gamma", factor=0.3),
+            Remedy(do="Take a hundredth of the gradient penalty", paper="arXiv 1801.04406", role="gamma", factor=0.01),
             Remedy(do="Let the discriminator learn faster", paper="arXiv 1706.08500",
                    role="lr_discriminator", factor=4.0, least=1e-4),
             Remedy(do="Give the discriminator more steps, or a wider network"),

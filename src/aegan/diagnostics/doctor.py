@@ -255,8 +255,9 @@ class Doctor:
     # --- parts ------------------------------------------------------------------------------------------------
 
     def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        first = args[0] if args else None
-        if not self._busy and isinstance(first, Tensor) and first.is_floating_point() and first.ndim > 1:
+        if self._busy or not args or not isinstance(args[0], Tensor):
+            return
+        if args[0].is_floating_point() and args[0].ndim > 1:
             self._call = (args, kwargs)
 
     @contextlib.contextmanager

@@ -74,7 +74,8 @@ def norms(tensors: Sequence[Tensor | None]) -> list[float]:
     found = [t.detach() for t in tensors if t is not None]
     if not found:
         return []
-    return torch.stack([n.float() for n in torch._foreach_norm(found)]).tolist()
+    lengths = torch._foreach_norm(found)  # pyright: ignore[reportPrivateImportUsage]
+    return torch.stack([n.float() for n in lengths]).tolist()
 
 
 def depth_ratio(found: Mapping[str, LayerGradient], largest: float = 0.0) -> float | None:

@@ -59,7 +59,7 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
             return None
         try:
             values = jacobian_singular_values(made.float().flatten(1), along)
-        except torch.linalg.LinAlgError:  # the Jacobian itself is not finite
+        except RuntimeError:  # LinAlgError: the Jacobian itself is not finite
             return None
     if not bool(torch.isfinite(values).all()) or not bool((values[:, 0] > 0).all()):
         return None

@@ -86,9 +86,9 @@ class DoctorProbe:
     def on_stage(self, trainer: Any, stage: str) -> None:
         """A stage begins: its networks are watched, and copied for what is asked of them."""
         self._unwatch()
-        self._stage = next(s for s in trainer.stages if s.name == stage)
+        now = self._stage = next(s for s in trainer.stages if s.name == stage)
         self._data, self._before, self._off = trainer.stage_data, None, set()
-        names = dict.fromkeys(name for phase in self._stage.phases for name in phase.networks)
+        names = dict.fromkeys(name for phase in now.phases for name in phase.networks)
         networks = {name: getattr(trainer.model, name) for name in names}
         self._watch = GradientWatch(
             {name: network for name, network in networks.items() if any(True for _ in network.parameters())},
@@ -177,14 +177,15 @@ class DoctorProbe:
 
     def _copy(self, trainer: Any) -> Model:
         """The model as it is now, to do with as one likes."""
-        if self._twin is None:
-            self._twin = copy.deepcopy(trainer.model)
+        twin = self._twin
+        if twin is None:
+            twin = self._twin = copy.deepcopy(trainer.model)
         else:
-            self._twin.load_state_dict(trainer.model.state_dict())
-        for twin, part in zip(self._twin.modules(), trainer.model.modules(), strict=True):
-            twin.training = part.training
-        self._twin.stage_step = trainer.stage_step
-        return self._twin
+            twin.load_state_dict(trainer.model.state_dict())
+        for copied, part in zip(twin.modules(), trainer.model.modules(), strict=True):
+            copied.training = part.training
+        twin.stage_step = trainer.stage_step
+        return twin
 
     def _batch(self, trainer: Any, data: Samples, rows: int) -> dict[str, Tensor]:
         index = torch.randint(0, len(data), (rows,)) if rows < len(data) else torch.randperm(len(data))
@@ -281,8 +282,9 @@ class DoctorProbe:
         back = [n for n in lengths if n.startswith(RECONSTRUCTION)]
         against = [n for n in lengths if "adversarial" in n]
         if back and against:
-            one, other = sum(found[n] for n in back), sum(found[n] for n in against)
-            if isinstance(one, Tensor) and isinstance(other, Tensor) and float(other.norm()) > 0:
+            one = torch.stack([found[n] for n in back]).sum(0)
+            other = torch.stack([found[n] for n in against]).sum(0)
+            if float(other.norm()) > 0:
                 values["decoder/balance"] = float(one.norm() / other.norm())
                 if (turned := cosine(one, other)) is not None:
                     values["decoder/agreement"] = turned

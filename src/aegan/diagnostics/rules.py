@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from aegan.diagnostics.health import (
     EPSILON,
@@ -17,6 +18,8 @@ from aegan.diagnostics.history import SMOOTH, History, Stretch
 from aegan.diagnostics.thresholds import limit
 from aegan.diagnostics.verdicts import Evidence, Verdict
 
+USUAL_UPDATE = 4e-3
+"""‖ΔW‖/‖W‖ a step of healthy runs of Adam, by which a better learning rate is reckoned."""
 ENOUGH = 10
 """Values of a statistic that are compared over time at least."""
 
@@ -85,18 +88,30 @@ def learning_rate(history: History) -> Iterator[Verdict]:
     for network in history.networks("update"):
         large = above(history, f"{network}/update", "update_high")
         grown = above(history, f"{network}/weight", "weight_grown")
-        sure = [x for x in (large, grown, _leapt(history, network)) if x is not None]
+        leapt = _leapt(history, network)
+        sure = [x for x in (large, grown, leapt) if x is not None]
         if sure:
             confidence = 1.0
             for _, _, c in sure:
                 confidence *= 1.0 - c
-            yield verdict_of("learning-rate-high", where=network, since=min(s.since for s, _, _ in sure),
-                             confidence=1.0 - confidence, evidence=[e for _, e, _ in sure])  # fmt: skip
+            told = verdict_of("learning-rate-high", where=network, since=min(s.since for s, _, _ in sure),
+                              confidence=1.0 - confidence, evidence=[e for _, e, _ in sure])  # fmt: skip
+            step = max(e.value for _, e, _ in sure if e.statistic.endswith("update")) if large or leapt else 0.0
+            yield _at_rate(told, network, USUAL_UPDATE / step if step else 0.1, most=0.3)
         small = below(history, f"{network}/update", "update_low")
         still = below(history, f"{network}/travel", "travel_low")
         if small and still and small[0].looks >= ENOUGH and not _stopped(history, network):
-            yield verdict_of("learning-rate-low", where=network, since=small[0].since, confidence=min(small[2], 0.95),
-                             evidence=[small[1], still[1]])  # fmt: skip
+            told = verdict_of("learning-rate-low", where=network, since=small[0].since,
+                              confidence=min(small[2], 0.95), evidence=[small[1], still[1]])  # fmt: skip
+            yield _at_rate(told, network, USUAL_UPDATE / max(small[0].value, EPSILON), most=1e6)
+
+
+def _at_rate(verdict: Verdict, network: str, factor: float, *, most: float) -> Verdict:
+    """The verdict with its first remedy turned into the change that brings a step's size to the usual."""
+    factor = float(f"{min(max(factor, 1e-4), most):.1g}")
+    role = "lr_discriminator" if network == "discriminator" else "lr_generator" if network == "generator" else "lr"
+    first = replace(verdict.remedies[0], do=f"Take {factor:g} times the learning rate", factor=factor, role=role)
+    return replace(verdict, remedies=(first, *verdict.remedies[1:]))
 
 
 def _leapt(history: History, network: str) -> tuple[Stretch, Evidence, float] | None:

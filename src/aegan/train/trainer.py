@@ -28,7 +28,7 @@ from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
-from aegan.train.probe import Probe, StepRecord
+from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.shards import Buffers, Shards, buffers_of
 from aegan.types import Phase, Samples, Stage, Term
@@ -57,7 +57,7 @@ class Trainer:
         *,
         folder: Path | None = None,
         identity: dict[str, Any] | None = None,
-        probes: Sequence[Probe] = (),
+        probes: Sequence[Observer] = (),
         stages: Sequence[Stage] | None = None,
     ) -> None:
         self.model, self.data, self.stage_data, self.config, self.backend = model, data, data, config, backend
