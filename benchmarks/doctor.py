@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from aegan.diagnostics import Verdict
+from aegan.diagnostics import History, Look, Verdict, diagnose
 from doctor_cases import DEVELOPMENT, HEALTHY, HELD_OUT, Case, Setup, cases
 from doctor_loops import Loop
 
@@ -38,16 +38,8 @@ def measured(case: Case, seed: int, setup: Setup) -> dict[str, Any]:
     """One run as it is kept."""
     loop = Loop(setup, seed)
     found = loop.run()
-    verdicts = loop.doctor.verdicts()
-    return found | {
-        "case": case.name,
-        "half": case.half,
-        "seed": seed,
-        "expected": list(case.expected),
-        "verdicts": [[v.name, v.where, v.since, round(v.confidence, 3)] for v in verdicts],
-        "errors": loop.doctor.errors,
-        "change": changed(setup, case, verdicts),
-    }
+    looks = [look.to_json() for look in loop.doctor.history.looks]
+    return found | {"case": case.name, "half": case.half, "seed": seed, "errors": loop.doctor.errors, "looks": looks}
 
 
 def changed(setup: Setup, case: Case, verdicts: list[Verdict]) -> dict[str, Any]:
@@ -93,7 +85,11 @@ def kept(folder: Path, case: Case, seed: int, *, setup: Setup, suffix: str = "")
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', case.name.lower())}-{seed}{suffix}.json"
     if not path.exists():
         path.write_text(json.dumps(measured(case, seed, setup)))
-    return json.loads(path.read_text())
+    run = json.loads(path.read_text())
+    # Looks are kept and verdicts made anew, so that rules can be changed without training again.
+    verdicts = diagnose(History(Look.from_json(look) for look in run.pop("looks")))
+    told = [[v.name, v.where, v.since, round(v.confidence, 3)] for v in verdicts]
+    return run | {"expected": list(case.expected), "verdicts": told, "change": changed(setup, case, verdicts)}
 
 
 def right(run: Mapping[str, Any]) -> bool:
@@ -172,8 +168,12 @@ def main() -> None:
             elif options.recover and run["change"]:
                 repeated = kept(options.out, case, seed, setup=replace(case.setup, **run["change"]), suffix="-remedied")
                 again.append((case, run, repeated))
+                print(
+                    f"       then {run['change']}: {repeated['distance']:.3g}, {repeated['verdicts'][:2]}", flush=True
+                )
     print(
-        f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, one thread, torch {torch.__version__}, seeds {options.seeds}"
+        f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, one thread, torch {torch.__version__}, "
+        f"seeds {options.seeds}"
     )
     for half in (DEVELOPMENT, HELD_OUT):
         if mine := [r for r in runs if r["half"] == half]:
@@ -182,14 +182,16 @@ def main() -> None:
         healthy = {key: statistics.median(values) for key, values in distances.items()}
         done = [recovered(r, case.setup, healthy) for case, _, r in again]
         print(
-            "\n### first remedy applied\n\n| case | change | recovered | distance before | after |\n|---|---|---|---|---|"
+            "\n### first remedy applied\n\n"
+            "| case | change | recovered | distance before | after |\n|---|---|---|---|---|"
         )
         for (case, before, after), ok in zip(again, done, strict=True):
             change = ", ".join(
                 f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in before["change"].items()
             )
             print(
-                f"| {case.name} | {change} | {'yes' if ok else 'no'} | {before['distance']:.3g} | {after['distance']:.3g} |"
+                f"| {case.name} | {change} | {'yes' if ok else 'no'} | {before['distance']:.3g} "
+                f"| {after['distance']:.3g} |"
             )
         print(f"\nrecovered after the first remedy: {sum(done)} of {len(done)} ({sum(done) / len(done):.1%})")
 
