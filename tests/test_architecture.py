@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": LOW,
     "presets": NETWORKS | {"models"},
 }
-TOP = {"api", "estimator", "evaluation", "compression", "sklearn", "cli", "__init__"}
+TOP = {"api", "estimator", "evaluation", "compression", "sklearn", "healing", "grids", "cli", "__init__"}
 
 
 def imports(path: Path) -> set[str]:

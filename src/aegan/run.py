@@ -21,6 +21,7 @@ _OWN = {
     "metrics.json",
     "health.json",
     "diagnosis.json",
+    "healthy.pt",
     "report.html",
     "features.safetensors",
     "samples",

@@ -53,6 +53,7 @@ def fit(
     evaluate: bool = True,
     checkpoint_every: float = 60.0,
     doctor: bool = True,
+    heal: Flag[bool] = False,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
 ) -> None:
     """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy or .npz.
@@ -79,6 +80,7 @@ def fit(
         evaluate: Judge the result and write metrics.json and report.html.
         checkpoint_every: Seconds between checkpoints.
         doctor: Watch the training's health, in at most a twentieth of its time; see `aegan diagnose`.
+        heal: Act on a sure verdict: change a setting, go back to where all was well, and go on.
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
     """
     from aegan import api
@@ -105,6 +107,7 @@ def fit(
         evaluate=evaluate,
         checkpoint_every=checkpoint_every,
         doctor=doctor,
+        heal=heal,
         quiet=False,
     )
     print_summary(estimator)

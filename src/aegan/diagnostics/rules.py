@@ -245,7 +245,7 @@ def mode_collapse(history: History) -> Iterator[Verdict]:
     partial = below(history, "samples/coverage", "coverage")
     right = above(history, "samples/precision", "precision")
     sure_different = below(history, "samples/p", "mmd_p")
-    if partial and right and sure_different:
+    if partial and right and sure_different and not _spreading(history):
         looks = min(partial[0].looks, right[0].looks)
         evidence = [partial[1], right[1], sure_different[1]]
     elif alike and sure_different and not _still_learning(history):

@@ -94,7 +94,9 @@ def _standing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """``health`` events without those that a resume took back."""
     kept: list[dict[str, Any]] = []
     for event in events:
-        if event.get("event") == "resume" and isinstance(event.get("step"), int):
+        if event.get("event") == "start":
+            kept = []
+        elif event.get("event") == "resume" and isinstance(event.get("step"), int):
             kept = [e for e in kept if e.get("step", 0) <= event["step"]]
         elif event.get("event") == "health":
             kept.append(event)
