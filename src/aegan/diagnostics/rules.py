@@ -333,6 +333,16 @@ def _ratio(history: History, statistic: str, threshold: str, *, rising: bool) ->
     return stretch, evidence_of(statistic, stretch.value, bound * before), sureness(excess, stretch.looks)
 
 
+def _spreading(history: History) -> bool:
+    """Whether samples reach more and more of the data."""
+    values = [value for _, value in history.points("samples/coverage")]
+    if len(values) < ENOUGH:
+        return False
+    third = len(values) // 3
+    middle, last = sorted(values[third : 2 * third]), sorted(values[-third:])
+    return last[third // 2] > 1.2 * middle[third // 2] > 0
+
+
 def _told(stretch: Stretch) -> float:
     """Confidence in what is a plain fact of every look."""
     return 0.7 + 0.28 * min(1.0, stretch.looks / ENOUGH)
