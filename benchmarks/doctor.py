@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from aegan.diagnostics import History, Look, Verdict, diagnose
+from aegan.diagnostics import History, Look, Remedy, Verdict, diagnose
 from doctor_cases import DEVELOPMENT, HEALTHY, HELD_OUT, Case, Setup, cases
 from doctor_loops import Loop
 
@@ -49,35 +49,48 @@ def changed(setup: Setup, case: Case, verdicts: list[Verdict]) -> dict[str, Any]
         return dict(case.mended) if first.name in case.expected else {}
     if not first.remedies:
         return {}
-    remedy = first.remedies[0]
-    made: dict[str, Any] = {}
     if first.name in ("learning-rate-high", "learning-rate-low"):
-        for verdict in (v for v in verdicts if v.name == first.name):
-            which = "lr_discriminator" if verdict.where == "discriminator" else "lr"
-            made[which] = getattr(setup, which) * verdict.remedies[0].factor
-        if {v.where for v in verdicts if v.name == first.name} == {"discriminator"} and setup.model == "gan":
-            made["lr"] = setup.lr * remedy.factor  # both were said to learn at one rate
-        return made
-    if remedy.role == "gamma":
-        return {
-            "gamma": max(setup.gamma * remedy.factor, remedy.least)
-            if remedy.factor > 1
-            else setup.gamma * remedy.factor
-        }
-    if first.name == "discriminator-overfitting":
-        return {"instance_noise": 0.3}
-    if first.name == "batchnorm":
-        return {"norm": False}
-    if first.name == "posterior-collapse":
-        return {"beta": setup.beta * remedy.factor}
-    if first.name == "codebook-collapse":
-        return {"normalised": True}
-    if first.name == "imbalance":
-        ratio = next((e.value for e in first.evidence if e.statistic == "decoder/balance"), 1.0)
+        return rates(setup, [v for v in verdicts if v.name == first.name])
+    for remedy in first.remedies:  # the first that changes anything here
+        change = {key: value for key, value in change_of(remedy, setup, first).items() if getattr(setup, key) != value}
+        if change:
+            return change
+    return {}
+
+
+def rates(setup: Setup, verdicts: list[Verdict]) -> dict[str, Any]:
+    """Learning rates as the verdicts on each network say."""
+    made = {}
+    for verdict in verdicts:
+        which = "lr_discriminator" if verdict.where == "discriminator" else "lr"
+        made[which] = getattr(setup, which) * verdict.remedies[0].factor
+    if list(made) == ["lr_discriminator"] and setup.lr == setup.lr_discriminator:
+        made["lr"] = made["lr_discriminator"]  # both were said to learn at one rate
+    return made
+
+
+def change_of(remedy: Remedy, setup: Setup, verdict: Verdict) -> dict[str, Any]:
+    """What one remedy means in these loops; empty where it means nothing here."""
+    if remedy.role in ("gamma", "beta", "lr_discriminator"):
+        now = getattr(setup, remedy.role)
+        return {remedy.role: max(now * remedy.factor, remedy.least) if remedy.factor > 1 else now * remedy.factor}
+    if remedy.role == "loss":
+        return {"loss": remedy.value}
+    if remedy.role == "network":
+        return {"norm": False} if verdict.name == "batchnorm" else {"activation": "leaky"}
+    if verdict.name == "imbalance":
+        ratio = next((e.value for e in verdict.evidence if e.statistic == "decoder/balance"), 1.0)
         return {"weight": setup.weight * min(ratio, 1e4)}
-    if first.name == "vanishing-gradients":
-        return {"activation": "leaky"} if setup.activation != "leaky" else {"gain": 1.0}
-    return {"gain": 1.0, "bias": 0.0} if first.name in ("exploding-gradients", "dead-units") else {}
+    for words, change in (
+        ("as often as the generator", {"generators": 1}),
+        ("more data", {"count": 0}),
+        ("Augment", {"instance_noise": 0.3}),
+        ("few dimensions", {"normalised": True}),
+        ("initial weights", {"gain": 1.0, "bias": 0.0}),
+    ):
+        if words in remedy.do:
+            return change
+    return {}
 
 
 def kept(folder: Path, case: Case, seed: int, *, setup: Setup, suffix: str = "") -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_a_failed_run_a_resume_and_findings_of_the_model(tmp_path: Path) -> None
     ]
     assert found.looks == 19 and found.cost == 0.04
     text = str(found)
-    assert "--set lr_generator=0.0003" in text and "--set beta=0.4" in text and "term 'c'" in text
+    assert "--set lr_generator=0.0003" in text and "--set beta=0.12" in text and "term 'c'" in text
 
 
 def test_damaged_events_are_passed_over(tmp_path: Path) -> None:

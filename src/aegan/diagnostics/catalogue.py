@@ -192,7 +192,7 @@ CATALOGUE: dict[str, Entry] = {
         "Posterior collapse", 1,
         "The decoder manages without the code, so the code carries nothing.",
         (
-            Remedy(do="Take a tenth of β", paper="arXiv 1511.06349", role="beta", factor=0.1),
+            Remedy(do="Take a thirtieth of β", paper="arXiv 1511.06349", role="beta", factor=0.03),
             Remedy(do="Let each dimension keep half a nat (free bits)", paper="arXiv 1606.04934",
                    role="free_bits", factor=1.0, least=0.5),
             Remedy(do="Raise β in cycles", paper="arXiv 1903.10145"),

@@ -17,6 +17,8 @@ Rule = Callable[[History], Iterable[Verdict]]
 RULES: list[Rule] = []
 """All rules, in the order of their files."""
 EPSILON = 1e-30
+ENOUGH = 10
+"""Values of a statistic that are compared over time at least."""
 MEANS = {
     "depth": "the first layer's gradient over the largest",
     "relative": "largest ‖gradient‖/‖weight‖ of a layer",
@@ -66,7 +68,7 @@ def diagnose(history: History) -> list[Verdict]:
     Args:
         history: Of a whole run; each stage is judged by itself.
     """
-    from aegan.diagnostics import rules  # noqa: F401 - registers the rules
+    from aegan.diagnostics import pair_rules, rules  # noqa: F401 - registers the rules
 
     found: dict[tuple[str, str], Verdict] = {}
     for stage in history.stages:
@@ -138,3 +140,8 @@ def sureness(excess: float, looks: int) -> float:
     """
     far = 1.0 - 0.4 / max(excess, 1.0) ** 0.35
     return far * (1.0 - 0.5 ** (looks / 2))
+
+
+def plainly(stretch: Stretch) -> float:
+    """Confidence in what is a plain fact of every look."""
+    return 0.7 + 0.28 * min(1.0, stretch.looks / ENOUGH)

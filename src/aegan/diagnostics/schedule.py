@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 
 SHARES = {"gradients": 0.016, "judge": 0.012, "samples": 0.010, "jacobian": 0.006, "terms": 0.006}
 """Part of the time that each kind of measurement may take; 5 % together."""
+MARGIN = 0.9
+"""Of the share, for what is too small to be measured: hooks that find nothing to do, and the clock itself."""
+FIRST = 0.01
+"""Seconds that a kind's share must have come to before its first look, whose cost is not known yet."""
 
 
 class Schedule:
@@ -21,11 +25,10 @@ class Schedule:
 
     def __init__(self, share: float = 0.05, *, every: int | None = None, shares: Mapping[str, float] = SHARES) -> None:
         scale = share / sum(shares.values())
-        self.shares = {name: scale * part for name, part in shares.items()}
+        self.shares = {name: MARGIN * scale * part for name, part in shares.items()}
         self.every = every
         self.step = 0
         self.spent = dict.fromkeys(self.shares, 0.0)
-        self.overhead = 0.0
         self._cost = dict.fromkeys(self.shares, 0.0)
         self._now = dict.fromkeys(self.shares, 0.0)
         self._start: float | None = None
@@ -39,7 +42,7 @@ class Schedule:
     def share(self) -> float:
         """Part of the time that was spent on looking."""
         elapsed = self.elapsed
-        return min(1.0, (sum(self.spent.values()) + self.overhead) / elapsed) if elapsed > 0 else 0.0
+        return min(1.0, sum(self.spent.values()) / elapsed) if elapsed > 0 else 0.0
 
     def begin(self) -> None:
         """Start the clock, once."""
@@ -50,7 +53,7 @@ class Schedule:
         """Whether to measure this now."""
         if self.every is not None:
             return self.step % self.every == 0
-        return self.spent[kind] + self._cost[kind] <= self.shares[kind] * self.elapsed
+        return self.spent[kind] + (self._cost[kind] or FIRST) <= self.shares[kind] * self.elapsed
 
     @contextlib.contextmanager
     def measuring(self, kind: str) -> Iterator[None]:

@@ -20,12 +20,14 @@ class Threshold(NamedTuple):
 
 
 THRESHOLDS: dict[str, Threshold] = {
-    "depth": Threshold(1e-3, "healthy networks keep the first layer within a factor of 100 of the largest gradient"),
+    "depth": Threshold(1e-4, "healthy convolutional decoders come down to 1e-3: their last bias sums over pixels"),
     "relative_low": Threshold(1e-7, "‖G‖/‖W‖ where Adam's eps of 1e-8 begins to swallow the gradient"),
     "faded": Threshold(1e-3, "the gradient at the end over the one at the beginning"),
-    "relative_high": Threshold(30.0, "‖G‖/‖W‖ of usual losses is below 1 (2102.06171 clips at 0.01 to 0.16)"),
+    "relative_high": Threshold(
+        300.0, "‖G‖/‖W‖ is below 1 as a rule (2102.06171 clips at 0.16), but 40 where a layer begins at zero"
+    ),
     "grown": Threshold(1e3, "the gradient at the end over the one at the beginning"),
-    "grown_to": Threshold(3.0, "‖G‖/‖W‖ that a grown gradient has to reach before it is called an explosion"),
+    "grown_to": Threshold(30.0, "‖G‖/‖W‖ that a grown gradient has to reach before it is called an explosion"),
     "dead": Threshold(0.6, "part of a layer's units; half of them resting is usual for rectifiers on simple data"),
     "update_high": Threshold(0.06, "‖ΔW‖/‖W‖ a step; about 1e-3 is usual, and ten times that while warming up"),
     "weight_grown": Threshold(12.0, "weights over their length at the start; healthy runs stay below 4"),
@@ -35,7 +37,8 @@ THRESHOLDS: dict[str, Threshold] = {
     "travel_low": Threshold(0.01, "way of the weights over their length after hundreds of steps"),
     "separation_high": Threshold(0.985, "chance that a real sample is rated above a fake; 1 is a finished game"),
     "separation_low": Threshold(0.6, "as above; 0.5 is a coin"),
-    "far": Threshold(0.15, "energy distance in units of real distances, above what two halves of the data show"),
+    "flat": Threshold(0.1, "‖∇D‖ times the distance of two real samples, in nats: it says the same of everything"),
+    "far": Threshold(0.08, "energy distance in units of real distances, above what two halves of the data show"),
     "progress": Threshold(0.8, "distance to the data at the end over the middle of the run: below, it still learns"),
     "holdout": Threshold(0.75, "chance that training data are rated above unseen data; 0.5 without overfitting"),
     "repeats": Threshold(25.0, "times that each real sample was seen"),
@@ -47,6 +50,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "coverage": Threshold(0.55, "part of the real data near a sample, over what other real data reach"),
     "precision": Threshold(0.6, "samples that look right: below, they are not collapsed but not yet learnt"),
     "spread": Threshold(0.1, "distance of two samples over that of two real ones: a point"),
+    "narrow": Threshold(0.35, "the same: most of the variety is gone; untrained generators begin above it"),
     "nearest": Threshold(0.1, "distance to the nearest other sample over the real one"),
     "mmd_p": Threshold(0.02, "p-value: differs from the data for sure"),
     "moved": Threshold(0.5, "distance that the samples moved between looks, over their distance to the data"),
