@@ -116,7 +116,7 @@ def cycling(history: History) -> Iterator[Verdict]:
     moved = [(step, v > limit("moved")) for step, v in history.points("samples/moved")]
     far = [(step, v > limit("far")) for step, v in history.points("samples/excess")]
     moved, far = moved[len(moved) // 2 :], far[len(far) // 2 :]
-    if min(len(moved), len(far)) < ENOUGH or _still_learning(history):
+    if min(len(moved), len(far)) < ENOUGH or _still_learning(history, within=0.75):
         return
     moving, away = (sum(wrong for _, wrong in values) / len(values) for values in (moved, far))
     if moving >= MOSTLY and away >= MOSTLY:
@@ -179,8 +179,12 @@ def _distance(history: History) -> list[Evidence]:
     return [] if value is None else [evidence_of("samples/excess", value, limit("far"))]
 
 
-def _still_learning(history: History) -> bool:
-    """Whether the samples came nearer to the data in the last part of the run, or are there."""
+def _still_learning(history: History, within: float = 0.5) -> bool:
+    """Whether the samples came nearer to the data in the last part of the run, or are there.
+
+    Part ``within`` of the last third's looks must be nearer than the middle third's median: half of them, or more where
+    the samples come and go.
+    """
     values = [value for _, value in history.points("samples/excess")]
     if len(values) < ENOUGH:
         return False
@@ -188,7 +192,7 @@ def _still_learning(history: History) -> bool:
         return True
     third = len(values) // 3
     middle, last = sorted(values[third : 2 * third]), sorted(values[-third:])
-    return last[third // 2] < limit("progress") * middle[third // 2]
+    return last[int(within * third)] < limit("progress") * middle[third // 2]
 
 
 def _spreading(history: History) -> bool:
