@@ -171,35 +171,36 @@ class Doctor:
         values: dict[str, float] = {}
         notes: dict[str, str] = {}
         spectrum: tuple[float, ...] = ()
-        try:
-            self._keep(real, fake)
-            notes |= self._broken(losses or {}, real, fake)
-            layers_seen: dict[str, dict[str, float]] = {}
-            if self._watch is not None:
-                found, layers_seen, places = self._watch.take()
-                notes = places | notes
-                if len(found) > len(self.networks):  # more than the counters
-                    values |= found
-            values |= self._compared
-            self._compared = {}
-            values |= self._codes(posterior, tokens, codes)
-            if self.schedule.due("judge"):
-                with self._look("judge"):
-                    values |= self._judged(real, fake, holdout, notes)
-            if self.schedule.due("samples"):
-                with self._look("samples"):
-                    values |= self._samples()
-            if self.schedule.due("jacobian") and self._call is not None:
-                with self._look("jacobian"):
-                    found, spectrum = self._jacobian()
-                    values |= found
-            if values or notes:
-                look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
-                self.history.add(look)
-                if self.on_look is not None:
-                    self.on_look(look)
-        except Exception as error:  # looking must never break a training
-            _noted(self.errors, error)
+        with self.schedule.working():
+            try:
+                self._keep(real, fake)
+                notes |= self._broken(losses or {}, real, fake)
+                layers_seen: dict[str, dict[str, float]] = {}
+                if self._watch is not None:
+                    found, layers_seen, places = self._watch.take()
+                    notes = places | notes
+                    if len(found) > len(self.networks):  # more than the counters
+                        values |= found
+                values |= self._compared
+                self._compared = {}
+                values |= self._codes(posterior, tokens, codes)
+                if self.schedule.due("judge"):
+                    with self._look("judge"):
+                        values |= self._judged(real, fake, holdout, notes)
+                if self.schedule.due("samples"):
+                    with self._look("samples"):
+                        values |= self._samples()
+                if self.schedule.due("jacobian") and self._call is not None:
+                    with self._look("jacobian"):
+                        found, spectrum = self._jacobian()
+                        values |= found
+                if values or notes:
+                    look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
+                    self.history.add(look)
+                    if self.on_look is not None:
+                        self.on_look(look)
+            except Exception as error:  # looking must never break a training
+                _noted(self.errors, error)
         self.schedule.settle()
 
     def compare(self, *, reconstruction: Tensor, adversarial: Tensor, shared: Tensor | None = None) -> None:

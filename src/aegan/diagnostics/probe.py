@@ -100,6 +100,11 @@ class DoctorProbe:
 
     def on_step(self, trainer: Any, record: Any) -> None:
         """After a step: what is due is measured; about once a second it is written."""
+        with self.schedule.working():
+            self._look(trainer, record)
+        self.schedule.settle()
+
+    def _look(self, trainer: Any, record: Any) -> None:
         for kind, ask in (
             ("judge", self._judged), ("samples", self._samples), ("jacobian", self._jacobian), ("terms", self._terms),
         ):  # fmt: skip
@@ -114,7 +119,6 @@ class DoctorProbe:
             self._notes |= notes
         if self.schedule.every is not None or record.elapsed - self._written >= WRITTEN_EVERY:
             self._write(trainer, record.step, record.stage, record.elapsed)
-        self.schedule.settle()
 
     def on_end(self, trainer: Any, reason: str) -> None:
         """After the last step, or at an error: the verdicts, in ``diagnosis.json``."""

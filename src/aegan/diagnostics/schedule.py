@@ -29,6 +29,7 @@ class Schedule:
         self.every = every
         self.step = 0
         self.spent = dict.fromkeys(self.shares, 0.0)
+        self.overhead = 0.0
         self._cost = dict.fromkeys(self.shares, 0.0)
         self._now = dict.fromkeys(self.shares, 0.0)
         self._start: float | None = None
@@ -42,7 +43,7 @@ class Schedule:
     def share(self) -> float:
         """Part of the time that was spent on looking."""
         elapsed = self.elapsed
-        return min(1.0, sum(self.spent.values()) / elapsed) if elapsed > 0 else 0.0
+        return min(1.0, (sum(self.spent.values()) + self.overhead) / elapsed) if elapsed > 0 else 0.0
 
     def begin(self) -> None:
         """Start the clock, once."""
@@ -65,6 +66,15 @@ class Schedule:
             took = time.perf_counter() - began
             self.spent[kind] += took
             self._now[kind] += took
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Count what is around the measurements: keeping batches, deciding, noting."""
+        began, spent = time.perf_counter(), sum(self.spent.values())
+        try:
+            yield
+        finally:
+            self.overhead += time.perf_counter() - began - (sum(self.spent.values()) - spent)
 
     def settle(self) -> None:
         """End of a step: what this step's measurements took is what the next ones are expected to take."""
