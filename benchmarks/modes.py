@@ -38,7 +38,7 @@ FREE = {"r1": 0.0, "r2": 0.0}
 SIZE = {"width": 16, "blocks": 2, "batch_size": BATCH}
 """Every network: residual, 128 hidden units."""
 GAN = {"noise_dim": 2, **SIZE}
-"""Noise as long as the data, as in PacGAN: with 8 numbers 83 % of the ring's samples were of high quality, with 2 95 %."""
+"""Noise as long as the data, as in PacGAN: with 8 numbers 83 % of the ring's samples were good, with 2 95 %."""
 AUTOENCODER = {"latent_dim": 2, **SIZE}
 NESTED = {"autoencoder": AUTOENCODER | {"code_noise": 0.02}}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {

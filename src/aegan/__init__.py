@@ -27,6 +27,8 @@ __all__ = ["AeganError", "Estimator", "__version__", "evaluate", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "diagnostics":
+        return importlib.import_module("aegan.diagnostics")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'aegan' has no attribute {name!r}")

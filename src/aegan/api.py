@@ -8,28 +8,27 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from aegan import __version__, presets
 from aegan.config import TrainConfig, from_json, override, to_json
-from aegan.data import make_grid
 from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import ADAPTERS, adapter_class, detect_kind
 from aegan.data.split import split
-from aegan.errors import ConfigError, DataError, RunError, nearest
+from aegan.diagnostics.probe import DoctorProbe
+from aegan.errors import ConfigError, DataError, Interrupted, RunError, nearest
 from aegan.estimator import Estimator
-from aegan.models.base import Model, in_blocks, noise_for
+from aegan.grids import drawer, write_grid
+from aegan.healing import Healer
+from aegan.models.base import Model
 from aegan.models.registry import build, entry
-from aegan.nn.constraints import as_it_stands
 from aegan.run import RunFolder, check_free
-from aegan.storage import write_atomically
 from aegan.train.fabric import Backend, resolve_device
 from aegan.train.precision import choose_precision
 from aegan.train.probe import Probe
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 HOLDOUT_AT_MOST = 10_000
 VALIDATION, VALIDATION_AT_MOST = 0.1, 3_000
 """Part of the training samples set apart for stages that keep the weights these like best."""
-GRID = 64
-"""Samples in a grid over time."""
 
 
 def fit(
@@ -73,6 +70,8 @@ def fit(
     evaluate: bool = True,
     quiet: bool = True,
     checkpoint_every: float = 60.0,
+    doctor: bool = True,
+    heal: bool = False,
     probes: Sequence[Probe] = (),
 ) -> Estimator:
     """Train a generator on ``source``.
@@ -104,6 +103,8 @@ def fit(
         evaluate: Judge the result and write ``metrics.json``, pictures and ``report.html``.
         quiet: No progress line.
         checkpoint_every: Seconds between checkpoints.
+        doctor: Watch the training's health, in at most a twentieth of its time; ``diagnosis.json`` is what comes of it.
+        heal: Act on a sure verdict: change a setting and go on from where all was well; see :mod:`aegan.healing`.
         probes: Further observers of the training.
 
     Returns:
@@ -132,7 +133,9 @@ def fit(
             adapter = _new_adapter(kind, given | {"columns": columns, "rules": rules})
             config = _train_config(budget, steps, seed, device, precision)
             started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite)
-        estimator = _train(started, resume=resume, quiet=quiet, checkpoint_every=checkpoint_every, probes=probes)
+        estimator = _train(
+            started, resume, quiet=quiet, every=checkpoint_every, doctor=doctor, heal=heal, probes=probes
+        )
     except BaseException:
         if temporary:
             _remove(folder)
@@ -328,29 +331,32 @@ def _resume(
             f"--resume: the data are not those that {folder} was begun with "
             f"({run.config['source'].get('describe')}). Give the same source, or start a new run."
         )
-    with torch.random.fork_rng():
-        torch.manual_seed(train["seed"])
-        network = _network(run, adapter)
-    return _Started(run, adapter, data, network)
+    return _Started(run, adapter, data, _network(run, adapter))
 
 
 def _train(
-    started: _Started, *, resume: bool, quiet: bool, checkpoint_every: float, probes: Sequence[Probe]
+    started: _Started,
+    resume: bool,
+    *,
+    quiet: bool,
+    every: float,
+    doctor: bool,
+    heal: bool,
+    probes: Sequence[Probe],
 ) -> Estimator:
     run, adapter, network, data = started.run, started.adapter, started.network, started.data
     config = from_json(TrainConfig, run.config["train"], where=str(run.path / "config.json"))
-    config = replace(config, device=resolve_device(config.device), checkpoint_every=checkpoint_every)
+    config = replace(config, device=resolve_device(config.device), checkpoint_every=every)
     about = run.config["source"]
     share = min(about["holdout"], HOLDOUT_AT_MOST / len(data))
     train, held = data, None
     if share > 0:
-        train_index, held_index = split(len(data), data.labels, holdout=share, seed=config.seed)
-        train, held = data.subset(train_index), data.subset(held_index)
+        train, held = (data.subset(i) for i in split(len(data), data.labels, holdout=share, seed=config.seed))
     backend = Backend(config.device, config.precision)
     learnt, validation = _set_apart(network, train, config.seed)
-    pictures = [GridProbe(config.grids, _drawer(network, train, backend), _write_grid)]
-    if adapter.spec.kind != "image":
-        pictures = []
+    grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * (adapter.spec.kind == "image")
+    watch = DoctorProbe(holdout=held, settings=run.config["model_config"])
+    healer = Healer(watch, run)
     trainer = Trainer(
         network,
         learnt,
@@ -358,10 +364,24 @@ def _train(
         backend,
         folder=run.path,
         identity=run.identity,
-        probes=[EventProbe(), ProgressProbe(quiet=quiet), *pictures, *probes],
+        probes=[
+            EventProbe(),
+            ProgressProbe(quiet=quiet),
+            *grids,
+            *[watch] * (doctor or heal),
+            *[healer] * heal,
+            *probes,
+        ],
         validation=validation,
     )
-    trainer.fit(resume=resume)
+    try:
+        trainer.fit(resume=resume)
+    except Interrupted:
+        if healer.change is None:
+            raise
+        run, resume = healer.apply()
+        again = replace(started, run=run, network=_network(run, adapter))
+        return _train(again, resume, quiet=quiet, every=every, doctor=doctor, heal=heal, probes=probes)
     return Estimator(network, adapter, run, device=backend.device, train=train, holdout=held)
 
 
@@ -372,25 +392,6 @@ def _set_apart(network: Model, train: TensorData, seed: int) -> tuple[TensorData
     share = min(VALIDATION, VALIDATION_AT_MOST / len(train))
     learnt, apart = split(len(train), train.labels, holdout=share, seed=seed + 1)
     return train.subset(learnt), train.subset(apart)
-
-
-def _drawer(network: Model, train: TensorData, backend: Backend) -> Callable[[], Tensor]:
-    """Draws the grid over time: samples from fixed noise, or reconstructions where there is no generator."""
-    classes = network.spec.num_classes if network.conditional else 0
-
-    def draw() -> Tensor:
-        if network.noise_dim == 0:
-            x = train.batch(torch.arange(min(GRID, len(train))))["x"]
-            return in_blocks(lambda b: network.decode(network.encode(b)), x, device=backend.device)
-        y = torch.arange(GRID) * classes // GRID if classes else None
-        with as_it_stands(network):
-            return in_blocks(network.generate, noise_for(0, GRID, network.noise_dim), y, device=backend.device)
-
-    return draw
-
-
-def _write_grid(images: Tensor, path: Path) -> None:
-    write_atomically(path, lambda p: make_grid(images.clamp(-1, 1)).save(p, format="PNG"))
 
 
 def _train_config(budget: str | float | None, steps: int | None, seed: int, device: str, precision: str) -> TrainConfig:
@@ -431,8 +432,11 @@ def _adapter(run: RunFolder) -> Adapter:
 
 
 def _network(run: RunFolder, adapter: Adapter) -> Model:
+    """The run's networks with their first weights."""
     try:
-        return build(run.config["model"], adapter.spec, run.config["model_config"])
+        with torch.random.fork_rng():
+            torch.manual_seed(run.config["train"]["seed"])
+            return build(run.config["model"], adapter.spec, run.config["model_config"])
     except ConfigError as error:
         raise RunError(f"{run.path / 'config.json'}: {error}") from error
 

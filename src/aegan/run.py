@@ -20,6 +20,8 @@ _OWN = {
     "events.jsonl",
     "metrics.json",
     "health.json",
+    "diagnosis.json",
+    "healthy.pt",
     "report.html",
     "features.safetensors",
     "samples",

@@ -55,6 +55,8 @@ def fit(
     holdout: float = 0.1,
     evaluate: bool = True,
     checkpoint_every: float = 60.0,
+    doctor: bool = True,
+    heal: Flag[bool] = False,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
 ) -> None:
     """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, or a table.
@@ -87,6 +89,8 @@ def fit(
         holdout: Part of the data kept from training, to judge by (10,000 at most).
         evaluate: Judge the result and write metrics.json and report.html.
         checkpoint_every: Seconds between checkpoints.
+        doctor: Watch the training's health, in at most a twentieth of its time; see `aegan diagnose`.
+        heal: Act on a sure verdict: change a setting, go back to where all was well, and go on.
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
     """
     from aegan import api
@@ -115,6 +119,8 @@ def fit(
         holdout=holdout,
         evaluate=evaluate,
         checkpoint_every=checkpoint_every,
+        doctor=doctor,
+        heal=heal,
         quiet=False,
     )
     print_summary(estimator)
@@ -347,6 +353,22 @@ def evaluate(
         (write_table_evaluation if values.get("kind") == "table" else write_evaluation)(values, html)
 
 
+def diagnose(run: Positional[Run], /, *, json: Path | None = None) -> None:
+    """Say what is wrong with RUN's training, since when, how sure that is, and what to do.
+
+    Args:
+        run: Run folder; the run may be unfinished or have failed.
+        json: File for the same, for machines.
+    """
+    from aegan.diagnostics.run import diagnose_run
+    from aegan.storage import write_json
+
+    found = diagnose_run(run)
+    print(found)
+    if json is not None:
+        write_json(json, found.to_json())
+
+
 def report(run: Positional[Run], /) -> None:
     """Write RUN's report.html again from the files in the folder.
 
@@ -393,6 +415,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "encode": encode,
     "decode": decode,
     "reconstruct": reconstruct,
+    "diagnose": diagnose,
     "report": report,
     "models": models,
 }

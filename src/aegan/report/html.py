@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from aegan.report import figures, page, series
 from aegan.report.advice import next_steps
+from aegan.report.doctor import doctor_section
 from aegan.report.evaluation import memorisation, metrics_sections, repetition
 from aegan.report.health import health_section
 from aegan.report.page import duration, esc, figure_text
@@ -71,6 +72,7 @@ def render(run: RunFolder) -> str:
         _neighbours(run),
         _over_time(run),
         _training(run),
+        doctor_section(run),
         page.section("What to try next", _bullets(next_steps(run)), "next"),
         _settings(run),
     ]

@@ -28,6 +28,7 @@ class RunFolder:
         events: Events in order, those that a resume took back removed.
         metrics: ``metrics.json``; ``None`` when it is not there or cannot be read.
         health: ``health.json``, what the model says about itself; ``None`` as above.
+        diagnosis: ``diagnosis.json``, the doctor's verdicts; ``None`` as above.
         notices: Sentences about what could not be read.
     """
 
@@ -37,6 +38,7 @@ class RunFolder:
     events: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, Any] | None = None
     health: dict[str, Any] | None = None
+    diagnosis: dict[str, Any] | None = None
     notices: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -129,6 +131,7 @@ def read_run(path: Path | str) -> RunFolder:
         events=_events(path / "events.jsonl", notices),
         metrics=_object(path / "metrics.json", notices, optional=True),
         health=_object(path / "health.json", notices, optional=True),
+        diagnosis=_object(path / "diagnosis.json", notices, optional=True),
         notices=notices,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from aegan.train.trainer import Trainer
@@ -36,8 +36,24 @@ class StepRecord:
     grad_norm: dict[str, float] = field(default_factory=dict)
 
 
+class Observer(Protocol):
+    """What the trainer calls: the methods of :class:`Probe`, for observers of rooms that do not know this one."""
+
+    def on_start(self, trainer: Any) -> None:
+        """As :meth:`Probe.on_start`; likewise the others."""
+
+    def on_stage(self, trainer: Any, stage: str) -> None:
+        """When a stage begins."""
+
+    def on_step(self, trainer: Any, record: Any) -> None:
+        """After every step."""
+
+    def on_end(self, trainer: Any, reason: str) -> None:
+        """After the last step."""
+
+
 class Probe:
-    """Base of all probes; every method may be left out.
+    """Base of the trainer's probes; every method may be left out.
 
     Probes run without gradients and inside a fork of the random state. One that raises is switched off, and
     the error is written to the events. Errors of storage are passed on: a full disk must be heard of.

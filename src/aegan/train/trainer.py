@@ -28,7 +28,7 @@ from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
-from aegan.train.probe import Probe, StepRecord
+from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.selection import Selection
 from aegan.train.shards import Buffers, Shards, buffers_of
@@ -59,11 +59,11 @@ class Trainer:
         *,
         folder: Path | None = None,
         identity: dict[str, Any] | None = None,
-        probes: Sequence[Probe] = (),
+        probes: Sequence[Observer] = (),
         stages: Sequence[Stage] | None = None,
         validation: Samples | None = None,
     ) -> None:
-        self.model, self.data, self.config, self.backend = model, data, config, backend
+        self.model, self.data, self.stage_data, self.config, self.backend = model, data, data, config, backend
         self.folder, self.identity = folder, identity or {}
         self.shards = Shards(config.accumulate, config.seed)
         # One process of a group observes and writes; the others compute.
@@ -130,7 +130,7 @@ class Trainer:
         while self.stage_index < len(self.stages):
             stage = self.stage
             self._tell_step()
-            data = self.model.prepare(stage.name, self.data, self._encode_all)
+            data = self.stage_data = self.model.prepare(stage.name, self.data, self._encode_all)
             self._open_stage(stage)
             order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)

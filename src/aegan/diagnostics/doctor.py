@@ -1,0 +1,353 @@
+"""The doctor for anybody's loop: plain modules, plain PyTorch, no trainer of aegan's.
+
+    doctor = Doctor(generator=G, discriminator=D)
+    with doctor:                                     # hooks on the optimisers' steps, removed at the end
+        for real in loader:
+            ...                                      # your steps, however many backward() calls there are
+            doctor.observe(real=real, fake=fake, losses={"generator": loss_g})
+    print(doctor.report())
+
+It reads weights, gradients and batches and changes none of them; buffers, modes and random state are as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from aegan.diagnostics import measure
+from aegan.diagnostics.aside import aside
+from aegan.diagnostics.balance import Judge, balance
+from aegan.diagnostics.collapse import active_part, flattened, kl_per_dimension, perplexity
+from aegan.diagnostics.gradients import first_non_finite, layers
+from aegan.diagnostics.health import diagnose
+from aegan.diagnostics.history import History, Look
+from aegan.diagnostics.schedule import Schedule
+from aegan.diagnostics.verdicts import Verdict, report_text
+from aegan.diagnostics.watch import GradientWatch
+from aegan.errors import ConfigError
+from aegan.storage import write_json
+
+
+class Doctor:
+    """Watches a training of one or two networks and says what is wrong with it.
+
+    Args:
+        generator: Noise to samples.
+        discriminator: Samples to logits ``(B,)``, ``(B, 1)`` or patches.
+        encoder: Samples to codes.
+        decoder: Codes to samples.
+        judge: Samples to logits, where ``discriminator(samples)`` alone does not give them (labels, several outputs).
+        share: Part of the training's time that looking may take, in (0, 1).
+        every: Look at every such step instead, whatever it costs; for reproducible histories.
+        on_look: Called with every look, such as a writer of ``aegan.diagnostics.writers``.
+
+    Attributes:
+        history: What was measured.
+        errors: What went wrong in the doctor itself; it never breaks a training.
+
+    Raises:
+        ConfigError: No network was given.
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        judge: Judge | None = None,
+        share: float = 0.05,
+        every: int | None = None,
+        on_look: Callable[[Look], None] | None = None,
+    ) -> None:
+        named = {"generator": generator, "discriminator": discriminator, "encoder": encoder, "decoder": decoder}
+        self.networks = {name: m for name, m in named.items() if m is not None}
+        if not self.networks:
+            raise ConfigError("Doctor: no network. Give one at least, as in Doctor(generator=G, discriminator=D).")
+        if not 0 < share < 1 or (every is not None and every < 1):
+            raise ConfigError(
+                f"Doctor: share in (0, 1) and every of at least 1 expected, got {share} and {every}. "
+                "The default share is 0.05."
+            )
+        self.judge: Judge | None = judge or discriminator
+        self.schedule = Schedule(share, every=every)
+        self.history = History()
+        self.errors: list[str] = []
+        self.on_look = on_look
+        self._watch: GradientWatch | None = None
+        self._handle: Any = None
+        self._real: deque[Tensor] = deque()
+        self._fake: deque[Tensor] = deque()
+        self._before: Tensor | None = None
+        self._call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._busy = False
+        self._seen = measure.Seen()
+        self._compared: dict[str, float] = {}
+        self._step = 0
+
+    # --- hooks ------------------------------------------------------------------------------------------------
+
+    def watch(self, *optimizers: Optimizer) -> Doctor:
+        """Put the hooks in place; use it as a context manager, ``with doctor.watch(opt_G, opt_D):``.
+
+        Args:
+            *optimizers: Those whose steps are read; all that move one of the networks when none is named.
+        """
+        if self._watch is None:
+            self.schedule.begin()
+            # The hooks know the doctor weakly only, so that a forgotten one takes them away with it.
+            schedule, errors, itself = self.schedule, self.errors, weakref.ref(self)
+            self._watch = GradientWatch(
+                self.networks,
+                wants=lambda: schedule.due("gradients"),
+                spent=lambda: schedule.measuring("gradients"),
+                fail=lambda error: _noted(errors, error),
+                optimizers=optimizers or None,
+            )
+
+            def remember(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                if (doctor := itself()) is not None:
+                    doctor._remember(args, kwargs)
+
+            if (generator := self.networks.get("generator")) is not None:
+                self._handle = generator.register_forward_pre_hook(remember, with_kwargs=True)
+                weakref.finalize(self, self._handle.remove)
+        return self
+
+    def close(self) -> None:
+        """Remove all hooks; what was measured stays. Done by itself at the end of a ``with``."""
+        if self._watch is not None:
+            self._watch.close()
+        if self._handle is not None:
+            self._handle.remove()
+        self._watch = self._handle = self._call = None
+
+    def __enter__(self) -> Doctor:
+        return self.watch()
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    # --- observing --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def observe(
+        self,
+        *,
+        real: Tensor | None = None,
+        fake: Tensor | None = None,
+        losses: Mapping[str, Tensor | float] | None = None,
+        holdout: Tensor | None = None,
+        posterior: tuple[Tensor, Tensor] | None = None,
+        tokens: Tensor | None = None,
+        codes: int | None = None,
+        step: int | None = None,
+    ) -> None:
+        """Tell the doctor of a step that is done; everything is optional, and more tells more.
+
+        Args:
+            real: This step's real batch ``(B, ...)``.
+            fake: Samples ``(B, ...)``.
+            losses: By name; looked at for values that are not finite.
+            holdout: Real data that the discriminator never learns from ``(B, ...)``.
+            posterior: Mean and log-variance of codes ``(B, D)``.
+            tokens: Indices into a codebook, int64.
+            codes: Size of that codebook.
+            step: Number of the step; counted from 1 when left out.
+        """
+        self.watch()
+        self._step = self._step + 1 if step is None else step
+        values: dict[str, float] = {}
+        notes: dict[str, str] = {}
+        spectrum: tuple[float, ...] = ()
+        with self.schedule.working():
+            try:
+                self._keep(real, fake)
+                notes |= self._broken(losses or {}, real, fake)
+                layers_seen: dict[str, dict[str, float]] = {}
+                if self._watch is not None:
+                    found, layers_seen, places = self._watch.take()
+                    notes = places | notes
+                    if len(found) > len(self.networks):  # more than the counters
+                        values |= found
+                values |= self._compared
+                self._compared = {}
+                values |= self._codes(posterior, tokens, codes)
+                if self.schedule.due("judge"):
+                    with self._look("judge"):
+                        values |= self._judged(real, fake, holdout, notes)
+                if self.schedule.due("samples"):
+                    with self._look("samples"):
+                        values |= self._samples()
+                if self.schedule.due("jacobian") and self._call is not None:
+                    with self._look("jacobian"):
+                        found, spectrum = self._jacobian()
+                        values |= found
+                if values or notes:
+                    look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
+                    self.history.add(look)
+                    if self.on_look is not None:
+                        self.on_look(look)
+            except Exception as error:  # looking must never break a training
+                _noted(self.errors, error)
+        self.schedule.settle()
+
+    def compare(self, *, reconstruction: Tensor, adversarial: Tensor, shared: Tensor | None = None) -> None:
+        """Hold a reconstruction's gradient against the adversary's at a shared weight; call it before ``backward``.
+
+        Args:
+            reconstruction: Weighted loss with its graph.
+            adversarial: The same.
+            shared: Weight that both reach; the last layer of the decoder, or of the generator, when left out.
+        """
+        self.watch()
+        if not self.schedule.due("terms"):
+            return
+        try:
+            with self.schedule.measuring("terms"):
+                if shared is None:
+                    network = self.networks.get("decoder") or self.networks.get("generator")
+                    shared = list(layers(network).values())[-1] if network is not None else None
+                ratio = None if shared is None else balance(reconstruction, adversarial, [shared])
+                if ratio is not None:
+                    self._compared["decoder/balance"] = ratio
+        except Exception as error:
+            _noted(self.errors, error)
+
+    # --- telling ----------------------------------------------------------------------------------------------
+
+    @property
+    def cost(self) -> float:
+        """Part of the time since the first step that looking took."""
+        return self.schedule.share
+
+    def verdicts(self) -> list[Verdict]:
+        """What is wrong, causes and the surest first; one verdict ``healthy`` where nothing is."""
+        return diagnose(self.history)
+
+    def report(self) -> str:
+        """The verdicts for reading, with evidence and remedies."""
+        text = report_text(self.verdicts(), cost=self.cost)
+        return text + "".join(f"\nThe doctor failed: {error}" for error in self.errors[:3])
+
+    def to_json(self, path: str | Path | None = None) -> dict[str, Any]:
+        """Verdicts and history as plain JSON values; written to ``path`` where one is given."""
+        told = {
+            "verdicts": [v.to_json() for v in self.verdicts()],
+            "cost": round(self.cost, 4),
+            "looks": [look.to_json() for look in self.history.looks],
+            "errors": self.errors,
+        }
+        if path is not None:
+            write_json(Path(path), told)
+        return told
+
+    # --- parts ------------------------------------------------------------------------------------------------
+
+    def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._busy or not args or not isinstance(args[0], Tensor):
+            return
+        if args[0].is_floating_point() and args[0].ndim > 1:
+            self._call = (args, kwargs)
+
+    @contextlib.contextmanager
+    def _look(self, kind: str) -> Iterator[None]:
+        """A measurement: timed, without traces, and unseen by the doctor's own hooks."""
+        self._busy = True
+        try:
+            with self.schedule.measuring(kind), aside(*self.networks.values()):
+                yield
+        finally:
+            self._busy = False
+
+    def _keep(self, real: Tensor | None, fake: Tensor | None) -> None:
+        for kept, batch, rows in ((self._real, real, 2 * measure.ROWS), (self._fake, fake, measure.ROWS)):
+            if batch is None or not len(batch):
+                continue
+            kept.append(batch.detach())
+            while sum(len(b) for b in kept) - len(kept[0]) >= rows:
+                kept.popleft()
+
+    def _broken(self, losses: Mapping[str, Tensor | float], real: Tensor | None, fake: Tensor | None) -> dict[str, str]:
+        """Where a loss is not finite, the deepest cause that can be found: data, weights, samples, the loss."""
+        bad = next((n for n, v in losses.items() if not math.isfinite(float(v))), None)
+        if bad is None:
+            return {}
+        weights = {f"{name}.{key}": p for name, m in self.networks.items() for key, p in m.named_parameters()}
+        place = first_non_finite({"real": real}) or first_non_finite(weights) or first_non_finite({"fake": fake})
+        return {"non-finite": place or f"loss {bad!r}"}
+
+    def _judged(
+        self, real: Tensor | None, fake: Tensor | None, holdout: Tensor | None, notes: dict[str, str]
+    ) -> dict[str, float]:
+        values: dict[str, float] = {}
+        if real is not None:
+            generator = self.networks.get("generator") or self.networks.get("decoder")
+            found, place = measure.data_values(real, measure.bounds_of(generator) if generator is not None else None)
+            values |= found | self._seen.values(real)
+            if place:
+                notes["non-finite"] = place
+        if self.judge is not None and real is not None and fake is not None:
+            values |= measure.judged_values(self.judge, real, fake, holdout)
+            if "discriminator" in self.networks:
+                values |= measure.weight_values("discriminator", self.networks["discriminator"])
+        return values
+
+    def _samples(self) -> dict[str, float]:
+        if not self._real or not self._fake:
+            return {}
+        real = measure.different(torch.cat([flattened(b) for b in self._real]))[: 2 * measure.ROWS]
+        fake = torch.cat([flattened(b) for b in self._fake])[-measure.ROWS :]
+        values = measure.sample_values(real, fake, self._before, self._step)
+        self._before = fake
+        return values
+
+    def _jacobian(self) -> tuple[dict[str, float], tuple[float, ...]]:
+        generator = self.networks["generator"]
+        assert self._call is not None  # noqa: S101 - the caller looked
+        args, kwargs = self._call
+        rows = len(args[0])
+
+        def first(value: Any, count: int) -> Any:
+            return value[:count] if isinstance(value, Tensor) and value.ndim and len(value) == rows else value
+
+        def generate(noise: Tensor) -> Tensor:
+            rest = [first(a, len(noise)) for a in args[1:]]
+            made = generator(noise, *rest, **{k: first(v, len(noise)) for k, v in kwargs.items()})
+            return made[0] if isinstance(made, tuple) else made
+
+        gap = measure.mode_gap(generator, lambda: generate(args[0]))
+        generator.eval()  # each sample from its own noise alone
+        values, spectrum = measure.jacobian_values(generate, args[0])
+        return values | ({} if gap is None else {"generator/mode_gap": gap}), spectrum
+
+    def _codes(
+        self, posterior: tuple[Tensor, Tensor] | None, tokens: Tensor | None, codes: int | None
+    ) -> dict[str, float]:
+        values: dict[str, float] = {}
+        if (posterior is None and tokens is None) or not self.schedule.due("judge"):
+            return values
+        with self.schedule.measuring("judge"):
+            if posterior is not None:
+                values["encoder/active"] = active_part(posterior[0].detach())
+                values["encoder/kl"] = float(kl_per_dimension(posterior[0].detach(), posterior[1].detach()).sum())
+            if tokens is not None and codes:
+                values["encoder/perplexity"] = perplexity(tokens.detach().cpu(), codes)
+        return values
+
+
+def _noted(errors: list[str], error: Exception) -> None:
+    """Keep what went wrong, up to twenty of them."""
+    if len(errors) < 20:
+        errors.append(f"{type(error).__name__}: {error}")

@@ -1,0 +1,186 @@
+"""Values of one look at a pair of networks: what the doctor and the trainer's probe share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from aegan.diagnostics.balance import Judge, accuracy, input_slopes, separation, sign_statistic, spectral_norms
+from aegan.diagnostics.collapse import birthday, energy_distance, variety
+from aegan.diagnostics.data import data_facts, keys, outside
+from aegan.diagnostics.jacobian import generator_spectrum
+
+ROWS = 256
+"""Samples on each side that mode collapse is looked for in."""
+JUDGED = 128
+"""Samples on each side that the discriminator is asked about."""
+POINTS = 4
+"""Places at which the generator's Jacobian is taken."""
+
+
+def logits_of(judge: Judge, x: Tensor) -> Tensor:
+    """Logits float32 ``(B,)`` of samples, the mean over patches where there are several a sample."""
+    logits = judge(x).float()
+    return logits.flatten(1).mean(1) if logits.ndim > 1 else logits
+
+
+def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None) -> dict[str, float]:
+    """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``."""
+    real, fake = real[:JUDGED].detach().float(), fake[:JUDGED].detach().float()
+    with torch.no_grad():
+        high, low = logits_of(judge, real), logits_of(judge, fake)
+    values = {
+        "discriminator/separation": separation(high, low),
+        "discriminator/accuracy": accuracy(high, low),
+        "discriminator/gap": float(high.mean() - low.mean()),
+        "discriminator/sign": sign_statistic(high),
+    }
+    if holdout is not None and len(holdout) >= 16:
+        values |= holdout_values(judge, real, judge, holdout)
+    at_real, at_fake = (
+        input_slopes(lambda x: logits_of(judge, x), real),
+        input_slopes(lambda x: logits_of(judge, x), fake),
+    )
+    scale = float((real.flatten(1) - real.roll(1, 0).flatten(1)).norm(dim=1).median())
+    values |= {
+        "discriminator/slope_real": float(at_real.mean()) * scale,
+        "discriminator/slope_fake": float(at_fake.mean()) * scale,
+        "discriminator/slope": float(torch.cat([at_real, at_fake]).quantile(0.95)) * scale,
+    }
+    return values
+
+
+@torch.no_grad()
+def holdout_values(judge: Judge, real: Tensor, judge_unseen: Judge, unseen: Tensor) -> dict[str, float]:
+    """How much better the discriminator rates its training data than unseen data; each with its own labels bound."""
+    high = logits_of(judge, real[:JUDGED].detach().float())
+    low = logits_of(judge_unseen, unseen[:JUDGED].detach().float())
+    return {
+        "discriminator/holdout": separation(high, low),
+        "discriminator/holdout_gap": float(high.mean() - low.mean()),
+    }
+
+
+def weight_values(network: str, module: nn.Module) -> dict[str, float]:
+    """Largest spectral norm of a layer."""
+    found = spectral_norms(module)
+    return {f"{network}/sigma": max(found.values())} if found else {}
+
+
+def sample_values(real: Tensor, fake: Tensor, before: Tensor | None, seed: int) -> dict[str, float]:
+    """Samples beside real data; ``real`` has twice as many rows, the second half being the baseline.
+
+    Args:
+        real: Rows of :func:`flattened` ``(2N, D)``, different ones.
+        fake: Rows ``(N, D)``.
+        before: Rows of the samples of the last look.
+        seed: Of the permutation test.
+    """
+    count = min(len(real) // 2, len(fake), ROWS)
+    found = variety(real[0::2][:count], real[1::2][:count], fake[:count], seed=seed)
+    if found is None:
+        return {}
+    values = {f"samples/{name}": float(value) for name, value in found._asdict().items()}
+    excess = max(found.distance - found.floor, 0.0)
+    values["samples/excess"] = excess
+    support = birthday(real[0::2][:count], fake[:count])
+    if support < float("inf"):
+        values["samples/support"] = support
+    if before is not None and len(before) >= 32:
+        scale = float(torch.pdist(real[:count]).median())
+        way = max(energy_distance(before[:count], fake[:count]), 0.0) / max(scale, 1e-12) - found.floor
+        values["samples/moved"] = max(way, 0.0) / max(excess, 1e-6) if excess > found.floor else 0.0
+    return values
+
+
+def data_values(real: Tensor, bounds: tuple[float, float] | None) -> tuple[dict[str, float], str | None]:
+    """Facts of a batch of real data, and where it is not finite.
+
+    Args:
+        real: ``(B, ...)``.
+        bounds: Least and greatest value that the generator can make, where it ends in a bounded function.
+    """
+    facts = data_facts(real[: 2 * ROWS])
+    values = {"data/scale": facts.scale}
+    if bounds is not None:
+        values["data/outside"] = outside(real[: 2 * ROWS].detach().float(), *bounds)
+    return values, facts.non_finite
+
+
+def jacobian_values(generate: Callable[[Tensor], Tensor], noise: Tensor) -> tuple[dict[str, float], tuple[float, ...]]:
+    """Condition and effective rank of the generator's Jacobian at a few points; run it within ``aside``."""
+    found = generator_spectrum(generate, noise[:POINTS])
+    if found is None:
+        return {}, ()
+    values = {
+        "generator/condition": found.condition,
+        "generator/rank": found.rank,
+        "generator/stretch": found.values[0],
+    }
+    return values, found.values
+
+
+def mode_gap(generator: nn.Module, generate: Callable[[], Tensor]) -> float | None:
+    """Root mean squared difference of samples in train and eval mode over their spread; None without BatchNorm.
+
+    Run it within ``aside``, which puts mode and running statistics back.
+    """
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in generator.modules()):
+        return None
+    with torch.no_grad():
+        generator.eval()
+        calm = generate().float().flatten(1)
+        generator.train()
+        made = generate().float().flatten(1)
+    spread = float((made - made.mean(0)).square().mean().sqrt())
+    return float((made - calm).square().mean().sqrt()) / max(spread, 1e-12)
+
+
+class Seen:
+    """Which different real samples were seen in the looks, by their keys."""
+
+    LIMIT = 20_000
+
+    def __init__(self) -> None:
+        self.rows, self.known = 0, set[float]()
+        self.low: Tensor | None = None
+        self.high: Tensor | None = None
+
+    def values(self, real: Tensor) -> dict[str, float]:
+        """How many, how often each (until there are too many to count), and the part of columns that never vary."""
+        rows = real.detach().float().flatten(1)[: 2 * ROWS]
+        low, high = rows.amin(0), rows.amax(0)
+        if self.low is not None and self.high is not None and self.low.shape == low.shape:
+            low, high = torch.minimum(low, self.low), torch.maximum(high, self.high)
+        self.low, self.high = low, high
+        values: dict[str, float] = {}
+        if len(self.known) <= self.LIMIT:
+            found = keys(rows).tolist()
+            self.rows += len(found)
+            self.known.update(found)
+            count, known = len(rows), max(1, len(self.known))
+            values = {"data/distinct": float(known), "data/repeats": self.rows / known}
+            # Batches drawn with replacement from few rows repeat some by chance.
+            chance = 1.0 - known * (1.0 - (1.0 - 1.0 / known) ** count) / count
+            values["data/repeated"] = max(0.0, 1.0 - len(set(found)) / count - chance)
+        if real.ndim == 2 and self.rows >= 4 * JUDGED:  # of images, borders are often constant
+            values["data/constant"] = float((low == high).float().mean())
+        return values
+
+
+def different(rows: Tensor) -> Tensor:
+    """Rows ``(N, D)`` without repetition, in the order of their first appearance."""
+    seen: dict[float, int] = {}
+    for i, key in enumerate(keys(rows).tolist()):
+        seen.setdefault(key, i)
+    return rows[list(seen.values())]
+
+
+def bounds_of(generator: nn.Module) -> tuple[float, float] | None:
+    """Range of a generator whose last module is a tanh or a sigmoid; None where it is not known."""
+    leaves = [m for m in generator.modules() if not list(m.children())]
+    if leaves and isinstance(leaves[-1], nn.Tanh | nn.Hardtanh):
+        return -1.0, 1.0
+    return (0.0, 1.0) if leaves and isinstance(leaves[-1], nn.Sigmoid | nn.Hardsigmoid) else None

@@ -1,0 +1,85 @@
+"""When to look: as often as a share of the training's time allows."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+
+SHARES = {"gradients": 0.016, "judge": 0.012, "samples": 0.010, "jacobian": 0.006, "terms": 0.006}
+"""Part of the time that each kind of measurement may take; 5 % together."""
+MARGIN = 0.9
+"""Of the share, for what is too small to be measured: hooks that find nothing to do, and the clock itself."""
+FIRST = 0.01
+"""Seconds that a kind's share must have come to before its first look, whose cost is not known yet."""
+
+
+class Schedule:
+    """Decides which measurement is due, by what it cost before; or every ``every`` steps, for reproducible looks.
+
+    Args:
+        share: Part of the training's time that all of them may take together, in (0, 1).
+        every: A fixed distance in steps instead; the cost is still measured.
+        shares: Parts of each kind, scaled to add up to ``share``.
+    """
+
+    def __init__(self, share: float = 0.05, *, every: int | None = None, shares: Mapping[str, float] = SHARES) -> None:
+        scale = share / sum(shares.values())
+        self.shares = {name: MARGIN * scale * part for name, part in shares.items()}
+        self.every = every
+        self.step = 0
+        self.spent = dict.fromkeys(self.shares, 0.0)
+        self.overhead = 0.0
+        self._cost = dict.fromkeys(self.shares, 0.0)
+        self._now = dict.fromkeys(self.shares, 0.0)
+        self._start: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first step."""
+        return 0.0 if self._start is None else time.perf_counter() - self._start
+
+    @property
+    def share(self) -> float:
+        """Part of the time that was spent on looking."""
+        elapsed = self.elapsed
+        return min(1.0, (sum(self.spent.values()) + self.overhead) / elapsed) if elapsed > 0 else 0.0
+
+    def begin(self) -> None:
+        """Start the clock, once."""
+        if self._start is None:
+            self._start = time.perf_counter()
+
+    def due(self, kind: str) -> bool:
+        """Whether to measure this now."""
+        if self.every is not None:
+            return self.step % self.every == 0
+        return self.spent[kind] + (self._cost[kind] or FIRST) <= self.shares[kind] * self.elapsed
+
+    @contextlib.contextmanager
+    def measuring(self, kind: str) -> Iterator[None]:
+        """Count the time of a measurement."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - began
+            self.spent[kind] += took
+            self._now[kind] += took
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Count what is around the measurements: keeping batches, deciding, noting."""
+        began, spent = time.perf_counter(), sum(self.spent.values())
+        try:
+            yield
+        finally:
+            self.overhead += time.perf_counter() - began - (sum(self.spent.values()) - spent)
+
+    def settle(self) -> None:
+        """End of a step: what this step's measurements took is what the next ones are expected to take."""
+        self.step += 1
+        for kind, took in self._now.items():
+            if took:
+                self._cost[kind] = took if not self._cost[kind] else 0.7 * self._cost[kind] + 0.3 * took
+                self._now[kind] = 0.0

@@ -1,0 +1,244 @@
+"""Gradients and updates as the optimisers see them, whatever the loop around them looks like.
+
+Hooks sit on the optimisers' steps, not on modules: however many ``backward()`` calls come before, and whichever
+networks they run through, what a step is taken with is what counts. Weights, gradients and random state are only read.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from aegan.diagnostics.gradients import (
+    LayerGradient,
+    cosine,
+    depth_ratio,
+    first_last,
+    first_non_finite,
+    layer_gradients,
+    layers,
+    norms,
+    silent_units,
+    sketch,
+    update_ratios,
+)
+from aegan.diagnostics.history import median
+
+DEAD_AFTER = 10
+"""Looks in a row that a unit gets no gradient in before it counts as dead."""
+SIGNAL_OVER = 16
+"""Steps over which a gradient's mean and variance are taken."""
+
+
+@dataclass
+class _Network:
+    """What is remembered of one network between looks."""
+
+    module: nn.Module
+    steps: int = 0
+    reached: int = 0
+    looks: int = 0
+    start: Tensor | None = None
+    length: float = 0.0
+    previous: Tensor | None = None
+    mean: Tensor | None = None
+    square: Tensor | None = None
+    before: list[Tensor] = field(default_factory=list)
+    silent: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    layers: dict[str, float] = field(default_factory=dict)
+    note: str | None = None
+
+
+class GradientWatch:
+    """Reads the gradients of named networks at the steps of their optimisers.
+
+    Args:
+        networks: By name.
+        wants: Asked before each step whether it is to be measured; the owner's schedule.
+        spent: Told the seconds that a measurement took, by a context manager.
+        fail: Told of an exception; the training goes on.
+        optimizers: Those to watch; every optimiser of the process whose parameters are the networks' when None.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        *,
+        wants: Callable[[], bool],
+        spent: Callable[[], Any],
+        fail: Callable[[Exception], None],
+        optimizers: Sequence[Optimizer] | None = None,
+    ) -> None:
+        self.networks = {name: _Network(module) for name, module in networks.items()}
+        self._wants, self._spent, self._fail = wants, spent, fail
+        self._optimizers = None if optimizers is None else {id(o) for o in optimizers}
+        self._known: weakref.WeakKeyDictionary[Optimizer, tuple[str, ...]] = weakref.WeakKeyDictionary()
+        self._measuring: set[str] = set()
+        self._failed = False
+        itself = weakref.ref(self)
+
+        def before(optimizer: Optimizer, *_: Any) -> None:
+            if (watch := itself()) is not None:
+                watch._guarded(watch._before, optimizer)
+
+        def after(optimizer: Optimizer, *_: Any) -> None:
+            if (watch := itself()) is not None:
+                watch._guarded(watch._after, optimizer)
+
+        self._handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+        # Whoever forgets to close leaves no hook behind once the watch is gone.
+        weakref.finalize(self, _remove, list(self._handles))
+
+    def close(self) -> None:
+        """Remove the hooks."""
+        _remove(self._handles)
+        self._handles = []
+
+    def take(self) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, str]]:
+        """Values, layers and notes measured since the last call, by ``network/statistic`` and network."""
+        values: dict[str, float] = {}
+        found: dict[str, dict[str, float]] = {}
+        notes: dict[str, str] = {}
+        total = max((n.steps for n in self.networks.values()), default=0)
+        for name, network in self.networks.items():
+            if total:
+                values[f"{name}/reached"] = network.reached / total
+            values |= {f"{name}/{key}": value for key, value in network.values.items()}
+            if network.layers:
+                found[name] = network.layers
+            if network.note:
+                notes["non-finite"] = f"{name}: {network.note}"
+            network.values, network.layers, network.note = {}, {}, None
+        return values, found, notes
+
+    def _guarded(self, measure: Callable[[Optimizer], None], optimizer: Optimizer) -> None:
+        if self._failed:
+            return
+        try:
+            measure(optimizer)
+        except Exception as error:  # a watch must never break a training
+            self._failed = True
+            self._fail(error)
+
+    def _mine(self, optimizer: Optimizer) -> tuple[str, ...]:
+        """Networks that this optimiser moves."""
+        if self._optimizers is not None and id(optimizer) not in self._optimizers:
+            return ()
+        if optimizer not in self._known:
+            moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            self._known[optimizer] = tuple(
+                name for name, n in self.networks.items() if any(id(p) in moved for p in n.module.parameters())
+            )
+        return self._known[optimizer]
+
+    def _before(self, optimizer: Optimizer) -> None:
+        names = self._mine(optimizer)
+        for name in names:
+            network = self.networks[name]
+            network.steps += 1
+            network.reached += any(p.grad is not None for p in network.module.parameters())
+        if names and self._wants():
+            with self._spent():
+                for name in names:
+                    self._measure(self.networks[name])
+                    self._measuring.add(name)
+
+    def _after(self, optimizer: Optimizer) -> None:
+        names = [name for name in self._mine(optimizer) if name in self._measuring]
+        if names:
+            with self._spent():
+                for name in names:
+                    self._measure_update(self.networks[name])
+                    self._measuring.discard(name)
+
+    @torch.no_grad()
+    def _measure(self, network: _Network) -> None:
+        module, values = network.module, network.values
+        found = layer_gradients(module)
+        others = [p.grad for p in module.parameters() if p.ndim < 2 and p.grad is not None]
+        lengths = norms(others)
+        top = max((n / g.numel() ** 0.5 for n, g in zip(lengths, others, strict=True)), default=0.0)
+        total = sum(n * n for n in [*lengths, *(f.gradient for f in found.values())]) ** 0.5
+        values["gradient"] = total
+        if not torch.isfinite(torch.tensor(total)):
+            named = dict(module.named_parameters())
+            network.note = first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()})
+            network.note = network.note or first_non_finite(dict(named))
+            return
+        self._by_depth(network, found, top)
+        self._units(network)
+        self._over_time(network)
+        weights = list(layers(module).values())
+        network.before = [w.detach().clone() for w in weights]
+        here = sketch(weights)
+        if network.start is None or network.start.shape != here.shape:
+            network.start, network.length = here, max(float(here.norm()), 1e-3)
+        values["travel"] = float((here - network.start).norm()) / network.length
+        values["weight"] = float(here.norm()) / network.length
+
+    def _by_depth(self, network: _Network, found: dict[str, LayerGradient], top: float) -> None:
+        if not found:
+            return
+        relative = {name: layer.relative for name, layer in found.items()}
+        network.layers = relative
+        network.values["relative"] = max(relative.values())
+        for key, ratio in (("depth", depth_ratio(found, top)), ("first_last", first_last(found))):
+            if ratio is not None:
+                network.values[key] = ratio
+
+    def _units(self, network: _Network) -> None:
+        for name, silent in silent_units(network.module).items():
+            run = network.silent.get(name)
+            network.silent[name] = silent.int() if run is None or run.shape != silent.shape else (run + 1) * silent
+        if network.silent:
+            parts = [float((run >= DEAD_AFTER).float().mean()) for run in network.silent.values()]
+            network.values["dead"] = max(parts)
+
+    def _over_time(self, network: _Network) -> None:
+        g = sketch(p.grad for p in network.module.parameters())
+        values, last = network.values, network.previous
+        if last is not None and (turned := cosine(g, last)) is not None:
+            values["turn"] = turned
+        if network.mean is None or network.square is None or network.mean.shape != g.shape:
+            network.mean, network.square = g.clone(), g.square()
+        else:
+            network.mean.lerp_(g, 1 / SIGNAL_OVER)
+            network.square.lerp_(g.square(), 1 / SIGNAL_OVER)
+            noise = (network.square - network.mean.square()).clamp_min(0).mean()
+            network.looks += 1
+            if float(noise) > 0 and network.looks >= SIGNAL_OVER:
+                # A mean over n steps holds 1/n of the noise.
+                signal = float(network.mean.square().mean() - noise / (2 * SIGNAL_OVER - 1))
+                values["signal"] = max(signal, 0.0) / float(noise)
+        network.previous = g
+
+    @torch.no_grad()
+    def _measure_update(self, network: _Network) -> None:
+        weights = list(layers(network.module).values())
+        if len(weights) == len(network.before):
+            ratios = update_ratios(network.before, weights)
+            network.values |= {"update": median(ratios)} if ratios else {}
+            bad = first_non_finite(dict(network.module.named_parameters()))
+            network.note = network.note or bad
+        network.before = []
+
+    def dead_where(self, name: str) -> str:
+        """Layer of a network with the largest part of dead units."""
+        silent = self.networks[name].silent
+        return max(silent, key=lambda layer: float((silent[layer] >= DEAD_AFTER).float().mean()), default="")
+
+
+def _remove(handles: Sequence[Any]) -> None:
+    for handle in handles:
+        handle.remove()
