@@ -49,7 +49,7 @@ def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         # Every pair of fields has its own weights: narrower ones, so that a step stays affordable.
         changes |= {"embedding": 8, "hidden": 32}
     if samples < 5_000:
-        changes["dropout"] = 0.2
+        changes["dropout"] = 0.4
     return changes
 
 
