@@ -100,9 +100,7 @@ class Estimator:
             y = None
         elif y is None:
             y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
-        noise = noise_for(seed, num, self.model.noise_dim)
-        noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
-        x = in_blocks(self.model.generate, noise, y, device=self.device)
+        x = in_blocks(self.model.generate, spread * noise_for(seed, num, self.model.noise_dim), y, device=self.device)
         return x.clamp_(-1.0, 1.0), y
 
     def encode(self, source: Any) -> np.ndarray:

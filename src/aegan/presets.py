@@ -19,6 +19,8 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         spec: The adapter's spec.
         samples: Training samples.
     """
+    if spec.kind == "table":
+        return _of_table(model, spec, samples)
     if spec.kind != "image":
         return {}
     side, defaults = min(spec.shape[1:]), entry(model).load().Config()
@@ -37,6 +39,29 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         # Few samples cannot fill a large codebook.
         own["codebook"] = max(2, min(codes.codebook, samples // 8))
     return changes | (own if nested is None else {"autoencoder": own})
+
+
+def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
+    defaults = entry(model).load().Config()
+    nested = getattr(defaults, "autoencoder", None)
+    codes = defaults if nested is None else nested
+    if model == "latent-gan":
+        codes = entry("variational").load().Config()
+    family = getattr(codes, "model", None)
+    if family is None:
+        return {}
+    # Rows are cheap: large batches, but some twenty steps an epoch at least.
+    own: dict[str, Any] = {"batch_size": max(32, min(512, samples // 20))}
+    if family in ("autoencoder", "wasserstein"):
+        # No longer than half of the indicators that a row is made of: a code as long could be a copy of them.
+        own["latent_dim"] = min(codes.latent_dim, max(2, sum(field.size - 1 for field in spec.fields) // 2))
+    if family == "vector-quantised":
+        own["codebook"] = max(2, min(codes.codebook, samples // 8))
+    if model == "latent-gan":
+        # Codes near the prior already, which the GAN corrects; a discriminator of rows would have no gradient.
+        latent = {"form": "correcting", "whiten": False}
+        return {"autoencoder": {"model": family, **own}, "latent": latent, "joint": {"share": 0.0}}
+    return own if nested is None else {"autoencoder": own}
 
 
 def default_model(kind: str) -> str:

@@ -62,9 +62,10 @@ class RowEncoder(nn.Module):
 
 
 class RowHeads(nn.Module):
-    """Codes ``(B, D)`` to logits ``(B, F, V)``, with V values of the largest field; :data:`ABSENT` beyond a field's own.
+    """Codes ``(B, D)`` to logits ``(B, F, V)``, with the V values of the largest field.
 
-    The last layer has an output for each value there is, so that one large field does not make the others dear.
+    Beyond a field's own values they are :data:`ABSENT`. The last layer has an output for each value there is, so that
+    one large field does not make the others dear.
     """
 
     places: Tensor
@@ -115,12 +116,13 @@ def drawn(logits: Tensor, noise: Tensor) -> Tensor:
     ([[1.0]], 0.31731051206588745)
     """
     ends = logits.double().softmax(2).cumsum(2)
-    # The last end is 1 but for rounding.
-    chance = torch.special.ndtr(noise.double())[..., None] * ends[..., -1:]
+    # The last end is 1 but for rounding; below it there is always a value whose probability is not 0.
+    last = ends[..., -1:]
+    chance = torch.minimum(torch.special.ndtr(noise.double())[..., None] * last, torch.nextafter(last, 0 * last))
     k = torch.searchsorted(ends, chance, right=True).clamp_(max=logits.shape[2] - 1)
     high = ends.gather(2, k)
     low = torch.where(k > 0, ends.gather(2, (k - 1).clamp_(min=0)), 0.0)
-    within = ((chance - low) / (high - low).clamp_min(1e-300)).clamp_(0.0, 1.0)
+    within = (chance - low) / (high - low)
     value = (k + within).float()
     # Rounded, a place at the very end would be the next value's.
     return torch.minimum(value, torch.nextafter((k + 1).float(), value.new_zeros(()))).squeeze(2)
