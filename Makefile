@@ -9,7 +9,7 @@ demo: $(VENV)/.ready-base
 	$(BIN)/aegan demo
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -20,8 +20,8 @@ from torch import Tensor
 from aegan import __version__, presets
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data import make_grid
-from aegan.data.base import TensorData
-from aegan.data.image import ImageAdapter
+from aegan.data.base import Adapter, TensorData
+from aegan.data.kinds import ADAPTERS, adapter_class, detect_kind
 from aegan.data.split import split
 from aegan.errors import ConfigError, DataError, RunError, nearest
 from aegan.estimator import Estimator
@@ -39,9 +39,11 @@ from aegan.train.trainer import Trainer
 if TYPE_CHECKING:
     from aegan.metrics.features import Features
     from aegan.metrics.images import Evaluation
+    from aegan.metrics.table_evaluation import TableEvaluation
 
-ADAPTERS = {"image": ImageAdapter}
 HOLDOUT_AT_MOST = 10_000
+VALIDATION, VALIDATION_AT_MOST = 0.1, 3_000
+"""Part of the training samples set apart for stages that keep the weights these like best."""
 GRID = 64
 """Samples in a grid over time."""
 
@@ -64,6 +66,9 @@ def fit(
     resize: str = "crop",
     channels: int | None = None,
     skip_bad: bool = False,
+    columns: Mapping[str, str] | None = None,
+    rules: str | Sequence[str] = "auto",
+    target: str | None = "auto",
     holdout: float = 0.1,
     evaluate: bool = True,
     quiet: bool = True,
@@ -73,7 +78,8 @@ def fit(
     """Train a generator on ``source``.
 
     Args:
-        source: A folder, file, array, tensor or list of images; see :func:`aegan.data.open_source`.
+        source: A folder, file, array, tensor or list of images (see :func:`aegan.data.open_source`), or a table: a
+            frame, CSV, Parquet, Excel or database (see :func:`aegan.data.table_source.open_table`).
         out: Run folder to make; None keeps the run in a temporary folder until :meth:`Estimator.save`.
         kind: Kind of data; found from the source when None.
         model: A name from ``aegan models``; the kind's default when None.
@@ -91,6 +97,9 @@ def fit(
         resize: ``crop``, ``pad`` or ``stretch``.
         channels: 1, 3 or 4; the richest found when None.
         skip_bad: Leave unreadable images out instead of stopping.
+        columns: Tables: what columns are, where that shall not be found out, as in ``{"zip": "categorical"}``.
+        rules: Tables: ``"auto"`` learns rules between columns; ``"none"``, or a list such as ``["start <= end"]``.
+        target: Tables: column that the evaluation predicts from the others; None leaves that out.
         holdout: Part of the data kept from training, to judge by (10,000 samples at most).
         evaluate: Judge the result and write ``metrics.json``, pictures and ``report.html``.
         quiet: No progress line.
@@ -118,7 +127,9 @@ def fit(
             )
         else:
             check_free(folder, overwrite=overwrite)
-            adapter = ImageAdapter(size=size, resize=resize, channels=channels, skip_bad=skip_bad)
+            kind = kind or detect_kind(source)
+            given = {"size": size, "resize": resize, "channels": channels, "skip_bad": skip_bad}
+            adapter = _new_adapter(kind, given | {"columns": columns, "rules": rules})
             config = _train_config(budget, steps, seed, device, precision)
             started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite)
         estimator = _train(started, resume=resume, quiet=quiet, checkpoint_every=checkpoint_every, probes=probes)
@@ -131,7 +142,7 @@ def fit(
     if evaluate:
         from aegan.evaluation import write_results
 
-        write_results(estimator, console=not quiet)
+        write_results(estimator, console=not quiet, target=target)
     return estimator
 
 
@@ -171,8 +182,18 @@ def evaluate(
     seed: int = 0,
     size: int | tuple[int, int] | None = None,
     skip_bad: bool = False,
-) -> Evaluation:
-    """Judge any synthetic data against real ones; see :func:`aegan.evaluation.evaluate_sources`."""
+    kind: str | None = None,
+    target: str | None = "auto",
+) -> Evaluation | TableEvaluation:
+    """Judge any synthetic data against real ones.
+
+    See :func:`aegan.evaluation.evaluate_sources` for images and :func:`aegan.tables.evaluate_table_sources` for tables.
+    """
+    if (kind or detect_kind(real)) == "table":
+        from aegan.tables import evaluate_table_sources
+
+        return evaluate_table_sources(real, synthetic, holdout=holdout, target=target, seed=seed)
+    from aegan.data.image import ImageAdapter
     from aegan.evaluation import evaluate_sources
 
     adapter = ImageAdapter(size=size, skip_bad=skip_bad)
@@ -205,7 +226,7 @@ class _Started:
     """A run that can be trained: folder, adapter, tensors and networks."""
 
     run: RunFolder
-    adapter: ImageAdapter
+    adapter: Adapter
     data: TensorData
     network: Model
 
@@ -213,20 +234,21 @@ class _Started:
 def _start(
     folder: Path,
     source: Any,
-    adapter: ImageAdapter,
+    adapter: Adapter,
     config: TrainConfig,
-    kind: str | None,
+    kind: str,
     model: str | None,
     settings: Mapping[str, str],
     holdout: float,
     overwrite: bool,
 ) -> _Started:
-    if kind is not None and kind not in ADAPTERS:
-        raise ConfigError(f"--kind {kind}: unknown kind of data. {nearest(kind, ADAPTERS)}")
-    name = model or presets.default_model(kind or "image")
+    name = model or presets.default_model(kind)
     described = entry(name)
-    if kind is not None and kind not in described.kinds:
-        raise ConfigError(f"Model {name!r} is for {', '.join(described.kinds)} data, got --kind {kind}.")
+    if kind not in described.kinds:
+        raise ConfigError(
+            f"Model {name!r} is for {', '.join(described.kinds)} data; this source is of kind {kind!r}. "
+            "`aegan models` lists which model is for which kind, --kind says what the source is."
+        )
     check_settings(name, settings)
     if not 0 <= holdout < 1:
         raise ConfigError(f"--holdout {holdout}: a part of the data, from 0 to below 1, expected, such as 0.1.")
@@ -247,7 +269,7 @@ def _start(
     about: dict[str, Any] = {
         "describe": adapter.summary,
         "n": len(data),
-        "skipped": len(adapter.bad),
+        "skipped": len(getattr(adapter, "bad", ())),
         "holdout": holdout,
         "fingerprint": _fingerprint(data),
         "class_counts": [] if labels is None else torch.bincount(labels, minlength=spec.num_classes).tolist(),
@@ -298,7 +320,8 @@ def _resume(
                 f"the same. Leave --{key} out, or start a new run."
             )
     adapter = _adapter(run)
-    adapter.skip_bad = skip_bad or adapter.skip_bad
+    if skip_bad and hasattr(adapter, "skip_bad"):
+        setattr(adapter, "skip_bad", True)  # noqa: B010 - images alone have it
     data = adapter.to_tensors(source)
     if _fingerprint(data) != run.config["source"].get("fingerprint"):
         raise DataError(
@@ -324,18 +347,31 @@ def _train(
         train_index, held_index = split(len(data), data.labels, holdout=share, seed=config.seed)
         train, held = data.subset(train_index), data.subset(held_index)
     backend = Backend(config.device, config.precision)
-    grid = GridProbe(config.grids, _drawer(network, train, backend), _write_grid)
+    learnt, validation = _set_apart(network, train, config.seed)
+    pictures = [GridProbe(config.grids, _drawer(network, train, backend), _write_grid)]
+    if adapter.spec.kind != "image":
+        pictures = []
     trainer = Trainer(
         network,
-        train,
+        learnt,
         config,
         backend,
         folder=run.path,
         identity=run.identity,
-        probes=[EventProbe(), ProgressProbe(quiet=quiet), grid, *probes],
+        probes=[EventProbe(), ProgressProbe(quiet=quiet), *pictures, *probes],
+        validation=validation,
     )
     trainer.fit(resume=resume)
     return Estimator(network, adapter, run, device=backend.device, train=train, holdout=held)
+
+
+def _set_apart(network: Model, train: TensorData, seed: int) -> tuple[TensorData, TensorData | None]:
+    """What is learnt, and what a model that keeps its best weights looks at."""
+    if not any(stage.patience for stage in network.stages) or len(train) < 20:
+        return train, None
+    share = min(VALIDATION, VALIDATION_AT_MOST / len(train))
+    learnt, apart = split(len(train), train.labels, holdout=share, seed=seed + 1)
+    return train.subset(learnt), train.subset(apart)
 
 
 def _drawer(network: Model, train: TensorData, backend: Backend) -> Callable[[], Tensor]:
@@ -369,17 +405,32 @@ def check_settings(name: str, settings: Mapping[str, str]) -> None:
     override(entry(name).load().Config(), settings)
 
 
-def _adapter(run: RunFolder) -> ImageAdapter:
+OF_KIND = {"image": ("size", "resize", "channels", "skip_bad"), "table": ("columns", "rules")}
+"""Options of ``fit`` that go to the adapter of each kind."""
+_UNSET = {"size": None, "resize": "crop", "channels": None, "skip_bad": False, "columns": None, "rules": "auto"}
+
+
+def _new_adapter(kind: str, options: Mapping[str, Any]) -> Adapter:
+    """The kind's adapter with its options; ConfigError where an option of another kind was given."""
+    made = adapter_class(kind)
+    for name, value in options.items():
+        if name not in OF_KIND[kind] and value != _UNSET[name] and value:
+            other = next(k for k, names in OF_KIND.items() if name in names)
+            raise ConfigError(f"--{name.replace('_', '-')}: for {other} data; this source is of kind {kind!r}.")
+    return made(**{name: options[name] for name in OF_KIND[kind]})
+
+
+def _adapter(run: RunFolder) -> Adapter:
     kind = run.adapter.get("adapter")
     if kind not in ADAPTERS:
         raise RunError(f"{run.path / 'adapter.json'}: unknown adapter {kind!r}. {nearest(str(kind), ADAPTERS)}")
     try:
-        return ADAPTERS[kind].from_json(run.adapter)
+        return adapter_class(kind).from_json(run.adapter)
     except DataError as error:
         raise RunError(f"{run.path / 'adapter.json'}: {error} Restore the file from a copy.") from error
 
 
-def _network(run: RunFolder, adapter: ImageAdapter) -> Model:
+def _network(run: RunFolder, adapter: Adapter) -> Model:
     try:
         return build(run.config["model"], adapter.spec, run.config["model_config"])
     except ConfigError as error:

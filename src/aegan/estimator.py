@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aegan.codec import Written
     from aegan.metrics.features import Features
     from aegan.metrics.images import Evaluation
+    from aegan.metrics.table_evaluation import TableEvaluation
 
 _CLASS_STREAM = 7_919
 """Offset of the seed from which classes are drawn, apart from the noise's own."""
@@ -58,20 +59,46 @@ class Estimator:
         shape = "x".join(str(s) for s in self.adapter.spec.shape)
         return f"Estimator({self.run.config['model']}, {shape} {self.adapter.spec.kind}, {self.run.path})"
 
-    def sample(self, num: int, *, seed: int = 0, where: Mapping[str, Any] | None = None, spread: float = 1.0) -> Any:
+    def sample(
+        self,
+        num: int,
+        *,
+        seed: int = 0,
+        where: Mapping[str, Any] | None = None,
+        spread: float = 1.0,
+        balance: str | None = None,
+    ) -> Any:
         """``num`` new samples, in the form that ``fit`` was given.
 
         Args:
             num: At least 1.
             seed: Sample i depends on the seed and i alone, not on ``num``.
-            where: Conditions; for images ``{"class": name}``.
+            where: Conditions; for images ``{"class": name}``, for tables any columns, as in ``{"age": "30..40"}``.
             spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
-                right less often, below 1 the other way round.
+                right less often, below 1 the other way round. Not for tables.
+            balance: Tables: a column whose values shall come equally often.
 
         Raises:
             ConfigError: ``num`` or ``seed`` out of range, an unknown condition, or a model that cannot sample.
         """
+        self._check_draw(num, seed, spread)
+        if self.adapter.spec.kind == "table":
+            from aegan.tables import sample_rows
+
+            return sample_rows(self, num, seed=seed, where=where, balance=balance)
+        if balance is not None:
+            raise ConfigError(f"--balance {balance}: for tables alone, this is a run of {self.adapter.spec.kind} data.")
         return self.adapter.from_tensors(self.sample_tensors(num, seed=seed, where=where, spread=spread)[0])
+
+    def complete(self, source: Any, *, seed: int = 0) -> Any:
+        """``source``, a table, with its missing cells drawn given the rest of their row; other cells stay as they are.
+
+        Raises:
+            ConfigError: A run of other data, or of a model that cannot.
+        """
+        from aegan.tables import complete_rows
+
+        return complete_rows(self, source, seed=seed)
 
     def sample_tensors(
         self,
@@ -86,22 +113,16 @@ class Estimator:
 
         ``y`` sets the class of each sample; otherwise classes are drawn as often as in the training data.
         """
-        if isinstance(num, bool) or not isinstance(num, int) or num < 1:
-            raise ConfigError(f"num: a whole number of at least 1 expected, got {num!r}.")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ConfigError(f"seed: a whole number of at least 0 expected, got {seed!r}.")
-        if not 0 < spread <= 2:
-            raise ConfigError(f"spread: a number above 0 and at most 2 expected, got {spread!r}.")
+        self._check_draw(num, seed, spread)
         classes = self._condition(where)
-        if self.model.noise_dim == 0:
-            name = self.run.config["model"]
-            raise ConfigError(f"A model of kind {name!r} cannot sample. Fit one that can, for example latent-gan.")
         if not self.classes:
             y = None
         elif y is None:
             y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
-        x = in_blocks(self.model.generate, spread * noise_for(seed, num, self.model.noise_dim), y, device=self.device)
-        return x.clamp_(-1.0, 1.0), y
+        noise = noise_for(seed, num, self.model.noise_dim)
+        noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
+        x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
+        return self._within(x), y
 
     def encode(self, source: Any) -> np.ndarray:
         """Codes float32 ``(N, D)`` of anything that ``fit`` takes."""
@@ -138,7 +159,7 @@ class Estimator:
             raise DataError(
                 f"decode: {int(bad.sum())} codes hold NaN or infinity, the first at row {int(bad.nonzero()[0])}."
             )
-        return in_blocks(self.model.decode, z, device=self.device).clamp_(-1.0, 1.0)
+        return self._within(in_blocks(self.model.decode, z, device=self.device))
 
     def reconstruct(self, source: Any) -> Any:
         """``decode(encode(source))``, in the form that ``fit`` was given."""
@@ -195,7 +216,7 @@ class Estimator:
         features: Features | torch.nn.Module | None = None,
         num: int | None = None,
         seed: int = 0,
-    ) -> Evaluation:
+    ) -> Evaluation | TableEvaluation:
         """Judge samples against real data, beside the real-vs-real floor and the autoencoder's ceiling.
 
         Args:
@@ -207,6 +228,10 @@ class Estimator:
             num: Samples to draw; by default as many as the holdout has, so that the rows can be compared.
             seed: Seed of samples and subsets.
         """
+        if self.adapter.spec.kind == "table":
+            from aegan.tables import evaluate_rows
+
+            return evaluate_rows(self, real, num=num, seed=seed)
         from aegan.evaluation import evaluate_run
 
         return evaluate_run(self, real, features=features, num=num, seed=seed)
@@ -243,6 +268,28 @@ class Estimator:
     def class_counts(self) -> Sequence[int]:
         """Training samples of each class; empty without labels."""
         return self.run.config["source"].get("class_counts") or []
+
+    def _check_draw(self, num: int, seed: int, spread: float) -> None:
+        if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+            raise ConfigError(f"num: a whole number of at least 1 expected, got {num!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ConfigError(f"seed: a whole number of at least 0 expected, got {seed!r}.")
+        if not 0 < spread <= 2:
+            raise ConfigError(f"spread: a number above 0 and at most 2 expected, got {spread!r}.")
+        if spread != 1 and self.model.noise_dim == self.model.draw_dim:
+            raise ConfigError(
+                f"spread: only 1 for {self.run.config['model']!r}, got {spread!r}: its samples are drawn from "
+                "probabilities, not made of noise."
+            )
+        if self.model.noise_dim == 0:
+            name = self.run.config["model"]
+            raise ConfigError(
+                f"A model of kind {name!r} cannot sample. Fit one that can: leave --model out, or see `aegan models`."
+            )
+
+    def _within(self, x: Tensor) -> Tensor:
+        """Images clipped to their range; other data as they are."""
+        return x.clamp_(-1.0, 1.0) if self.adapter.spec.kind == "image" else x
 
     def _condition(self, where: Mapping[str, Any] | None) -> int | None:
         if not where:

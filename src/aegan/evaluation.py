@@ -150,7 +150,7 @@ def evaluate_sources(
     )
 
 
-def write_results(estimator: Estimator, *, console: bool = False) -> None:
+def write_results(estimator: Estimator, *, console: bool = False, target: str | None = "auto") -> None:
     """Judge a fitted model and write ``metrics.json``, the pictures and ``report.html`` into its folder."""
     from aegan.report import write_report
 
@@ -158,8 +158,14 @@ def write_results(estimator: Estimator, *, console: bool = False) -> None:
     if train is None:
         raise ConfigError("write_results: only a model that was just fitted can be judged without data.")
     shown = estimator.holdout if estimator.holdout is not None else train
-    _pictures(estimator, train, shown)
     _health(estimator, shown)
+    if estimator.adapter.spec.kind == "table":
+        from aegan.tables import write_table_results
+
+        write_table_results(estimator, target=target, console=console)
+        write_report(folder)
+        return
+    _pictures(estimator, train, shown)
     if estimator.model.noise_dim:
         evaluation = evaluate_run(estimator)
         write_json(folder / "metrics.json", evaluation.to_json())

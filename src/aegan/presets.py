@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan"}
+DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -42,6 +42,20 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
 
 
 def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
+    # Rows are cheap: large batches, but some twenty steps an epoch at least.
+    changes: dict[str, Any] = {"batch_size": max(32, min(512, samples // 20))}
+    if model != "autoregressive":
+        return _of_family(model, spec, samples, changes)
+    if len(spec.fields) > 40:
+        # Every pair of fields has its own weights: narrower ones, so that a step stays affordable.
+        changes |= {"embedding": 8, "hidden": 32}
+    if samples < 5_000:
+        changes["dropout"] = 0.2
+    return changes
+
+
+def _of_family(model: str, spec: Spec, samples: int, own: dict[str, Any]) -> dict[str, Any]:
+    """``own``: what goes for the autoencoder in any case."""
     defaults = entry(model).load().Config()
     nested = getattr(defaults, "autoencoder", None)
     codes = defaults if nested is None else nested
@@ -50,8 +64,6 @@ def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     family = getattr(codes, "model", None)
     if family is None:
         return {}
-    # Rows are cheap: large batches, but some twenty steps an epoch at least.
-    own: dict[str, Any] = {"batch_size": max(32, min(512, samples // 20))}
     if family in ("autoencoder", "wasserstein"):
         # No longer than half of the indicators that a row is made of: a code as long could be a copy of them.
         own["latent_dim"] = min(codes.latent_dim, max(2, sum(field.size - 1 for field in spec.fields) // 2))

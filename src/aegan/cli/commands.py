@@ -49,12 +49,17 @@ def fit(
     resize: Literal["crop", "pad", "stretch"] = "crop",
     channels: int | None = None,
     skip_bad: Flag[bool] = False,
+    column: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=TYPE")] = [],  # noqa: B006
+    rule: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="RULE")] = [],  # noqa: B006
+    target: str | None = "auto",
     holdout: float = 0.1,
     evaluate: bool = True,
     checkpoint_every: float = 60.0,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
 ) -> None:
-    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy or .npz.
+    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, or a table.
+
+    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
 
     Args:
         source: What to learn from.
@@ -74,6 +79,11 @@ def fit(
         resize: How images of another shape are made to fit.
         channels: 1 grey, 3 colour, 4 with transparency; the richest found when left out.
         skip_bad: Leave unreadable images out and count them, instead of stopping.
+        column: What a table's column is, where that shall not be found out: COLUMN=numeric, categorical, boolean,
+            datetime, text, id or drop; may be repeated.
+        rule: A rule that every row keeps, such as "start <= end", "fixed(city, country)", or "none" to learn none;
+            rules are learnt besides unless it is none. May be repeated.
+        target: A table's column that the evaluation predicts from the others.
         holdout: Part of the data kept from training, to judge by (10,000 at most).
         evaluate: Judge the result and write metrics.json and report.html.
         checkpoint_every: Seconds between checkpoints.
@@ -99,6 +109,9 @@ def fit(
         resize=resize,
         channels=channels,
         skip_bad=skip_bad,
+        columns=_pairs("--column", column) or None,
+        rules="none" if rule == ["none"] else [*rule, "auto"] if rule else "auto",
+        target=target,
         holdout=holdout,
         evaluate=evaluate,
         checkpoint_every=checkpoint_every,
@@ -112,21 +125,25 @@ def sample(
     /,
     *,
     num: int = 100,
-    out: Path,
+    out: str,
     seed: int = 0,
     where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=VALUE")] = [],  # noqa: B006
+    balance: str | None = None,
     spread: float = 1.0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Draw new samples from RUN into a folder of PNGs, one .png grid, or an .npy or .npz file.
+    """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows into a table.
 
     Args:
         run: Run folder.
         num: How many.
-        out: Folder, or file ending in .png, .npy or .npz.
+        out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
+            database such as sqlite:///shop.db::made.
         seed: The same seed gives the same samples.
-        where: A condition such as class=3.
+        where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
+            score=missing; may be repeated.
+        balance: A column of a table whose values shall come equally often.
         spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
         device: Where to compute.
         overwrite: Replace what is at --out.
@@ -135,9 +152,48 @@ def sample(
     from aegan.data import write_images
 
     estimator = api.load(run, device=device)
-    images, labels = estimator.sample_tensors(num, seed=seed, where=_pairs("--where", where), spread=spread)
-    path = write_images(images, out, labels=labels, classes=estimator.classes, overwrite=overwrite)
+    conditions = _pairs("--where", where)
+    if estimator.adapter.spec.kind == "table":
+        from aegan.cli.tables import write_rows
+
+        rows = estimator.sample(num, seed=seed, where=conditions, balance=balance, spread=spread)
+        print(f"{num} rows in {write_rows(estimator, rows, out, overwrite=overwrite)}")
+        return
+    if balance is not None:
+        raise ConfigError(
+            f"--balance {balance}: for tables alone, this is a run of {estimator.adapter.spec.kind} data."
+        )
+    images, labels = estimator.sample_tensors(num, seed=seed, where=conditions, spread=spread)
+    path = write_images(images, Path(out), labels=labels, classes=estimator.classes, overwrite=overwrite)
     print(f"{num} samples in {path}")
+
+
+def complete(
+    run: Positional[Run],
+    source: Positional[Source],
+    /,
+    *,
+    out: str,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Fill the missing cells of SOURCE, a table, by draws given the rest of each row; other cells stay as they are.
+
+    Args:
+        run: Run folder of a table.
+        source: Table with the columns that RUN was fitted on.
+        out: File ending in .csv, .tsv (also .gz), .parquet or .xlsx, or a database.
+        seed: The same seed draws the same.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.cli.tables import write_rows
+
+    estimator = api.load(run, device=device)
+    rows = estimator.complete(source, seed=seed)
+    print(f"{len(rows)} rows in {write_rows(estimator, rows, out, overwrite=overwrite)}")
 
 
 def encode(
@@ -174,7 +230,7 @@ def decode(
     codes: Positional[Path],
     /,
     *,
-    out: Path,
+    out: str,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
@@ -183,7 +239,7 @@ def decode(
     Args:
         run: Run folder.
         codes: File made by `aegan encode`, ending in .npz or .aec. The latter's classes are kept.
-        out: Folder, or file ending in .png, .npy or .npz.
+        out: Folder, or file ending in .png, .npy or .npz; for tables as in `aegan sample`.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
@@ -193,8 +249,15 @@ def decode(
 
     estimator = api.load(run, device=device)
     images, labels = decode_file(estimator, codes)
+    if estimator.adapter.spec.kind == "table":
+        from aegan.cli.tables import write_rows
+
+        rows = estimator.adapter.from_tensors(images)
+        print(f"{len(images)} rows in {write_rows(estimator, rows, out, overwrite=overwrite)}")
+        return
     classes = estimator.adapter.spec.classes
-    print(f"{len(images)} images in {write_images(images, out, labels=labels, classes=classes, overwrite=overwrite)}")
+    path = write_images(images, Path(out), labels=labels, classes=classes, overwrite=overwrite)
+    print(f"{len(images)} images in {path}")
 
 
 def reconstruct(
@@ -202,7 +265,7 @@ def reconstruct(
     source: Positional[Source],
     /,
     *,
-    out: Path,
+    out: str,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
@@ -211,7 +274,7 @@ def reconstruct(
     Args:
         run: Run folder.
         source: What to reconstruct.
-        out: Folder, or file ending in .png, .npy or .npz.
+        out: Folder, or file ending in .png, .npy or .npz; for tables as in `aegan sample`.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
@@ -219,8 +282,14 @@ def reconstruct(
     from aegan.data import write_images
 
     estimator = api.load(run, device=device)
+    if estimator.adapter.spec.kind == "table":
+        from aegan.cli.tables import write_rows
+
+        rows = estimator.reconstruct(source)
+        print(f"{len(rows)} reconstructions in {write_rows(estimator, rows, out, overwrite=overwrite)}")
+        return
     images = estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
-    print(f"{len(images)} reconstructions in {write_images(images, out, overwrite=overwrite)}")
+    print(f"{len(images)} reconstructions in {write_images(images, Path(out), overwrite=overwrite)}")
 
 
 def evaluate(
@@ -233,6 +302,8 @@ def evaluate(
     size: str | None = None,
     seed: int = 0,
     skip_bad: Flag[bool] = False,
+    kind: str | None = None,
+    target: str | None = "auto",
     json: Path | None = None,
     html: Path | None = None,
 ) -> None:
@@ -247,6 +318,8 @@ def evaluate(
         size: Side of the images, or HEIGHTxWIDTH.
         seed: Seed of subsets and networks.
         skip_bad: Leave unreadable images out instead of stopping.
+        kind: Kind of data; found from REAL when left out.
+        target: A table's column that is predicted from the others, trained on SYNTHETIC and tested on unseen real rows.
         json: File for the figures.
         html: File for a report.
     """
@@ -254,15 +327,24 @@ def evaluate(
     from aegan.storage import write_json
 
     result = api.evaluate(
-        real, synthetic, holdout=holdout, features=features, seed=seed, size=_size(size), skip_bad=skip_bad
+        real,
+        synthetic,
+        holdout=holdout,
+        features=features,
+        seed=seed,
+        size=_size(size),
+        skip_bad=skip_bad,
+        kind=kind,
+        target=target,
     )
     print(result)
     if json is not None:
         write_json(json, result.to_json())
     if html is not None:
-        from aegan.report import write_evaluation
+        from aegan.report import write_evaluation, write_table_evaluation
 
-        write_evaluation(result.to_json(), html)
+        values = result.to_json()
+        (write_table_evaluation if values.get("kind") == "table" else write_evaluation)(values, html)
 
 
 def report(run: Positional[Run], /) -> None:
@@ -306,6 +388,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "fit": fit,
     "sample": sample,
+    "complete": complete,
     "evaluate": evaluate,
     "encode": encode,
     "decode": decode,

@@ -16,7 +16,9 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     metrics = path / "metrics.json"
     source = run.config["source"]
     print()
-    print(f"Learnt from  {source['describe']}")
+    table = estimator.adapter.spec.kind == "table"
+    for number, line in enumerate(str(source["describe"]).splitlines()):
+        print(f"{'Learnt from' if number == 0 else '':<13}{line}")
     if metrics.exists():
         headline = json.loads(metrics.read_text(encoding="utf-8")).get("headline")
         if headline:
@@ -26,15 +28,18 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
         for finding in json.loads(health.read_text(encoding="utf-8"))["findings"]:
             print(f"Warning      {finding.replace('`', '')}")
     print(f"Run          {path}/")
-    for name, what in (("report.html", "open it in a browser"), ("samples/grid.png", "samples at a glance")):
+    shown = ("samples/rows.csv", "some rows") if table else ("samples/grid.png", "samples at a glance")
+    for name, what in (("report.html", "open it in a browser"), shown):
         if (path / name).exists():
             print(f"             {path / name}  ({what})")
     print()
     print("Next:")
     if estimator.model.noise_dim:
         where = f" --where class={estimator.classes[-1]}" if estimator.classes else ""
-        print(f"  aegan sample {path} --num 1000 --out new-images{where}")
-    if demo:
+        print(f"  aegan sample {path} --num 1000 --out {'rows.csv' if table else f'new-images{where}'}")
+    if table:
+        print(f"  aegan complete {path} TABLE-WITH-GAPS --out completed.csv")
+    elif demo:
         print("  aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m")
     else:
         print(f"  aegan reconstruct {path} SOURCE --out reconstructions.png")

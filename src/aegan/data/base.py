@@ -93,6 +93,7 @@ class Adapter(ABC):
     """
 
     spec: Spec
+    summary: str = ""
 
     @abstractmethod
     def fit(self, source: Any) -> Adapter:

@@ -27,7 +27,9 @@ def default_memory_limit() -> int:
     return total // 4
 
 
-def reserve(shape: tuple[int, ...], limit: int, cache_dir: str | os.PathLike[str] | None) -> np.ndarray:
+def reserve(
+    shape: tuple[int, ...], limit: int, cache_dir: str | os.PathLike[str] | None, what: str = "decoded images"
+) -> np.ndarray:
     """A writable uint8 array; a memory map when it would take more than ``limit`` bytes.
 
     The file behind a map is given its full size at once (a full disk is an error now, not a crash later), and is
@@ -37,6 +39,7 @@ def reserve(shape: tuple[int, ...], limit: int, cache_dir: str | os.PathLike[str
         shape: Shape of the array.
         limit: Most bytes to hold in memory.
         cache_dir: Folder for the file; the system's temporary folder when None.
+        what: What the array is for, named in the error.
 
     Raises:
         StorageError: No room, or no permission.
@@ -59,8 +62,8 @@ def reserve(shape: tuple[int, ...], limit: int, cache_dir: str | os.PathLike[str
         if path is not None:
             path.unlink(missing_ok=True)
         raise StorageError(
-            f"{folder}: cannot set aside {size / 2**30:.2f} GiB for decoded images ({error.strerror or error}). "
-            "Free some space, choose another cache_dir (or set TMPDIR), a smaller size, or raise memory_limit."
+            f"{folder}: cannot set aside {size / 2**30:.2f} GiB for {what} ({error.strerror or error}). "
+            "Free some space, choose another cache_dir (or set TMPDIR), smaller data, or raise memory_limit."
         ) from error
     _remove_with(array, path)
     return array

@@ -17,11 +17,12 @@ from aegan.data.store import default_memory_limit, reserve
 from aegan.data.table_columns import Cells, Column, Constant, Identifier, Narrow
 from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
+from aegan.data.table_frames import column_of
 from aegan.data.table_json import check_links, column_from_json
 from aegan.data.table_narrow import narrow, parse_all, repair
-from aegan.data.table_partial import fill, known_cells, overlay, resolve
+from aegan.data.table_partial import fill, known_cells, known_fields, overlay
 from aegan.data.table_rules import Rules, apply_rules, parse_rules
-from aegan.data.table_source import SAMPLE, TableSource, open_table
+from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
 
@@ -110,7 +111,7 @@ class TableAdapter(Adapter):
                 raise ConfigError(f"{opened.name}: columns: there is no {name!r}. {nearest(name, names)}")
         sample = opened.sample()
         context = self._context(opened, sample)
-        self.columns = {name: detect(name, sample[name], self.types.get(name), context) for name in names}
+        self.columns = {name: detect(name, column_of(sample, name), self.types.get(name), context) for name in names}
         self.rules = apply_rules(self.columns, sample, self.rules_option, context)
         fields = tuple(field for column in self.columns.values() for field in column.fields)
         if not fields:
@@ -158,9 +159,10 @@ class TableAdapter(Adapter):
         """
         self._fitted()
         cached, self._cache = self._cache, None
-        opened = cached[1] if cached is not None and _same_source(cached[0], source) else open_table(source)
+        opened = cached[1] if cached is not None and same_source(cached[0], source) else open_table(source)
         self._check_columns(opened)
-        x = self._reserve(len(opened))
+        shape = (len(opened), 4 * self.spec.shape[0])
+        x = reserve(shape, self.memory_limit, self.cache_dir, "encoded rows").view(np.float32)
         unseen, done = dict.fromkeys(self.columns, 0), 0
         for block in opened.blocks():
             part, new = self._encode(block)
@@ -178,10 +180,6 @@ class TableAdapter(Adapter):
                 stacklevel=2,
             )
         return TensorData(x=x if isinstance(x, np.memmap) else torch.from_numpy(x))
-
-    def _reserve(self, n: int) -> np.ndarray:
-        width = self.spec.shape[0]
-        return reserve((n, 4 * width), self.memory_limit, self.cache_dir).view(np.float32)
 
     def _check_columns(self, opened: TableSource) -> None:
         for name in self.columns:
@@ -224,12 +222,13 @@ class TableAdapter(Adapter):
         if not x.is_floating_point() or x.ndim != 2 or tuple(x.shape[1:]) != spec.shape:
             raise DataError(f"from_tensors: got {x.dtype} {tuple(x.shape)}; expected floats (N, {spec.shape[0]}).")
         numbers = x.detach().cpu().float().numpy()
-        if not np.isfinite(numbers).all():
+        low, high = (numbers.min(), numbers.max()) if numbers.size else (0.0, 0.0)
+        if not (np.isfinite(low) and np.isfinite(high)):
             raise DataError("from_tensors: the rows hold NaN or infinite values; the model that drew them diverged.")
-        return np.maximum(numbers, 0)
+        return np.maximum(numbers, 0) if low < 0 else numbers
 
     def _decode(self, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
-        parts, at = {}, 0
+        x, parts, at = np.asfortranarray(x), {}, 0  # whole columns are read from here on
         for name, column in self.columns.items():
             width = len(column.fields)
             parts[name] = x[:, at : at + width]
@@ -297,7 +296,7 @@ class TableAdapter(Adapter):
         table = open_table(frame).frame()
         hit = np.ones(len(table), dtype=bool)
         for name, one in parse_all(self.columns, where).items():
-            hit &= one.test(*self.columns[name].look.read(table[name]))
+            hit &= one.test(*self.columns[name].look.read(column_of(table, name)))
         return hit
 
     def to_partial(self, frame: Any) -> tuple[Tensor, Tensor]:
@@ -320,22 +319,7 @@ class TableAdapter(Adapter):
     def _partial(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:
         x, _ = self._encode(table)
         cells = known_cells(self.columns, table)
-        known, at = np.ones(x.shape, dtype=bool), 0
-        for name, column in self.columns.items():
-            width = len(column.fields)
-            if width:
-                names = [name] if column.kind != "joint" else [member for member, *_ in column.members]  # pyright: ignore
-                names += [column.on] if column.on is not None else []
-                gone = np.any([cells[one].missing for one in names], axis=0)
-                known[gone, at : at + width] = False
-            at += width
-        for name, (leaf, only) in resolve(self.columns, cells).items():
-            at = next(i for i, field in enumerate(self.spec.fields) if field.column == name)
-            ladder = self.columns[name].codecs[0].ladder
-            place = slice(at, at + len(ladder.sizes))
-            x[only, place] = ladder.split(leaf[only]) + 0.5
-            known[only, place] = True
-        return x, known, cells
+        return *known_fields(self.columns, x, cells), cells
 
     def complete(self, frame: Any, x: Tensor) -> Any:
         """Fill the missing cells of ``frame`` from drawn rows ``x``; every other cell stays as it is.
@@ -361,7 +345,9 @@ class TableAdapter(Adapter):
         decoded = self._decode(np.where(known, encoded, drawn), {}, 0)
         overlay(self.columns, self.rules.orders, decoded, cells)
         new = self._frame(decoded)
-        filled = {name: fill(table[name], new[name]) if name in self.columns else table[name] for name in table.columns}
+        filled = {str(name): column_of(table, name) for name in table.columns}
+        for name in self.columns:
+            filled[name] = fill(filled[name], column_of(new, name))
         return opened.form.restore(pd.DataFrame(filled))
 
     def to_json(self) -> dict[str, Any]:
@@ -413,9 +399,3 @@ class TableAdapter(Adapter):
         if self.form is None:
             raise ConfigError("TableAdapter: not fitted yet. Call fit(source) first, or from_json.")
         return self.spec, self.form
-
-
-def _same_source(a: Any, b: Any) -> bool:
-    if isinstance(a, (str, os.PathLike)) and isinstance(b, (str, os.PathLike)):
-        return str(a) == str(b) or os.path.realpath(a) == os.path.realpath(b)
-    return a is b

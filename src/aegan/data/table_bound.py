@@ -46,16 +46,14 @@ class Gap(Column):
     def encode(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`Column.encode`."""
         values, missing = self.look.read(frame[self.name])
-        assert self.on is not None
-        base, unknown = self.base_look.read(frame[self.on])
+        base, unknown = self.base_look.read(frame[str(self.on)])
         gap = (values - np.where(unknown, self.base, base)).astype(np.float64)
         return self.codec.encode(np.where(missing, 0.0, gap), missing)
 
     def decode(self, x: np.ndarray, done: Mapping[str, Cells], narrow: Narrow | None, start: int) -> Cells:
         """See :meth:`Column.decode`."""
         gap, missing = self.codec.decode(x, self.codec.leaf(x, narrow.leaves[0] if narrow else None))
-        assert self.on is not None
-        other = done[self.on]
+        other = done[str(self.on)]
         base = np.where(other.missing, self.base, other.values)
         if isinstance(self.look, TimeLook):
             base = base.astype(np.int64)
@@ -110,10 +108,8 @@ class Dependent(Column):
 
     def decode(self, x: np.ndarray, done: Mapping[str, Cells], narrow: Narrow | None, start: int) -> Cells:
         """See :meth:`Column.decode`."""
-        assert self.on is not None
-        leaf = done[self.on].leaf
-        assert leaf is not None
-        return Cells(self.values[leaf], self.missing[leaf], leaf, (self.values, self.missing))
+        leaf = done[str(self.on)].leaf
+        return Cells(leaf=leaf, table=(self.values, self.missing))
 
     def describe(self) -> str:
         """See :meth:`Column.describe`."""
@@ -187,8 +183,7 @@ class Joint(Column):
     def decode(self, x: np.ndarray, done: Mapping[str, Cells], narrow: Narrow | None, start: int) -> Cells:
         """See :meth:`Column.decode`."""
         leaf = self.codec.leaf(x, narrow.leaves[0] if narrow else None)
-        _, _, values, missing = self.members[0]
-        return Cells(values[leaf], missing[leaf], leaf, (values, missing))
+        return Cells(leaf=leaf, table=self.members[0][2:])
 
     def allowed(self, test: Test, ranges: Ranges | None) -> list[np.ndarray]:
         """See :meth:`Column.allowed`."""

@@ -33,7 +33,9 @@ def divide(counts: np.ndarray, parts: int, *, least: int) -> list[tuple[int, int
     gaps = [(i, j) for i, j in zip(edges[::2], edges[1::2], strict=True) if i < j]
     weights = np.array([counts[i:j].sum() for i, j in gaps], dtype=np.float64)
     spare = parts - len(heavy) - len(gaps)
-    shares = 1 + np.floor(weights / max(weights.sum(), 1) * spare).astype(int)
+    exact = weights / max(weights.sum(), 1) * spare
+    shares = 1 + np.floor(exact).astype(int)
+    shares[np.argsort(np.floor(exact) - exact, kind="stable")[: spare - int(np.floor(exact).sum())]] += 1
     spans = [(int(i), int(i) + 1) for i in heavy]
     for (i, j), share in zip(gaps, shares, strict=True):
         spans += _quantiles(counts, int(i), int(j), int(share))

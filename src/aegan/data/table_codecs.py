@@ -19,7 +19,7 @@ ONE_FIELD = 256
 OWN = 128
 """Most values of a large category that have an index of their own."""
 FINE_ROWS = 200_000
-"""From so many rows on, cells are divided once more."""
+"""From so many rows on, cells are divided once more, if values recur, so that each could matter by itself."""
 
 Decoded = tuple[np.ndarray, np.ndarray]
 """Values, and which of them are missing, both ``(N,)``."""
@@ -202,7 +202,7 @@ class Amounts(Codec):
         distinct, counts = np.unique(values, return_counts=True)
         spans = divide(counts, bins, least=1)
         levels: list[list[int]] = []
-        for parts in CELLS[: 2 if len(values) >= FINE_ROWS else 1]:
+        for parts in CELLS[: 2 if len(values) >= max(FINE_ROWS, 4 * len(distinct)) else 1]:
             divided = [finer(counts, span, parts) for span in spans]
             if max(map(len, divided)) > 1:
                 levels.append([len(cells) for cells in divided])
@@ -257,7 +257,7 @@ class Amounts(Codec):
         missing = leaf == len(self.low)
         leaf = np.minimum(leaf, len(self.low) - 1)
         last = x[:, -1]
-        within = (last - np.floor(last)).astype(np.float64)
+        within = (last - last.astype(np.int32)).astype(np.float64)
         low, high = self.low, self.high
         if ranges is not None:
             low, high, _ = self._narrowed(ranges)

@@ -20,21 +20,38 @@ Test = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Which values, some of them missing, pass."""
 
 
-@dataclass
 class Cells:
-    """Decoded cells of a column.
+    """Decoded cells of a column: values and missing, or else leaves and the ``table`` that tells those of each leaf.
 
     Attributes:
-        values: Plain values ``(N,)``.
-        missing: Which are missing.
-        leaf: Leaf of each, where ``table`` tells a leaf's value; None after a change.
+        leaf: Leaf of each cell; None where the values do not come from a table.
         table: Value and missing of each leaf.
     """
 
-    values: np.ndarray
-    missing: np.ndarray
-    leaf: np.ndarray | None = None
-    table: tuple[np.ndarray, np.ndarray] | None = None
+    def __init__(
+        self,
+        values: np.ndarray | None = None,
+        missing: np.ndarray | None = None,
+        leaf: np.ndarray | None = None,
+        table: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
+        self._values, self._missing, self.leaf, self.table = values, missing, leaf, table
+
+    @property
+    def values(self) -> np.ndarray:
+        """Plain values ``(N,)``."""
+        if self._values is None and self.table is not None:
+            self._values = self.table[0][self.leaf]
+        assert self._values is not None
+        return self._values
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which are missing ``(N,)``."""
+        if self._missing is None and self.table is not None:
+            self._missing = self.table[1][self.leaf]
+        assert self._missing is not None
+        return self._missing
 
     def series(self, look: Look) -> pd.Series:
         """As they are written; by way of the few leaves where that is possible."""
@@ -135,8 +152,7 @@ class Constant(Column):
         elif self.value is None:
             table[0] = ""
         gone = np.array([self.value is None])
-        leaf = np.zeros(n, dtype=np.int64)
-        return Cells(table[leaf], gone[leaf], leaf, (table, gone))
+        return Cells(leaf=np.zeros(n, dtype=np.int64), table=(table, gone))
 
     def describe(self) -> str:
         """See :meth:`Column.describe`."""
@@ -195,17 +211,18 @@ class Coded(Column):
     def decode(self, x: np.ndarray, done: Mapping[str, Cells], narrow: Narrow | None, start: int) -> Cells:
         """See :meth:`Column.decode`."""
         leaf = self.codec.leaf(x, narrow.leaves[0] if narrow else None)
-        values, missing = self.codec.decode(x, leaf, narrow.ranges if narrow else None)
-        table = self.codec.table if isinstance(self.codec, Choices) else None
-        return Cells(values, missing, leaf, table)
+        if isinstance(self.codec, Choices):
+            return Cells(leaf=leaf, table=self.codec.table)
+        return Cells(*self.codec.decode(x, leaf, narrow.ranges if narrow else None))
 
     def describe(self) -> str:
         """See :meth:`Column.describe`."""
         if isinstance(self.codec, Choices):
             return f"{len(self.codec.values)} values"
-        assert isinstance(self.codec, Amounts)
-        low, high = self.codec.limits
-        return f"{self.look.show(low)} to {self.look.show(high)}"
+        if isinstance(self.codec, Amounts):
+            low, high = self.codec.limits
+            return f"{self.look.show(low)} to {self.look.show(high)}"
+        return "amounts"
 
     def _own_json(self) -> dict[str, Any]:
         return {"codec": self.codec.to_json()}

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from aegan.data.table_form import TextStyle
+from aegan.data.table_frames import to_numbers
 from aegan.errors import AeganWarning, DataError
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "Null", "?", "None", "#N/A", "NaT", "<NA>", "-nan")
@@ -247,7 +248,7 @@ def _typed(
 
 
 def _floats(cells: pa.ChunkedArray) -> pd.Series:
-    return pd.to_numeric(cells.to_pandas(), errors="raise").astype("float64")
+    return to_numbers(cells.to_pandas()).astype("float64")
 
 
 def _names(cells: pa.ChunkedArray) -> pd.Series:

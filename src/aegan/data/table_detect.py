@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pandas as pd
 from aegan.data.table_calendar import Calendar
 from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
+from aegan.data.table_frames import dtype_name, to_numbers
 from aegan.data.table_ids import find_pattern
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
 from aegan.data.table_times import Format, find_format
@@ -25,6 +27,7 @@ TYPES = ("numeric", "categorical", "boolean", "datetime", "text", "id", "drop")
 FEW = 8
 """So many distinct numbers are a value each even in the smallest table."""
 MOSTLY = 0.95
+_ZONED = r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*?(Z|[+-]\d\d:?\d\d)$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +71,20 @@ def detect(name: str, series: pd.Series, override: str | None, context: Context)
     present = series.dropna()
     if len(present) == 0:
         context.warn(f"column {name!r} holds no value; it stays empty in new rows.")
-        return Constant(
-            name, NameLook(dtype=str(series.dtype)) if series.dtype.kind not in "mMf" else _look(series), None, "empty"
-        )
+        look = _look(series) if series.dtype.kind in "mMf" else _name_look(series)
+        return Constant(name, look, None, "empty")
     kind = series.dtype.kind
     if pd.api.types.is_bool_dtype(series.dtype) or isinstance(series.dtype, pd.CategoricalDtype):
         return _names(name, series, context)
     if kind in "iuf" and pd.api.types.is_numeric_dtype(series.dtype):
         return _numbers(name, series, present, context)
+    if isinstance(series.dtype, pd.ArrowDtype) and str(series.dtype).startswith("date32"):
+        return _times(name, series, TimeLook(dtype=str(series.dtype), objects="date"), context)
     if kind == "M" or isinstance(series.dtype, pd.DatetimeTZDtype):
         return _times(name, series, _time_look(series), context)
     if kind == "m":
-        return _spans(name, series, SpanLook(dtype=str(series.dtype)), context)
+        fine = bool((present.dt.nanoseconds != 0).any())
+        return _spans(name, series, SpanLook(dtype=dtype_name(series), unit="ns" if fine else "us"), context)
     return _objects(name, series, present, context)
 
 
@@ -87,17 +92,16 @@ def _look(series: pd.Series) -> Look:
     kind = series.dtype.kind
     if kind == "M":
         return _time_look(series)
-    return SpanLook(dtype=str(series.dtype)) if kind == "m" else NumberLook(dtype=str(series.dtype))
+    return SpanLook(dtype=dtype_name(series)) if kind == "m" else NumberLook(dtype=dtype_name(series))
 
 
 def _objects(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
     """Columns of Python objects: by their types."""
-    types = Counter(map(type, present))
-    kinds = set(types)
-    if kinds <= {str}:
+    if pd.api.types.infer_dtype(present, skipna=False) == "string":
         return _texts(name, series, present, context)
+    kinds = set(map(type, present))
     if kinds <= {int, float, np.float64, np.int64} and bool not in kinds:
-        return _numbers(name, pd.to_numeric(series), pd.to_numeric(present), context)
+        return _numbers(name, to_numbers(series), to_numbers(present), context)
     if kinds <= {decimal.Decimal}:
         return _numbers(name, series, present, context, objects=True)
     if all(issubclass(one, datetime.date) for one in kinds):
@@ -105,7 +109,8 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
     if kinds <= {datetime.time}:
         return _spans(name, series, SpanLook(dtype="object", objects="time"), context)
     if kinds <= {datetime.timedelta, pd.Timedelta}:
-        return _spans(name, pd.to_timedelta(series), SpanLook(dtype="timedelta64[us]"), context)
+        spans = pd.Series(np.array(series.where(series.notna(), None).tolist(), dtype="timedelta64[us]"))
+        return _spans(name, spans, SpanLook(dtype="timedelta64[us]"), context)
     if len(kinds) > 1:
         _say_mixed(name, series, context)
     return _names(name, series, context)
@@ -139,7 +144,7 @@ def _time_look(series: pd.Series) -> TimeLook:
     zone = getattr(series.dt, "tz", None)
     times = series.dropna()
     fine = bool((times.dt.nanosecond != 0).any())
-    return TimeLook(dtype=str(series.dtype), unit="ns" if fine else "us", zone=None if zone is None else str(zone))
+    return TimeLook(dtype=dtype_name(series), unit="ns" if fine else "us", zone=None if zone is None else str(zone))
 
 
 def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
@@ -147,47 +152,59 @@ def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -
     form = find_format(present)
     if form is not None:
         return _formatted(name, series, form, context)
-    _check_zones(name, present, context)
-    unique = present.nunique()
-    numbers = pd.to_numeric(present, errors="coerce").notna()
-    if MOSTLY <= numbers.mean() < 1:
-        row = int(numbers.index[~numbers.to_numpy()][0])
+    counts = present.value_counts()
+    texts = pd.Series(counts.index.to_numpy(dtype=object))
+    _check_zones(name, texts, present, context)
+    unique = len(texts)
+    words = texts[to_numbers(texts).isna()]
+    share = 1 - counts.loc[words].sum() / len(present)
+    if MOSTLY <= share < 1:
+        row = _first_of(present, set(words))
         context.warn(
             f"column {name!r} holds numbers, but {context.row_name(row)} holds {series.iloc[row]!r}. It is taken as "
             f"categories; if that cell should count as missing, say columns={{{name!r}: 'numeric'}}."
         )
         return _names(name, series, context)
     if len(present) == len(series) and unique == len(present) and (pattern := find_pattern(name, present)) is not None:
-        return Identifier(name, NameLook(dtype=str(series.dtype)), pattern)
-    if _is_text(present, unique):
+        return Identifier(name, NameLook(dtype=dtype_name(series)), pattern)
+    if _is_text(texts, len(present)):
         context.warn(
             f"column {name!r} is free text or names of single rows ({unique} different values in {len(present)} rows); "
             f"it is not learnt and stays empty. To keep its values, say columns={{{name!r}: 'categorical'}}."
         )
-        return Constant(name, NameLook(dtype=str(series.dtype)), None, "text")
+        return Constant(name, _name_look(series), None, "text")
     return _names(name, series, context)
 
 
-def _is_text(present: pd.Series, unique: int) -> bool:
-    if len(present) < 50 or unique < 0.8 * len(present):
-        return len(present) >= 20 and unique > 0.5 * len(present) and present.str.len().mean() > 60
-    return unique > 0.95 * len(present) or present.str.contains(" ", regex=False).mean() > 0.5
+def _is_text(texts: pd.Series, rows: int) -> bool:
+    """Whether the distinct texts of so many rows are prose, or belong to single rows, rather than being categories."""
+    if rows < 50 or len(texts) < 0.8 * rows:
+        return rows >= 20 and len(texts) > 0.5 * rows and texts.str.len().mean() > 60
+    return len(texts) > 0.95 * rows or texts.str.contains(" ", regex=False).mean() > 0.5
 
 
-def _check_zones(name: str, present: pd.Series, context: Context) -> None:
-    offsets = present.str.extract(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*?(Z|[+-]\d\d:?\d\d)$", expand=False)
+def _check_zones(name: str, texts: pd.Series, present: pd.Series, context: Context) -> None:
+    """Refuse times of several time zones."""
+    if not re.match(_ZONED, texts.iloc[0]):
+        return
+    offsets = texts.str.extract(_ZONED, expand=False)
     if offsets.notna().mean() < 0.99 or offsets.nunique() < 2:
         return
     usual, rare = offsets.value_counts().index[[0, -1]]
-    row = int(offsets.index[(offsets == rare).to_numpy()][0])
+    row = _first_of(present, set(texts[offsets == rare]))
     raise DataError(
         f"{context.table}: column {name!r} mixes time zones: {usual}, and {rare} in {context.row_name(row)}. Bring "
         f"them to one, as pd.to_datetime(frame[{name!r}], utc=True) does, or say columns={{{name!r}: 'categorical'}}."
     )
 
 
+def _first_of(present: pd.Series, cells: set[Any]) -> int:
+    """Row of the first of these cells."""
+    return int(present.index[present.isin(cells).to_numpy()][0])  # pyright: ignore[reportArgumentType, reportIndexIssue]
+
+
 def _formatted(name: str, series: pd.Series, form: Format, context: Context) -> Column:
-    dtype = str(series.dtype)
+    dtype = dtype_name(series)
     if form.clock:
         return _spans(name, series, SpanLook(dtype=dtype, unit="us", format=form), context)
     look = TimeLook(dtype=dtype, format=form, unit="ns" if form.digits > 6 and "%f" in form.pattern else "us")
@@ -197,21 +214,20 @@ def _formatted(name: str, series: pd.Series, form: Format, context: Context) -> 
     return _times(name, series, look, context)
 
 
+def _name_look(series: pd.Series) -> NameLook:
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        kept = plain_cells(np.asarray(dtype.categories.astype(object), dtype=object)).tolist()
+        return NameLook(dtype="category", categories=tuple(kept), in_order=bool(dtype.ordered))
+    gone = series.to_numpy(dtype=object)[series.isna().to_numpy(dtype=bool)][:1]
+    empty = "none" if dtype_name(series) == "object" and gone.tolist() == [None] else "nan"
+    return NameLook(dtype=dtype_name(series), empty=empty)
+
+
 def _names(name: str, series: pd.Series, context: Context, look: Look | None = None) -> Column:
     """Names, from frequent to rare."""
     if look is None:
-        dtype = series.dtype
-        options: dict[str, Any] = {"dtype": str(dtype)}
-        if isinstance(dtype, pd.CategoricalDtype):
-            kept = tuple(plain_cells(np.asarray(dtype.categories.astype(object), dtype=object)))
-            options = {"dtype": "category", "categories": kept, "in_order": bool(dtype.ordered)}
-        elif (
-            dtype.kind == "O"
-            and not isinstance(dtype, pd.StringDtype)
-            and any(cell is None for cell in series[series.isna()].head(1))
-        ):
-            options["empty"] = "none"
-        look = NameLook(**options)
+        look = _name_look(series)
     if name in context.counts:
         counted = context.counts[name]
         gone = int(context.rows - counted.sum())
@@ -232,18 +248,17 @@ def _names(name: str, series: pd.Series, context: Context, look: Look | None = N
 
 
 def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context, *, objects: bool = False) -> Column:
-    dtype = "object" if objects else str(series.dtype)
+    dtype = "object" if objects else dtype_name(series)
     values, missing = NumberLook(dtype=dtype, objects=objects).read(series)
-    infinite = np.isinf(values)
+    infinite = np.isinf(to_numbers(series).to_numpy(dtype=np.float64, na_value=np.nan))
     if infinite.any():
         row = int(np.flatnonzero(infinite)[0])
         if context.inf == "error":
             raise DataError(
-                f"{context.table}: column {name!r} holds {values[row]} in {context.row_name(row)}, and "
+                f"{context.table}: column {name!r} holds an infinite number in {context.row_name(row)}, and "
                 f"{int(infinite.sum())} infinite values in all; expected finite numbers. Mend them, or count them as "
                 "missing: inf='missing'."
             )
-        missing = missing | infinite
     kept = values[~missing]
     if series.dtype.kind in "iu" and not missing.any() and (pattern := find_pattern(name, present)) is not None:
         return Identifier(name, NumberLook(dtype=dtype, decimals=0), pattern)
@@ -310,7 +325,7 @@ def _overridden(name: str, series: pd.Series, override: str, context: Context) -
     if kind not in TYPES or (pattern and kind != "datetime"):
         raise ConfigError(f"columns: {name!r} is {override!r}; {nearest(override, TYPES)}")
     if kind in ("text", "drop"):
-        look = NameLook(dtype=str(series.dtype)) if not pd.api.types.is_numeric_dtype(series.dtype) else _look(series)
+        look = _look(series) if pd.api.types.is_numeric_dtype(series.dtype) else _name_look(series)
         return Constant(name, look, None, "text" if kind == "text" else "dropped")
     if kind in ("categorical", "boolean"):
         if series.dtype.kind in "iufmM" and not pd.api.types.is_bool_dtype(series.dtype):
@@ -322,8 +337,8 @@ def _overridden(name: str, series: pd.Series, override: str, context: Context) -
             raise ConfigError(
                 f"columns: {name!r} is 'id', but holds {series.dtype}; expected whole numbers or strings."
             )
-        look = NumberLook(dtype=str(series.dtype), decimals=0) if series.dtype.kind in "iu" else None
-        return Identifier(name, look or NameLook(dtype=str(series.dtype)), pattern_of)
+        look = NumberLook(dtype=dtype_name(series), decimals=0) if series.dtype.kind in "iu" else None
+        return Identifier(name, look or NameLook(dtype=dtype_name(series)), pattern_of)
     if kind == "numeric":
         return _forced_numbers(name, series, present, context)
     return _forced_times(name, series, present, pattern or None, context)
@@ -346,12 +361,12 @@ def _coded_amounts(name: str, series: pd.Series, context: Context) -> Column:
 def _forced_numbers(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
         if series.dtype.kind in "iu":  # never an identifier
-            values, missing = NumberLook(dtype=str(series.dtype)).read(series)
+            values, missing = NumberLook(dtype=dtype_name(series)).read(series)
             return _amounts(
-                name, NumberLook(dtype=str(series.dtype), decimals=0), values[~missing], int(missing.sum()), context
+                name, NumberLook(dtype=dtype_name(series), decimals=0), values[~missing], int(missing.sum()), context
             )
         return _numbers(name, series, present, context)
-    numbers = pd.to_numeric(series.astype(object), errors="coerce").astype("float64")
+    numbers = to_numbers(series.astype(object)).astype("float64")
     lost = (numbers.isna() & series.notna()).to_numpy()
     if lost.sum() == len(present):
         raise ConfigError(

@@ -33,6 +33,7 @@ class Ladder:
     def __init__(self, size: int, counts: Sequence[Sequence[int] | np.ndarray] = ()) -> None:
         self.counts = [np.asarray(count, dtype=np.int64) for count in counts]
         self.starts = [np.cumsum(count) - count for count in self.counts]
+        self.parents = [np.repeat(np.arange(len(count)), count) for count in self.counts]
         self.size = size
         self.sizes = (size, *(int(count.max()) for count in self.counts))
         self.leaves = int(self.counts[-1].sum()) if self.counts else size
@@ -40,8 +41,8 @@ class Ladder:
     def split(self, leaf: np.ndarray) -> np.ndarray:
         """Digits ``(N, levels)`` int64 of leaves ``(N,)``."""
         digits = []
-        for starts in reversed(self.starts):
-            parent = np.searchsorted(starts, leaf, side="right") - 1
+        for starts, parents in zip(reversed(self.starts), reversed(self.parents), strict=True):
+            parent = parents[leaf]
             digits.append(leaf - starts[parent])
             leaf = parent
         return np.stack([leaf, *reversed(digits)], axis=1)

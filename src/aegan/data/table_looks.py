@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from aegan.data.table_frames import make_dtype, to_numbers
 from aegan.data.table_times import Format, parse_times, parse_timestamp, write_times
 from aegan.errors import ConfigError, DataError
 
@@ -66,12 +67,11 @@ class NumberLook(Look):
     objects: bool = False
 
     def read(self, series: pd.Series) -> Read:
-        """Numbers as float64; what is no number is missing."""
+        """Numbers as float64; what is no finite number is missing."""
         if self.objects or series.dtype.kind not in "iufb":
-            series = pd.to_numeric(series.astype(object), errors="coerce") if series.dtype == object else series
-            series = pd.to_numeric(series, errors="coerce")
+            series = to_numbers(series)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        missing = np.isnan(values)
+        missing = ~np.isfinite(values)
         return (np.where(missing, 0.0, values) if missing.any() else values), missing
 
     def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
@@ -82,7 +82,7 @@ class NumberLook(Look):
                 None if gone else decimal.Decimal(f"{v:.{places}f}") for v, gone in zip(values, missing, strict=True)
             ]
             return pd.Series(cells, dtype=object)
-        dtype = pd.api.types.pandas_dtype(self.dtype)
+        dtype = make_dtype(self.dtype)
         if dtype.kind in "iu":
             bounds = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
             whole = np.clip(np.rint(values), float(bounds.min), float(bounds.max))
@@ -156,7 +156,7 @@ class NameLook(Look):
             return pd.Series(pd.Categorical(cells, dtype=kept))
         if self.dtype == "bool" and missing.any():
             return pd.Series(cells, dtype=object)
-        return pd.Series(cells, dtype=pd.api.types.pandas_dtype(self.dtype))
+        return pd.Series(cells, dtype=make_dtype(self.dtype))
 
     def parse(self, text: Any) -> tuple[Any, Any]:
         """Names have no range."""
@@ -191,7 +191,8 @@ class TimeLook(Look):
 
     def read(self, series: pd.Series) -> Read:
         """Counts of the unit, by the local clock."""
-        times = series if series.dtype.kind == "M" else parse_times(series, self.format, self.zone)
+        plain = series.dtype.kind == "M" and self.objects is None
+        times = series if plain else parse_times(series.astype(object), self.format, self.zone)
         if times.dt.tz is not None:
             times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
         missing = times.isna().to_numpy(dtype=bool)
@@ -210,11 +211,11 @@ class TimeLook(Look):
             if self.zone is not None:
                 aware = _localised(pd.Series(counts), self.zone)
                 cells = pd.Series([None if t is pd.NaT else t.to_pydatetime() for t in aware], dtype=object)
-            return cells.where(~missing, None)
+            return cells.where(~missing, None).astype(make_dtype(self.dtype))
         series = pd.Series(counts)
         if self.zone is not None:
             series = _localised(series, self.zone)
-        return series.astype(pd.api.types.pandas_dtype(self.dtype))
+        return series.astype(make_dtype(self.dtype))
 
     def parse(self, text: Any) -> tuple[int, int]:
         """All the time that a text means: a whole day for ``2024-02-01``, a month for ``2024-02``."""
@@ -222,7 +223,7 @@ class TimeLook(Look):
 
     def show(self, value: Any) -> str:
         """ISO 8601, without the time of day where it is midnight."""
-        text = str(np.datetime64(int(value), self.unit).astype("datetime64[us]")).replace("T", " ")
+        text = str(np.array(int(value)).astype(f"datetime64[{self.unit}]").astype("datetime64[us]")).replace("T", " ")
         return text.removesuffix(".000000").removesuffix(" 00:00:00")
 
 
@@ -268,19 +269,20 @@ class SpanLook(Look):
             ]
             return pd.Series(cells, dtype=object)
         spans = np.where(missing, np.timedelta64("NaT"), counts.astype(f"timedelta64[{self.unit}]"))
-        return pd.Series(spans).astype(pd.api.types.pandas_dtype(self.dtype))
+        return pd.Series(spans).astype(make_dtype(self.dtype))
 
     def parse(self, text: Any) -> tuple[float, float]:
         """A duration such as ``3 days`` or ``02:30:00``; a number counts seconds."""
-        span = pd.Timedelta(float(text), "s") if _is_number(text) else pd.Timedelta(_full_clock(text))
+        span: Any = pd.Timedelta(float(text), "s") if _is_number(text) else pd.Timedelta(_full_clock(text))
         if span is pd.NaT:
             raise ValueError(text)
         value = float(span.to_timedelta64().astype("timedelta64[ns]").astype(np.int64)) / 10 ** _FINER[self.unit]
         return value, value
 
     def show(self, value: Any) -> str:
-        """As pandas writes durations."""
-        return str(pd.Timedelta(int(value), self.unit))  # pyright: ignore[reportArgumentType]
+        """As Python writes durations."""
+        micros = int(value) * 10 ** _FINER[self.unit] // 1000
+        return str(datetime.timedelta(microseconds=micros))
 
 
 _FINER = {"s": 9, "ms": 6, "us": 3, "ns": 0}
@@ -303,7 +305,7 @@ def look_from_json(data: Any, where: str) -> Look:
         if options.get("unit", "us") not in _FINER:
             raise ValueError(f"unit {options['unit']!r}")
         look = kind(**options)
-        pd.api.types.pandas_dtype(look.dtype)
+        make_dtype(look.dtype)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise DataError(f"{where}: {error!r}; the file is damaged, or from another version.") from error
     return look

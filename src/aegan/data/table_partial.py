@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pandas as pd
 from aegan.data.table_bound import Copy, Dependent, Joint
 from aegan.data.table_codecs import Choices
 from aegan.data.table_columns import Cells, Column, Constant, Identifier
+from aegan.data.table_frames import column_of
+from aegan.data.table_ladder import MIDDLE
 from aegan.data.table_narrow import next_value
 
 Table = Mapping[str, Column]
@@ -18,10 +21,27 @@ Table = Mapping[str, Column]
 def known_cells(table: Table, frame: pd.DataFrame) -> dict[str, Cells]:
     """Plain values of each learnt column."""
     return {
-        name: Cells(*column.look.read(frame[name]))
+        name: Cells(*column.look.read(column_of(frame, name)))
         for name, column in table.items()
         if not isinstance(column, (Constant, Identifier))
     }
+
+
+def known_fields(table: Table, x: np.ndarray, cells: Mapping[str, Cells]) -> tuple[np.ndarray, np.ndarray]:
+    """Encoded rows, with what rules leave no choice about filled in, and which of their fields are known."""
+    known, places, at = np.ones(x.shape, dtype=bool), {}, 0
+    for name, column in table.items():
+        places[name] = slice(at, at + len(column.fields))
+        at += len(column.fields)
+        needed = [member for member, *_ in column.members] if isinstance(column, Joint) else [name]
+        needed += [column.on] if column.on is not None else []
+        if column.codecs:
+            gone = np.any([cells[one].missing for one in needed], axis=0)
+            known[gone, places[name]] = False
+    for name, (leaf, only) in resolve(table, cells).items():
+        x[only, places[name]] = table[name].codecs[0].ladder.split(leaf[only]) + MIDDLE
+        known[only, places[name]] = True
+    return x, known
 
 
 def resolve(table: Table, cells: Mapping[str, Cells]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -126,14 +146,14 @@ def fill(old: pd.Series, new: pd.Series) -> pd.Series:
     if not gone.any():
         return old
     out = old.copy()
-    filled = new.to_numpy(dtype=object)[gone]
     if isinstance(out.dtype, pd.CategoricalDtype):
-        unknown = [value for value in pd.unique(filled) if value not in out.cat.categories and not pd.isna(value)]
+        names = new.to_numpy(dtype=object)[gone]
+        unknown = [one for one in pd.unique(names) if not pd.isna(one) and one not in out.cat.categories]
         out = out.cat.add_categories(unknown) if unknown else out
-    elif out.dtype != object and not isinstance(new.dtype, type(out.dtype)):
-        try:
-            filled = new[gone].astype(out.dtype).to_numpy(dtype=object)
-        except (TypeError, ValueError):
-            out = out.astype(object)
-    out.iloc[np.flatnonzero(gone)] = filled
+    try:
+        filled = cast(pd.Series, new[gone].astype(cast(Any, out.dtype)))
+    except (TypeError, ValueError):
+        out = out.astype(object)
+        filled = cast(pd.Series, new[gone].astype(object))
+    out.iloc[np.flatnonzero(gone)] = filled.array
     return out

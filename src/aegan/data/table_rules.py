@@ -15,6 +15,7 @@ from aegan.data.table_calendar import Calendar
 from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_detect import Context
+from aegan.data.table_frames import column_of
 from aegan.data.table_looks import NumberLook, SpanLook, TimeLook, look_from_json
 from aegan.errors import ConfigError, DataError, nearest
 
@@ -141,7 +142,7 @@ def apply_rules(
             if name not in table:
                 raise ConfigError(f"rules: {rule.text!r}: no column {name!r}. {nearest(name, table)}")
     reads = {
-        name: column.look.read(frame[name])
+        name: column.look.read(column_of(frame, name))
         for name, column in table.items()
         if not isinstance(column, (Constant, Identifier))
     }
@@ -245,10 +246,11 @@ def _tells(a: np.ndarray, size: int, b: np.ndarray, size_b: int) -> bool:
 def _tell(table: Table, reads: Mapping[str, Read], source: str, target: str) -> None:
     """Let ``target`` be told by ``source``."""
     a, b = table[source], table[target]
-    if not (isinstance(a, Coded) and isinstance(a.codec, Choices) and isinstance(b, Coded)):
+    if not (isinstance(a, Coded) and isinstance(a.codec, Choices)):
+        return
+    if not (isinstance(b, Coded) and isinstance(b.codec, Choices)):
         return
     leaf, _ = a.codec.leaves_of(*reads[source])
-    assert isinstance(b.codec, Choices)
     other, _ = b.codec.leaves_of(*reads[target])
     of = np.full(a.codec.ladder.leaves, np.bincount(other).argmax(), dtype=np.int64)
     of[leaf] = other

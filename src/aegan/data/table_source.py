@@ -156,6 +156,9 @@ def _from_pandas(frame: pd.DataFrame, name: str, container: str = "pandas", line
     if len(frame) == 0:
         raise DataError(f"{name}: columns, but no rows; expected at least two rows.")
     plain = frame.reset_index(drop=True)
+    for i, dtype in enumerate(plain.dtypes):
+        if isinstance(dtype, pd.SparseDtype):
+            plain.isetitem(i, plain.iloc[:, i].sparse.to_dense())
     plain.columns = pd.Index([str(column) for column in columns], dtype=object)
     return TableSource(name, TableForm(columns=columns, container=container), plain, line)
 
@@ -236,7 +239,7 @@ def _open_database(url: str) -> TableSource:
                 listed = ", ".join(tables[:12]) or "none"
                 raise DataError(f"{_hidden(address)}: tables {listed}; say which: {_hidden(address)}::TABLE.")
             what = what or tables[0]
-            if what.lstrip()[:6].lower() in ("select", "with q") or " " in what.strip():
+            if what not in tables and " " in what.strip():
                 query = alchemy.text(what)
             elif what not in tables and what.split(".")[-1] not in tables and "." not in what:
                 raise DataError(f"{_hidden(address)}: no table {what!r}. {nearest(what, tables)}")
@@ -252,6 +255,13 @@ def _open_database(url: str) -> TableSource:
     except ImportError as error:
         raise DataError(f"{_hidden(address)}: its driver is not installed ({error}).") from error
     return _from_pandas(frame, f"{_hidden(address)}::{what}")
+
+
+def same_source(a: Any, b: Any) -> bool:
+    """Whether both are the same object or the same file."""
+    if isinstance(a, (str, os.PathLike)) and isinstance(b, (str, os.PathLike)):
+        return str(a) == str(b) or os.path.realpath(a) == os.path.realpath(b)
+    return a is b
 
 
 def _hidden(url: str) -> str:

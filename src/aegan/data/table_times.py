@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import warnings
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from aegan.data.table_frames import make_dtype
 
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y",
@@ -28,7 +31,8 @@ class Format:
 
     Attributes:
         pattern: For ``strftime``; without the time zone's offset, which follows where the column has one.
-        padded: Whether days, months and hours below 10 have a leading zero.
+        padded: Whether days and months below 10 have a leading zero.
+        padded_clock: Whether hours do.
         digits: Digits of a second's fraction, written for ``%f``.
         clock: Whether it is a time of day without a date.
         offset: The time zone's offset as it is written, such as ``Z`` or ``+01:00``.
@@ -36,6 +40,7 @@ class Format:
 
     pattern: str
     padded: bool = True
+    padded_clock: bool = True
     digits: int = 6
     clock: bool = False
     offset: str = ""
@@ -81,10 +86,22 @@ def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Form
         timed = ":" in probe.iloc[0]
         patterns = [one for one in patterns if (":" in one) == timed]
     return [
-        Format(pattern=one, padded=padded, digits=min(digits, 9), clock=clock, offset=offset)
+        Format(pattern=one, padded=dates, padded_clock=clocks, digits=min(digits, 9), clock=clock, offset=offset)
         for one in patterns
-        for padded in (True, False)
+        if _fits(probe.iloc[: min(len(probe), 3)], one, offset)
+        for dates, clocks in ((True, True), (False, False), (False, True))
     ]
+
+
+def _fits(texts: pd.Series, pattern: str, offset: str) -> bool:
+    """Whether one of the texts is in the pattern: a quick look before all of them are read."""
+    for text in texts:
+        try:
+            datetime.datetime.strptime(re.sub(r"(\.\d{6})\d+", r"\1", text.removesuffix(offset)), pattern)
+            return True
+        except ValueError:
+            continue
+    return False
 
 
 def _share(texts: pd.Series, form: Format) -> float:
@@ -102,10 +119,9 @@ def _share(texts: pd.Series, form: Format) -> float:
 def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.Series:
     """Text or Python objects as datetime64, naive by the local clock; what cannot be read is missing."""
     if form is None:
-        times = pd.to_datetime(series, errors="coerce", utc=zone is not None)
-        if times.dtype.kind != "M":
-            times = pd.Series(pd.to_datetime([str(v) for v in series], errors="coerce"))
-        return times.dt.tz_convert(zone).dt.tz_localize(None) if zone is not None else times
+        if zone is not None:
+            return pd.to_datetime(series, errors="coerce", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
+        return pd.Series(np.array([_naive(cell) for cell in series], dtype="datetime64[us]"))
     codes, unique = pd.factorize(series.astype(object))
     texts = pd.Series(unique, dtype=object).astype(str)
     if form.offset:
@@ -116,8 +132,28 @@ def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.
     parsed = pd.Series(parsed).reset_index(drop=True)
     if parsed.dtype.kind != "M":
         parsed = pd.Series(np.full(len(texts), np.datetime64("NaT", "ns")))
+    lost = parsed.isna().to_numpy()
+    if lost.any():  # far years, such as 9999 for never, are beyond what pandas reads
+        far = np.array([_far(text, form.pattern) for text in texts[lost]], dtype="datetime64[us]")
+        if not np.isnat(far).all():
+            parsed = parsed.astype("datetime64[us]")
+            parsed[lost] = far
     parsed = pd.concat([parsed, pd.Series([pd.NaT], dtype=parsed.dtype)], ignore_index=True)
     return parsed.take(np.where(codes < 0, len(unique), codes)).reset_index(drop=True)
+
+
+def _naive(cell: Any) -> Any:
+    """A date or time without its time zone; NaT for all else."""
+    if isinstance(cell, datetime.datetime) and cell is not pd.NaT:
+        return np.datetime64(cell.replace(tzinfo=None), "us")
+    return np.datetime64(cell, "us") if type(cell) is datetime.date else np.datetime64("NaT", "us")
+
+
+def _far(text: str, pattern: str) -> np.datetime64:
+    try:
+        return np.datetime64(datetime.datetime.strptime(text, pattern), "us")
+    except ValueError:
+        return np.datetime64("NaT", "us")
 
 
 def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
@@ -133,12 +169,13 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
     else:
         texts = _iso(stamps, pattern)
     if not form.padded:
-        texts = texts.str.replace(r"(?<![\d:.])0(?=\d)", "", regex=True)
+        hours = "(?!:)" if form.padded_clock else ""
+        texts = texts.str.replace(rf"(?<![\d:])(?<!:\d\d\.)0(?=\d{hours})", "", regex=True)
     texts = (texts + form.offset).astype(object)
     cells = (
         np.append(texts.to_numpy(dtype=object), np.nan)[codes] if len(texts) else np.full(len(codes), np.nan, object)
     )
-    return pd.Series(cells, dtype=pd.api.types.pandas_dtype(dtype))
+    return pd.Series(cells, dtype=make_dtype(dtype))
 
 
 def _iso(stamps: pd.Series, pattern: str) -> pd.Series:
@@ -154,8 +191,11 @@ def _iso(stamps: pd.Series, pattern: str) -> pd.Series:
 def parse_timestamp(text: Any, unit: str, zone: str | None) -> tuple[int, int]:
     """First and last count of ``unit`` of the time that ``text`` means, by the clock of ``zone``."""
     if isinstance(text, str) and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text.strip()[10:]):
-        period = pd.Period(text.strip())
-        first, last = period.start_time, period.end_time
+        period: Any = pd.Period(text.strip())
+        try:
+            first, last = period.start_time, period.end_time
+        except pd.errors.OutOfBoundsDatetime:
+            first = last = pd.Timestamp(np.datetime64(text.strip(), "us"))
     else:
         first = pd.Timestamp(text)
         if first is pd.NaT:

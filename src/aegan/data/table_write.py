@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from aegan.data.table_form import TableForm, TextStyle, import_extra, to_arrow
+from aegan.data.table_frames import column_of
 from aegan.data.table_source import open_table
 from aegan.errors import ConfigError, StorageError
 from aegan.storage import write_atomically
@@ -75,7 +77,7 @@ def write_table(
 
 
 def _to_text(frame: pd.DataFrame, path: Path, style: TextStyle, separator: str, zipped: bool) -> None:
-    columns = {name: _styled(frame[name], style, name) for name in frame.columns}
+    columns = {name: _styled(column_of(frame, str(name)), style, name) for name in frame.columns}
     opened = (
         gzip.open(path, "wt", encoding=style.encoding, newline="", errors="replace")
         if zipped
@@ -102,8 +104,10 @@ def _styled(series: pd.Series, style: TextStyle, name: str) -> pd.Series:
 
 
 def _to_excel(frame: pd.DataFrame, path: Path) -> None:
-    with open(path, "wb") as handle, pd.ExcelWriter(handle, engine="openpyxl") as writer:
+    buffer = io.BytesIO()  # the temporary file's suffix says nothing to pandas
+    with pd.ExcelWriter(cast(Any, buffer), engine="openpyxl") as writer:
         frame.to_excel(writer, index=False)
+    path.write_bytes(buffer.getvalue())
 
 
 def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:

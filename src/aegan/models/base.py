@@ -27,7 +27,7 @@ class Model(nn.Module, ABC):
         spec: What one sample is.
         config: The model's frozen dataclass.
         noise_dim: Length of the noise vector that one sample is made from; 0 when it cannot sample.
-        draw_dim: How many of the noise's values, its last ones, pick discrete values rather than a code.
+        draw_dim: Last values of the noise that pick values of discrete data; what spreads samples leaves them alone.
         code_dim: Length of a code; 0 when there is no encoder.
         conditional: Whether samples can be asked for by class.
         samples_from: Name of the first stage during which samples mean something.

@@ -62,10 +62,9 @@ class RowEncoder(nn.Module):
 
 
 class RowHeads(nn.Module):
-    """Codes ``(B, D)`` to logits ``(B, F, V)``, with the V values of the largest field.
+    """Codes ``(B, D)`` to logits ``(B, F, V)``, V values of the largest field; :data:`ABSENT` beyond a field's own.
 
-    Beyond a field's own values they are :data:`ABSENT`. The last layer has an output for each value there is, so that
-    one large field does not make the others dear.
+    The last layer has an output for each value there is, so that one large field does not make the others dear.
     """
 
     places: Tensor
@@ -115,14 +114,27 @@ def drawn(logits: Tensor, noise: Tensor) -> Tensor:
     >>> drawn(torch.zeros(1, 1, 2), torch.zeros(1, 1)).tolist(), drawn(torch.zeros(1, 1, 2), -torch.ones(1, 1)).item()
     ([[1.0]], 0.31731051206588745)
     """
-    ends = logits.double().softmax(2).cumsum(2)
-    # The last end is 1 but for rounding; below it there is always a value whose probability is not 0.
+    return from_chances(logits.double(), torch.special.ndtr(noise.double()))
+
+
+def from_chances(logits: Tensor, chance: Tensor) -> Tensor:
+    """Values ``k + u`` by the inverse of the cumulative probabilities, in the precision of ``logits``.
+
+    Args:
+        logits: ``(..., V)``.
+        chance: Numbers of [0, 1], ``(...)``; what is left of one within its value's probability is ``u``.
+
+    Returns:
+        ``(...)`` float32.
+    """
+    ends = logits.softmax(-1).cumsum(-1)
+    # The last end is 1 but for rounding. Below it there is always a value that is not impossible; at it, none.
     last = ends[..., -1:]
-    chance = torch.minimum(torch.special.ndtr(noise.double())[..., None] * last, torch.nextafter(last, 0 * last))
-    k = torch.searchsorted(ends, chance, right=True).clamp_(max=logits.shape[2] - 1)
-    high = ends.gather(2, k)
-    low = torch.where(k > 0, ends.gather(2, (k - 1).clamp_(min=0)), 0.0)
-    within = (chance - low) / (high - low)
+    target = torch.minimum(chance[..., None] * last, torch.nextafter(last, torch.zeros_like(last)))
+    k = torch.searchsorted(ends, target, right=True).clamp_(max=logits.shape[-1] - 1)
+    high = ends.gather(-1, k)
+    low = torch.where(k > 0, ends.gather(-1, (k - 1).clamp_(min=0)), 0.0)
+    within = ((target - low) / (high - low).clamp_min(1e-30)).clamp_(0.0, 1.0)
     value = (k + within).float()
     # Rounded, a place at the very end would be the next value's.
-    return torch.minimum(value, torch.nextafter((k + 1).float(), value.new_zeros(()))).squeeze(2)
+    return torch.minimum(value, torch.nextafter((k + 1).float(), value.new_zeros(()))).squeeze(-1)

@@ -17,6 +17,8 @@ from aegan.report.evaluation import memorisation, metrics_sections, repetition
 from aegan.report.health import health_section
 from aegan.report.page import duration, esc, figure_text
 from aegan.report.reader import RunFolder, number, read_run
+from aegan.report.rows import columns_section, first_rows, is_table, table_size
+from aegan.report.table import table_sections
 
 FRAMES = 16
 """Most sample grids under the slider; the first and the last are always among them."""
@@ -63,7 +65,7 @@ def render(run: RunFolder) -> str:
     sections = [
         _summary(run),
         _final_samples(run),
-        metrics_sections(run.metrics) if run.metrics is not None else _not_measured(run),
+        _measured(run),
         health_section(run.health),
         _reconstructions(run),
         _neighbours(run),
@@ -81,6 +83,12 @@ def render(run: RunFolder) -> str:
         "This page holds everything it shows and loads nothing from elsewhere.</footer>\n"
     )
     return page.page(f"{_model(run)} – aegan report", _header(run, links) + body + footer)
+
+
+def _measured(run: RunFolder) -> str:
+    if run.metrics is None:
+        return _not_measured(run)
+    return table_sections(run.metrics) if run.metrics.get("kind") == "table" else metrics_sections(run.metrics)
 
 
 def _model(run: RunFolder) -> str:
@@ -112,6 +120,8 @@ def _data(run: RunFolder) -> str:
     """The data in a phrase, by what the adapter made of them, else by the source's own description."""
     source, spec = _part(run.config, "source"), _part(run.adapter, "spec")
     count, size = _count(source.get("n")), _size(spec)
+    if count is not None and is_table(run):
+        return f"{count} rows of {table_size(run)}"
     if count is None or size is None:
         return str(source.get("describe") or "data without a description")
     classes = spec.get("classes")
@@ -257,6 +267,8 @@ def _stage_bar(run: RunFolder) -> str:
 
 
 def _final_samples(run: RunFolder) -> str:
+    if is_table(run):
+        return first_rows(run) + columns_section(run)
     if run.codes_only:
         return ""
     final = run.file("samples/grid.png")

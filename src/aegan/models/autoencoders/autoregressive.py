@@ -22,7 +22,7 @@ from aegan.config import require_at_least_one, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import gaussian_kl
 from aegan.models.base import Model
-from aegan.nn.autoregressive import CANDIDATES, LARGEST_UNIFORM, FieldNetworks
+from aegan.nn.autoregressive import CANDIDATES, FieldNetworks
 from aegan.nn.init import activation, linear
 from aegan.nn.mlp import ResidualLayer
 from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
@@ -112,7 +112,7 @@ class Autoregressive(Model):
     def __init__(self, spec: Spec, config: AutoregressiveConfig) -> None:
         super().__init__(spec, config)
         count = len(spec.fields)
-        self.noise_dim = count
+        self.noise_dim = self.draw_dim = count
         self.code_dim = config.latent_dim if config.code_share else 0
         self.networks = FieldNetworks(
             spec.fields,
@@ -201,7 +201,7 @@ class Autoregressive(Model):
         conditioned = torch.isin(networks.columns, torch.tensor([*first, *then], device=known.device))
         turns = torch.arange(CANDIDATES, device=x.device)[:, None, None]
         steps = (torch.arange(networks.count, device=x.device) + 2.0).sqrt()
-        many = ((uniform + turns * steps) % 1.0).clamp_(max=LARGEST_UNIFORM).flatten(0, 1)
+        many = ((uniform + turns * steps) % 1.0).flatten(0, 1)
         drawn, weight = networks.draw(
             many,
             order,
@@ -241,5 +241,5 @@ class Autoregressive(Model):
 
 
 def _uniform(noise: Tensor) -> Tensor:
-    """Normal noise as numbers of [0, 1)."""
-    return torch.special.ndtr(noise).clamp_(0.0, LARGEST_UNIFORM)
+    """Normal noise as numbers of [0, 1]."""
+    return torch.special.ndtr(noise)

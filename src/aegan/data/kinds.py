@@ -1,0 +1,50 @@
+"""Which kind of data a source is, told without reading it, and which adapter reads that kind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from aegan.data.base import Adapter
+from aegan.errors import ConfigError, nearest
+
+ADAPTERS = {"image": "aegan.data.image:ImageAdapter", "table": "aegan.data.table:TableAdapter"}
+"""By kind of data: ``module:Class``, imported when needed."""
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".xlsx", ".xls")
+
+
+def adapter_class(kind: str) -> type[Adapter]:
+    """The adapter of a kind.
+
+    Raises:
+        ConfigError: No such kind; with the nearest one.
+    """
+    if kind not in ADAPTERS:
+        raise ConfigError(f"--kind {kind}: unknown kind of data. {nearest(kind, ADAPTERS)}")
+    module, _, name = ADAPTERS[kind].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def detect_kind(source: Any) -> str:
+    """The kind of data that ``source`` is.
+
+    Frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
+    files; everything else is taken for images.
+
+    >>> detect_kind("customers.csv"), detect_kind("sqlite:///shop.db"), detect_kind("photos/")
+    ('table', 'table', 'image')
+    """
+    if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
+        return "table"
+    if isinstance(source, (str, os.PathLike)):
+        if isinstance(source, str) and "://" in source:
+            return "table"
+        path = Path(source)
+        suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+        if suffix in TABLE_SUFFIXES:
+            return "table"
+        if path.is_dir() and any(path.glob("*.parquet")):
+            return "table"
+    return "image"

@@ -1,0 +1,188 @@
+"""Tables from end to end: fit, sample, conditions, completion, evaluation, and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import aegan
+from aegan.cli.main import main
+from aegan.errors import AeganError, ConfigError, DataError
+from aegan.estimator import Estimator
+
+SETTINGS = {"hidden": "16", "embedding": "4", "layers": "1", "batch_size": "64", "lr": "0.01", "latent_dim": "4"}
+
+
+def people(n: int = 600, seed: int = 0) -> pd.DataFrame:
+    """Adults: income follows from schooling, some ages are missing, a number tells the rows apart."""
+    rng = np.random.default_rng(seed)
+    school = rng.choice(["none", "some", "much"], n, p=[0.5, 0.3, 0.2])
+    years = pd.Series(school).map({"none": 4, "some": 9, "much": 15})
+    age = np.round(rng.normal(45, 12, n)).clip(18, 90)
+    age[rng.random(n) < 0.1] = np.nan
+    rich = rng.random(n) < np.where(school == "much", 0.9, 0.1)
+    return pd.DataFrame(
+        {
+            "id": np.arange(1_000, 1_000 + n),
+            "age": age,
+            "school": school,
+            "years": years,
+            "paid": np.round(rng.lognormal(3, 1, n), 2),
+            "rich": rich,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Estimator:
+    return aegan.fit(people(), out=tmp_path_factory.mktemp("table") / "run", steps=250, settings=SETTINGS)
+
+
+def test_rows_come_in_the_form_that_was_given(fitted: Estimator) -> None:
+    real, made = people(), fitted.sample(300)
+    assert list(made.columns) == list(real.columns) and (made.dtypes == real.dtypes).all()
+    assert not set(made["id"]) & set(real["id"]) and made["id"].is_unique
+    assert (made["school"].map({"none": 4, "some": 9, "much": 15}) == made["years"]).all()  # a rule that was learnt
+    assert made["age"].isna().any() and made["age"].min() >= 18
+    much = made["school"] == "much"
+    assert made["rich"][much].mean() > made["rich"][~much].mean() + 0.3
+
+
+def test_a_loaded_run_draws_the_same(fitted: Estimator) -> None:
+    again = aegan.load(fitted.run.path)
+    pd.testing.assert_frame_equal(again.sample(20, seed=3), fitted.sample(20, seed=3))
+    pd.testing.assert_frame_equal(again.sample(200, seed=3).head(20), fitted.sample(20, seed=3))
+
+
+def test_every_row_meets_the_conditions(fitted: Estimator) -> None:
+    made = fitted.sample(200, where={"age": "30..40", "school": "much|some", "paid": ">=50"})
+    assert made["age"].between(30, 40).all() and made["school"].isin(["much", "some"]).all()
+    assert (made["paid"] >= 50).all()
+    dependent = fitted.sample(50, where={"years": "15"})
+    assert (dependent["school"] == "much").all()
+    assert fitted.sample(20, where={"age": "missing"})["age"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"school": "mcuh"}, "much"),
+        ({"agee": "3"}, "age"),
+        ({"age": "200..300"}, "runs from 18 to"),
+        ({"school": "much", "years": "4"}, "years|school"),
+    ],
+)
+def test_impossible_conditions_say_which(fitted: Estimator, where: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fitted.sample(5, where=where)
+
+
+def test_balanced_rows(fitted: Estimator) -> None:
+    made = fitted.sample(90, balance="school")
+    assert made["school"].value_counts().tolist() == [30, 30, 30]
+    with pytest.raises(ConfigError, match="school"):
+        fitted.sample(9, balance="years")  # follows from school
+    with pytest.raises(ConfigError, match="few values"):
+        fitted.sample(9, balance="paid")
+
+
+def test_gaps_are_filled_and_nothing_else_is_touched(fitted: Estimator) -> None:
+    rows = people(40, seed=5)
+    rows.loc[:9, "school"] = np.nan
+    whole = fitted.complete(rows)
+    assert whole["age"].notna().all() and whole["school"].notna().all()
+    for name in rows:
+        there = rows[name].notna()
+        assert (whole[name][there] == rows[name][there]).all(), name
+    # What is told by the years has to follow from them.
+    assert (whole["school"].map({"none": 4, "some": 9, "much": 15}) == rows["years"]).all()
+
+
+def test_codes(fitted: Estimator) -> None:
+    rows = people(30)
+    assert fitted.encode(rows).shape == (30, 4)
+    assert list(fitted.reconstruct(rows).columns) == list(rows.columns)
+
+
+def test_the_run_holds_figures_and_a_report(fitted: Estimator) -> None:
+    folder = fitted.run.path
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Made rows" in text and "told by school" in text and "600 rows of 6 columns" in text
+    assert (folder / "metrics.json").exists() and len(pd.read_csv(folder / "samples" / "rows.csv")) == 1_000
+    result = fitted.evaluate(people(200, seed=9), num=200)
+    assert result.row("synthetic").auc is not None and "Shapes" in str(result)  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_what_tables_have_not(fitted: Estimator) -> None:
+    with pytest.raises(ConfigError, match="spread"):
+        fitted.sample(5, spread=1.1)
+    with pytest.raises(ConfigError, match=r"\.npz"):
+        fitted.compress(people(10), "codes.aec")
+    with pytest.raises(ConfigError, match="image"):
+        aegan.fit(people(), size=32)
+    with pytest.raises(ConfigError, match="vae-gan"):
+        aegan.fit(people(), model="vae-gan", steps=5)
+
+
+def test_resume_goes_on_exactly(tmp_path: Path) -> None:
+    small = {**SETTINGS, "hidden": "8"}
+    options = {"steps": 40, "settings": small, "evaluate": False}
+    whole = aegan.fit(people(200), out=tmp_path / "whole", **options)  # type: ignore[arg-type]
+    again = aegan.fit(people(200), out=tmp_path / "whole", resume=True, steps=40, evaluate=False)
+    pd.testing.assert_frame_equal(whole.sample(10), again.sample(10))
+    with pytest.raises(DataError, match="not those"):
+        aegan.fit(people(200, seed=1), out=tmp_path / "whole", resume=True, steps=40, evaluate=False)
+
+
+def test_other_models_meet_conditions_by_trying(tmp_path: Path) -> None:
+    made = aegan.fit(
+        people(200),
+        model="variational",
+        steps=60,
+        evaluate=False,
+        settings={"width": "4", "latent_dim": "4", "batch_size": "64"},
+    )
+    rows = made.sample(30, where={"school": "none"})
+    assert len(rows) == 30 and (rows["school"] == "none").all()
+    with pytest.raises(ConfigError, match="autoregressive"):
+        made.complete(people(5))
+    with pytest.raises(ConfigError, match="autoregressive"):
+        made.sample(5, balance="school")
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "people.csv"
+    rows = people(300)
+    rows.to_csv(source, index=False, sep=";")
+    run = str(tmp_path / "run")
+    settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    main(
+        ["fit", str(source), "--out", run, "--steps", "40", "--column", "years=categorical", "--no-evaluate", *settings]
+    )
+    assert "told by school" in capsys.readouterr().out
+    out = tmp_path / "made.csv"
+    main(["sample", run, "--num", "50", "--out", str(out), "--where", "school=much", "--where", "age=20..60"])
+    made = pd.read_csv(out, sep=";")
+    assert len(made) == 50 and (made["school"] == "much").all() and made["age"].between(20, 60).all()
+    main(["complete", run, str(source), "--out", str(tmp_path / "whole.parquet")])
+    assert pd.read_parquet(tmp_path / "whole.parquet").notna().all().all()
+    main(["evaluate", str(source), str(out), "--json", str(tmp_path / "e.json"), "--html", str(tmp_path / "e.html")])
+    assert "AUC" in capsys.readouterr().out
+    main(["encode", run, str(source), "--out", str(tmp_path / "codes.npz")])
+    main(["decode", run, str(tmp_path / "codes.npz"), "--out", str(tmp_path / "back.csv")])
+    assert len(pd.read_csv(tmp_path / "back.csv", sep=";")) == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "empty"), ("a,b\n", "no rows"), ("a,b\n1,2\n", "one row"), ("a,a\n1,2\n3,4\n", "twice")],
+)
+def test_bad_tables_leave_nothing_behind(tmp_path: Path, text: str, message: str) -> None:
+    source = tmp_path / "bad.csv"
+    source.write_text(text)
+    with pytest.raises(AeganError, match=message):
+        aegan.fit(source, out=tmp_path / "run", steps=5)
+    assert not (tmp_path / "run").exists()

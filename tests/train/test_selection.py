@@ -1,0 +1,110 @@
+"""Stages that keep the weights held-out samples like best."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from aegan.config import TrainConfig
+from aegan.data.base import TensorData
+from aegan.models.autoencoders.autoregressive import Autoregressive, AutoregressiveConfig
+from aegan.train.fabric import Backend
+from aegan.train.selection import Selection
+from aegan.train.trainer import Trainer
+from aegan.types import Field, Spec
+
+FIELDS = tuple(Field(column=str(i), size=6) for i in range(6))
+SPEC = Spec(kind="table", shape=(6,), likelihood="categorical", fields=FIELDS)
+
+
+def noise(n: int, seed: int) -> TensorData:
+    """Rows in which nothing can be learnt beyond the first values' shares: every further step overfits."""
+    generator = torch.Generator().manual_seed(seed)
+    return TensorData(x=torch.randint(0, 6, (n, 6), generator=generator).float() + 0.5)
+
+
+def trainer(tmp: Path | None, *, steps: int, patience: int, seed: int = 0) -> Trainer:
+    torch.manual_seed(0)
+    config = AutoregressiveConfig(
+        embedding=8, hidden=32, layers=1, batch_size=32, dropout=0.0, code_share=0.0, patience=patience, lr=1e-2
+    )
+    model = Autoregressive(SPEC, config)
+    if tmp is not None:
+        tmp.mkdir(exist_ok=True)
+    return Trainer(
+        model,
+        noise(64, 1),
+        TrainConfig(steps=steps, seed=seed, grids=0, checkpoint_every=1e9),
+        Backend("cpu", "fp32"),
+        folder=tmp,
+        validation=noise(200, 2),
+    )
+
+
+def held_out_loss(model: Autoregressive) -> float:
+    model.eval()
+    with torch.no_grad():
+        x = noise(200, 2).fields["x"]
+        return float(model.networks(x, model.networks.order()).sum(1).mean())  # pyright: ignore[reportArgumentType]
+
+
+def test_overfitting_is_undone_and_the_stage_ends_early(tmp_path: Path) -> None:
+    kept = trainer(tmp_path / "run", steps=400, patience=60)
+    kept.fit()
+    last = trainer(None, steps=400, patience=0)
+    last.fit()
+    assert kept.step < 400
+    assert held_out_loss(kept.model) < held_out_loss(last.model) - 1.0  # pyright: ignore[reportArgumentType]
+    events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    looks = [e for e in events if e["event"] == "validation"]
+    assert len(looks) > 3
+    assert min(looks, key=lambda e: e["loss"])["step"] == looks[-1]["best_step"]
+
+
+def test_looking_changes_nothing_but_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same random numbers, same weights, whether somebody looks or not."""
+    monkeypatch.setattr(Selection, "adopt", lambda self, ema: None)
+    one, other = trainer(None, steps=30, patience=10_000), trainer(None, steps=30, patience=10_000)
+    other.validation = None
+    one.fit()
+    other.fit()
+    assert one.selection.weights and not other.selection.weights
+    for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_resumes_with_what_was_best(tmp_path: Path) -> None:
+    whole = trainer(tmp_path / "whole", steps=150, patience=1_000)
+    whole.fit()
+    first = trainer(tmp_path / "cut", steps=150, patience=1_000)
+
+    class Stop:
+        draws = False
+
+        def on_start(self, trainer: Trainer) -> None: ...
+        def on_stage(self, trainer: Trainer, name: str) -> None: ...
+        def on_end(self, trainer: Trainer, reason: str) -> None: ...
+        def on_step(self, trainer: Trainer, record: object) -> None:
+            trainer._stop = trainer.step == 90
+
+    first.probes.append(Stop())  # pyright: ignore[reportArgumentType]
+    with pytest.raises(BaseException, match="Stopped"):
+        first.fit()
+    second = trainer(tmp_path / "cut", steps=150, patience=1_000)
+    second.fit(resume=True)
+    for (name, a), b in zip(whole.model.state_dict().items(), second.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_when_to_look_and_when_to_stop() -> None:
+    stage = trainer(None, steps=10, patience=100).stages[0]
+    selection = Selection(stage, noise(10, 0))
+    assert not selection.due(10) and selection.due(11)
+    selection.looked = selection.best_step = 1_000
+    assert not selection.due(1_099) and selection.due(1_100)
+    selection.weights = {"w": torch.zeros(1)}
+    assert not selection.over(1_600) and selection.over(1_601)
+    assert not Selection(stage, None).on
