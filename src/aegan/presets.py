@@ -57,23 +57,25 @@ def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
 def _of_family(model: str, spec: Spec, samples: int, own: dict[str, Any]) -> dict[str, Any]:
     """``own``: what goes for the autoencoder in any case."""
     defaults = entry(model).load().Config()
-    nested = getattr(defaults, "autoencoder", None)
-    codes = defaults if nested is None else nested
-    if model == "latent-gan":
-        codes = entry("variational").load().Config()
-    family = getattr(codes, "model", None)
-    if family is None:
-        return {}
-    if family in ("autoencoder", "wasserstein"):
+    if hasattr(defaults, "autoencoder"):
+        # Codes with noise around them fill the space between them; elsewhere a decoder of names is sure and wrong.
+        changes: dict[str, Any] = {"autoencoder": {"model": "variational", **own}}
+        if model == "latent-gan":
+            # Such codes are near the prior already. A discriminator of rows would have no gradient to give.
+            changes |= {"latent": {"form": "correcting", "whiten": False}, "joint": {"share": 0.0}}
+        if model == "denoising-gan":
+            # Rows are learnt soon, and codes of so many kinds need the larger batches.
+            changes |= {"autoencoder_share": 0.4, "batch_size": min(256, 2 * own["batch_size"]), "gamma": 1.0}
+        return changes
+    if model == "autoencoder":
         # No longer than half of the indicators that a row is made of: a code as long could be a copy of them.
-        own["latent_dim"] = min(codes.latent_dim, max(2, sum(field.size - 1 for field in spec.fields) // 2))
-    if family == "vector-quantised":
-        own["codebook"] = max(2, min(codes.codebook, samples // 8))
-    if model == "latent-gan":
-        # Codes near the prior already, which the GAN corrects; a discriminator of rows would have no gradient.
-        latent = {"form": "correcting", "whiten": False}
-        return {"autoencoder": {"model": family, **own}, "latent": latent, "joint": {"share": 0.0}}
-    return own if nested is None else {"autoencoder": own}
+        own["latent_dim"] = min(defaults.latent_dim, max(2, sum(field.size - 1 for field in spec.fields) // 2))
+    if model == "wasserstein":
+        # As above, without the noise: a short code leaves less between the codes.
+        own["latent_dim"] = min(defaults.latent_dim, max(2, len(spec.fields) // 2))
+    if hasattr(defaults, "codebook"):
+        own["codebook"] = max(2, min(defaults.codebook, samples // 8))
+    return own
 
 
 def default_model(kind: str) -> str:
