@@ -42,15 +42,40 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
 
 
 def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
-    if model != "autoregressive":
-        return {}
+    # Rows are cheap: large batches, but some twenty steps an epoch at least.
     changes: dict[str, Any] = {"batch_size": max(32, min(512, samples // 20))}
+    if model != "autoregressive":
+        return _of_family(model, spec, samples, changes)
     if len(spec.fields) > 40:
         # Every pair of fields has its own weights: narrower ones, so that a step stays affordable.
         changes |= {"embedding": 8, "hidden": 32}
     if samples < 5_000:
         changes["dropout"] = 0.4
     return changes
+
+
+def _of_family(model: str, spec: Spec, samples: int, own: dict[str, Any]) -> dict[str, Any]:
+    """``own``: what goes for the autoencoder in any case."""
+    defaults = entry(model).load().Config()
+    if hasattr(defaults, "autoencoder"):
+        # Codes with noise around them fill the space between them; elsewhere a decoder of names is sure and wrong.
+        changes: dict[str, Any] = {"autoencoder": {"model": "variational", **own}}
+        if model == "latent-gan":
+            # Such codes are near the prior already. A discriminator of rows would have no gradient to give.
+            changes |= {"latent": {"form": "correcting", "whiten": False}, "joint": {"share": 0.0}}
+        if model == "denoising-gan":
+            # Rows are learnt soon, and codes of so many kinds need the larger batches.
+            changes |= {"autoencoder_share": 0.4, "batch_size": min(256, 2 * own["batch_size"]), "gamma": 1.0}
+        return changes
+    if model == "autoencoder":
+        # No longer than half of the indicators that a row is made of: a code as long could be a copy of them.
+        own["latent_dim"] = min(defaults.latent_dim, max(2, sum(field.size - 1 for field in spec.fields) // 2))
+    if model == "wasserstein":
+        # As above, without the noise: a short code leaves less between the codes.
+        own["latent_dim"] = min(defaults.latent_dim, max(2, len(spec.fields) // 2))
+    if hasattr(defaults, "codebook"):
+        own["codebook"] = max(2, min(defaults.codebook, samples // 8))
+    return own
 
 
 def default_model(kind: str) -> str:

@@ -19,7 +19,7 @@ from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 
-FAMILY = [name for name, entry in MODELS.items() if entry.family == "autoencoder"]
+FAMILY = [name for name, entry in MODELS.items() if entry.family == "autoencoder" and "vector" in entry.kinds]
 VECTOR = Spec(kind="vector", shape=(9,))
 
 

@@ -37,7 +37,7 @@ def test_images_below_the_minimum_are_refused_with_the_remedy() -> None:
 
 def test_models_refuse_other_kinds_of_data() -> None:
     with pytest.raises(ConfigError, match="models image, vector, got table"):
-        build("autoencoder", Spec(kind="table", shape=(5,)), {})
+        build("gan", Spec(kind="table", shape=(5,)), {})
 
 
 def test_fresh_networks_are_well_scaled_at_any_depth() -> None:

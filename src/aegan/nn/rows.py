@@ -128,8 +128,9 @@ def from_chances(logits: Tensor, chance: Tensor) -> Tensor:
         ``(...)`` float32.
     """
     ends = logits.softmax(-1).cumsum(-1)
-    # The last end is 1 but for rounding.
-    target = chance[..., None] * ends[..., -1:]
+    # The last end is 1 but for rounding. Below it there is always a value that is not impossible; at it, none.
+    last = ends[..., -1:]
+    target = torch.minimum(chance[..., None] * last, torch.nextafter(last, torch.zeros_like(last)))
     k = torch.searchsorted(ends, target, right=True).clamp_(max=logits.shape[-1] - 1)
     high = ends.gather(-1, k)
     low = torch.where(k > 0, ends.gather(-1, (k - 1).clamp_(min=0)), 0.0)
