@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from tests.conftest import VARIANTS
-from tests.contract.test_models import SPECS, data_for, made
+from tests.contract.test_models import ALL, SPECS, data_for, made
 
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError
 from aegan.models.base import Model
-from aegan.models.registry import build
+from aegan.models.registry import MODELS, build
 from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Term
@@ -26,9 +25,10 @@ STEPS = 6
 
 
 def _trained(name: str, *, accumulate: int, folder: Path | None = None) -> Model:
-    model = made(name, SPECS["labelled"])
+    spec = SPECS["labelled" if "image" in MODELS[ALL[name][0]].kinds else "table"]
+    model = made(name, spec)
     config = TrainConfig(steps=STEPS, seed=3, grids=0, accumulate=accumulate)
-    Trainer(model, data_for(SPECS["labelled"]), config, Backend("cpu", "fp32"), folder=folder).fit()
+    Trainer(model, data_for(spec), config, Backend("cpu", "fp32"), folder=folder).fit()
     return model
 
 
@@ -37,7 +37,7 @@ def process(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=2)
-    for name in VARIANTS:
+    for name in ALL:
         model = _trained(name, accumulate=1)
         torch.save(model.state_dict(), Path(folder) / f"{name}-{rank}.pt")
     own = Path(folder) / f"run-{rank}"
@@ -63,7 +63,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ALL)
 def test_two_processes_equal_one(name: str, pair: Path) -> None:
     first, second = (torch.load(pair / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
     one = _trained(name, accumulate=2).state_dict()
