@@ -153,6 +153,41 @@ def test_other_models_meet_conditions_by_trying(tmp_path: Path) -> None:
         made.sample(5, balance="school")
 
 
+def test_rules_that_hold_between_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = [(a, b) for a in range(30) for b in range(30)]
+    chosen = rng.permutation(len(pairs))[:300]
+    rows = pd.DataFrame([pairs[i] for i in chosen], columns=["shop", "day"])
+    rows["sales"] = rng.poisson(20, 300)
+    made = aegan.fit(rows, rules=["unique(shop, day)"], steps=20, evaluate=False, settings=SETTINGS).sample(250)
+    assert not made.duplicated(["shop", "day"]).any()
+
+
+def test_ranges_are_drawn_in_proportion() -> None:
+    """Amounts within a range that cuts cells are spread as the data are, not heaped at its ends."""
+    rows = pd.DataFrame({"paid": np.random.default_rng(0).gamma(2.0, 500.0, 3_000), "x": ["a", "b", "c"] * 1_000})
+    fitted = aegan.fit(rows, steps=150, evaluate=False, settings=SETTINGS)
+    made = fitted.sample(1_000, where={"paid": "1000..1500"})["paid"]
+    assert made.between(1_000, 1_500).all()
+    ends = ((made < 1_010) | (made > 1_490)).mean()
+    assert ends < 0.08  # a twenty-fifth of the range, where the density hardly changes
+
+
+def test_keys_and_text_are_not_judged() -> None:
+    rows = people(300)
+    fitted = aegan.fit(rows, steps=60, settings=SETTINGS)
+    result = fitted.evaluate(people(200, seed=4))
+    shapes = {str(entry) for entry in result.to_json()["details"]}
+    assert "id" not in str(sorted(shapes)) or result.row("real holdout") is not None
+    held = result.row("real holdout")
+    assert held is not None and held.shape_error < 20
+
+
+def test_a_target_that_is_not_there_is_refused_before_training() -> None:
+    with pytest.raises(ConfigError, match="rich"):
+        aegan.fit(people(100), target="ritch", steps=10**9)
+
+
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "people.csv"
     rows = people(300)
@@ -163,6 +198,8 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ["fit", str(source), "--out", run, "--steps", "40", "--column", "years=categorical", "--no-evaluate", *settings]
     )
     assert "told by school" in capsys.readouterr().out
+    assert main(["sample", run, "--num", "5", "--out", "x.csv", "--where", "age=>=30", "--where", "age=<40"])
+    assert "was given before" in capsys.readouterr().err
     out = tmp_path / "made.csv"
     main(["sample", run, "--num", "50", "--out", str(out), "--where", "school=much", "--where", "age=20..60"])
     made = pd.read_csv(out, sep=";")

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import ADAPTERS, adapter_class, detect_kind
 from aegan.data.split import split
 from aegan.diagnostics.probe import DoctorProbe
-from aegan.errors import ConfigError, DataError, Interrupted, RunError, nearest
+from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
 from aegan.estimator import Estimator
 from aegan.grids import drawer, write_grid
 from aegan.healing import Healer
@@ -132,7 +133,7 @@ def fit(
             given = {"size": size, "resize": resize, "channels": channels, "skip_bad": skip_bad}
             adapter = _new_adapter(kind, given | {"columns": columns, "rules": rules})
             config = _train_config(budget, steps, seed, device, precision)
-            started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite)
+            started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite, target)
         estimator = _train(
             started, resume, quiet=quiet, every=checkpoint_every, doctor=doctor, heal=heal, probes=probes
         )
@@ -145,7 +146,11 @@ def fit(
     if evaluate:
         from aegan.evaluation import write_results
 
-        write_results(estimator, console=not quiet, target=target)
+        try:
+            write_results(estimator, console=not quiet, target=target)
+        except (DataError, ConfigError) as error:
+            # What took long to train is not lost because it cannot be judged.
+            warnings.warn(f"The model is trained, but could not be judged: {error}", AeganWarning, stacklevel=2)
     return estimator
 
 
@@ -244,6 +249,7 @@ def _start(
     settings: Mapping[str, str],
     holdout: float,
     overwrite: bool,
+    target: str | None,
 ) -> _Started:
     name = model or presets.default_model(kind)
     described = entry(name)
@@ -257,6 +263,9 @@ def _start(
         raise ConfigError(f"--holdout {holdout}: a part of the data, from 0 to below 1, expected, such as 0.1.")
     config = replace(config, device=resolve_device(config.device))
     adapter.fit(source)
+    names = getattr(adapter, "columns", {})
+    if names and target not in (None, "auto") and target not in names:
+        raise ConfigError(f"--target {target}: no such column. {nearest(str(target), names)}")
     data = adapter.to_tensors(source)
     spec = adapter.spec
     described_config = from_json(described.load().Config, presets.settings(name, spec, len(data)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from aegan.data.table import TableAdapter
+from aegan.data.table_columns import Coded, Constant, Identifier
 from aegan.data.table_source import open_table
 from aegan.data.table_write import write_table
 from aegan.errors import ConfigError, nearest
@@ -29,7 +30,9 @@ JUDGED = 50_000
 """Rows at most of each side of an evaluation."""
 SHOWN = 1_000
 """Rows of the file of samples in a run's folder."""
-_BALANCE_STREAM = 104_729
+REDRAWN = 8
+"""Times that a model that draws within masks draws the rows again that a condition cuts off."""
+_AGAIN = 1_000_000_007
 
 
 def sample_rows(
@@ -46,25 +49,97 @@ def sample_rows(
         ConfigError: A condition that no row can meet, a column that cannot be balanced, or a model whose rows do not
             come to meet the conditions.
     """
-    adapter = table_adapter(estimator)
-    where = dict(where or {})
+    adapter, where = table_adapter(estimator), dict(where or {})
+    draw = _drawer(estimator, num, where, balance)
+    if balance is not None and not completes(estimator.model):
+        name = estimator.run.config["model"]
+        raise ConfigError(f"--balance: {name!r} cannot draw under conditions. Fit autoregressive.")
+    drawn = draw(torch.arange(num), seed)
+    if where:
+        drawn = _until_met(estimator, draw, drawn, where, seed)
+    rows = adapter.from_tensors(drawn, where=where or None)
+    for columns in adapter.rules.unique:
+        drawn, rows = _distinct(adapter, draw, drawn, rows, list(columns), where, seed)
+    return rows
+
+
+Draw = Callable[[Tensor, int], Tensor]
+"""Rows ``(n, F)`` of the given numbers of the whole, from a seed."""
+
+
+def _drawer(estimator: Estimator, num: int, where: Mapping[str, Any], balance: str | None) -> Draw:
+    """How rows are drawn: within what the conditions allow, where the model can."""
+    adapter, model = table_adapter(estimator), estimator.model
     allowed = adapter.condition(where) if where else {}
-    noise = noise_for(seed, num, estimator.model.noise_dim)
-    known, x = torch.zeros(num, len(adapter.spec.fields), dtype=torch.bool), torch.zeros(num, len(adapter.spec.fields))
-    if balance is not None:
-        place, values = _to_balance(adapter, balance, allowed)
-        # Each value equally often to within one, in an order that depends on the seed alone.
-        turns = torch.arange(num) % len(values)
-        order = torch.randperm(num, generator=torch.Generator().manual_seed(seed + _BALANCE_STREAM))
-        x[:, place], known[:, place] = values[turns[order]] + 0.5, True
-        allowed = {key: mask for key, mask in allowed.items() if key != place}
-    if not allowed and not bool(known.any()):
-        drawn = in_blocks(estimator.model.generate, noise, None, device=estimator.device, block=estimator.model.block)
-        return adapter.from_tensors(drawn, where=where or None)
-    if not completes(estimator.model):
-        return _kept(estimator, adapter, num, seed, where, balance)
-    drawn = completed(estimator, noise, x, known, allowed)
-    return adapter.from_tensors(drawn, where=where or None)
+    width = len(adapter.spec.fields)
+    place, values = _to_balance(adapter, balance, allowed) if balance is not None else (-1, torch.empty(0))
+
+    def draw(index: Tensor, seed: int) -> Tensor:
+        # The noise of a row depends on its number, whichever others are drawn again.
+        noise = noise_for(seed, int(index.max()) + 1, model.noise_dim)[index]
+        if place < 0 and (not allowed or not completes(model)):
+            return in_blocks(model.generate, noise, None, device=estimator.device, block=model.block)
+        known, x = torch.zeros(len(index), width, dtype=torch.bool), torch.zeros(len(index), width)
+        if place >= 0:
+            x[:, place], known[:, place] = values[_turn(index, len(values))] + 0.5, True
+        return completed(estimator, noise, x, known, allowed)
+
+    return draw
+
+
+def _turn(index: Tensor, count: int) -> Tensor:
+    """Which of ``count`` values row number ``index`` takes: each once in every ``count`` rows, in a mixed order."""
+    block, within = index // count, index % count
+    orders = {int(b): torch.randperm(count, generator=torch.Generator().manual_seed(int(b))) for b in block.unique()}
+    return torch.stack([orders[int(b)][w] for b, w in zip(block, within, strict=True)])
+
+
+def _until_met(estimator: Estimator, draw: Draw, drawn: Tensor, where: Mapping[str, Any], seed: int) -> Tensor:
+    """Draw rows again that do not meet the conditions as drawn.
+
+    What the fields' masks allow is wider than a range that cuts a cell, or that goes through a rule. Rows that are left
+    after all tries are moved into the conditions when decoded; a model that cannot draw within masks has to meet them.
+    """
+    adapter, able = table_adapter(estimator), completes(estimator.model)
+    for turn in range(1, TRIES + 1):
+        missed = torch.from_numpy(~adapter.satisfies(adapter.from_tensors(drawn), where)).nonzero().squeeze(1)
+        if not len(missed):
+            return drawn
+        drawn[missed] = draw(missed, seed + turn * _AGAIN)
+        if able and turn >= REDRAWN:
+            return drawn
+    missed = torch.from_numpy(~adapter.satisfies(adapter.from_tensors(drawn), where))
+    if bool(missed.any()):
+        raise ConfigError(
+            f"--where: {int(missed.sum())} of {len(drawn)} rows did not come to meet the conditions in {TRIES} tries. "
+            f"{estimator.run.config['model']!r} cannot draw under conditions; fit autoregressive, which can."
+        )
+    return drawn
+
+
+def _distinct(
+    adapter: TableAdapter,
+    draw: Draw,
+    drawn: Tensor,
+    rows: Any,
+    columns: list[str],
+    where: Mapping[str, Any],
+    seed: int,
+) -> tuple[Tensor, Any]:
+    """Draw rows again whose values in ``columns`` came before."""
+    for turn in range(1, TRIES + 1):
+        twice = torch.from_numpy(open_table(rows).frame().duplicated(columns).to_numpy()).nonzero().squeeze(1)
+        if not len(twice):
+            return drawn, rows
+        drawn[twice] = draw(twice, seed + turn * _AGAIN + 1)
+        rows = adapter.from_tensors(drawn, where=where or None)
+    twice = open_table(rows).frame().duplicated(columns)
+    if twice.any():
+        raise ConfigError(
+            f"unique({', '.join(columns)}): {int(twice.sum())} of {len(drawn)} rows repeat others after {TRIES} tries. "
+            "Ask for fewer rows."
+        )
+    return drawn, rows
 
 
 def completed(estimator: Estimator, noise: Tensor, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor]) -> Tensor:
@@ -136,16 +211,36 @@ def evaluate_rows(
             holdout = given
     if train is None:
         raise ConfigError("evaluate: a loaded run does not hold its training data. Give real data: evaluate(real).")
-    rows = sample_rows(estimator, num or min(len(train), JUDGED), seed=seed)
-    made = open_table(rows).frame()
-    few = holdout is not None and len(holdout) < 20
+    made = open_table(sample_rows(estimator, num or min(len(train), JUDGED), seed=seed)).frame()
+    few = holdout is None or len(holdout) < 20
+    left = [name for name, column in adapter.columns.items() if isinstance(column, (Constant, Identifier))]
+    if target in left:
+        raise ConfigError(f"--target {target}: a key, a constant or text that is not learnt; name another column.")
     return evaluate_table(
-        train=train.reset_index(drop=True),
-        synthetic=made,
-        holdout=None if holdout is None or few else holdout.reset_index(drop=True),
+        train=_judgeable(adapter, train, left),
+        synthetic=_judgeable(adapter, made, left),
+        holdout=None if few or holdout is None else _judgeable(adapter, holdout, left),
         target=target,
         seed=seed,
+        kinds=_kinds(adapter, left),
+        unseen=estimator.train is not None,
     )
+
+
+def _judgeable(adapter: TableAdapter, frame: pd.DataFrame, left: list[str]) -> pd.DataFrame:
+    """Without keys and what is not learnt; dates that are written as text as times: an hour off is not another name."""
+    out = frame.drop(columns=left, errors="ignore").reset_index(drop=True)
+    for name, column in adapter.columns.items():
+        if name in out and column.look.kind == "time" and out[name].dtype == object:
+            values, missing = column.look.read(out.loc[:, name])
+            out[name] = pd.Series(values, dtype="float64").mask(missing)
+    return out
+
+
+def _kinds(adapter: TableAdapter, left: list[str]) -> dict[str, str]:
+    """What columns were said to be."""
+    known = {"categorical": "categorical", "boolean": "categorical", "numeric": "numeric"}
+    return {name: known[kind] for name, kind in adapter.types.items() if kind in known and name not in left}
 
 
 def evaluate_table_sources(
@@ -167,6 +262,7 @@ def evaluate_table_sources(
         holdout=None if held is None else held.reset_index(drop=True),
         target=target,
         seed=seed,
+        unseen=holdout is not None,
     )
 
 
@@ -190,28 +286,10 @@ def _to_balance(adapter: TableAdapter, name: str, allowed: Mapping[int, Tensor])
         hint = f" It follows from {parent!r}: balance that." if parent else ""
         raise ConfigError(f"--balance {name}: a column with few values expected; this one has not.{hint}")
     place = places[0]
+    if not isinstance(adapter.columns[name], Coded):
+        raise ConfigError(f"--balance {name}: it is learnt together with other columns. Balance one of those.")
     mask = adapter.present().get(place, torch.ones(adapter.spec.fields[place].size, dtype=torch.bool))
-    return place, (mask & allowed.get(place, mask)).nonzero().squeeze(1)
-
-
-def _kept(
-    estimator: Estimator, adapter: TableAdapter, num: int, seed: int, where: Mapping[str, Any], balance: str | None
-) -> Any:
-    """Rows of a model that draws without conditions: those that happen to meet them."""
-    if balance is not None:
-        raise ConfigError(
-            f"--balance: {estimator.run.config['model']!r} cannot draw under conditions. Fit autoregressive."
-        )
-    parts, found, size = [], 0, max(num, 1_000)
-    for turn in range(TRIES):
-        noise = noise_for(seed + turn * 1_000_000_007, size, estimator.model.noise_dim)
-        drawn = in_blocks(estimator.model.generate, noise, None, device=estimator.device, block=estimator.model.block)
-        keep = adapter.satisfies(adapter.from_tensors(drawn), where)
-        parts.append(drawn[torch.from_numpy(keep)])
-        found += int(keep.sum())
-        if found >= num:
-            return adapter.from_tensors(torch.cat(parts)[:num], where=where)
-    raise ConfigError(
-        f"--where: of {TRIES * size} rows {found} met the conditions, {num} were asked for. "
-        f"{estimator.run.config['model']!r} cannot draw under conditions; fit autoregressive, which can."
-    )
+    values = (mask & allowed.get(place, mask)).nonzero().squeeze(1)
+    if not len(values):
+        raise ConfigError(f"--balance {name}: the conditions leave no value of it.")
+    return place, values

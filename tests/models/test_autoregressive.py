@@ -37,7 +37,7 @@ def model() -> Autoregressive:
 
 
 def drawn(model: Autoregressive, n: int, seed: int = 1) -> torch.Tensor:
-    return in_blocks(model.generate, noise_for(seed, n, 3), None, block=model.block).long()
+    return in_blocks(model.generate, noise_for(seed, n, model.noise_dim), None, block=model.block).long()
 
 
 def test_learns_what_belongs_together(model: Autoregressive) -> None:
@@ -57,7 +57,7 @@ def test_completes_backwards(model: Autoregressive) -> None:
     known = torch.zeros(400, 3, dtype=torch.bool)
     known[:, 1] = True
     with torch.no_grad():
-        made = model.complete(noise_for(0, 400, 3), x, known, {})
+        made = model.complete(noise_for(0, 400, 4), x, known, {})
     assert bool((made[:, 1] == x[:, 1]).all())
     assert ((made[:, 0].long()) == (torch.arange(400) % 4) // 2).float().mean() > 0.97
 
@@ -67,7 +67,7 @@ def test_conditions_on_several_columns_are_weighed_together(model: Autoregressiv
     allowed = {1: torch.tensor([True, False, False, True]), 2: torch.tensor([False, True])}
     with torch.no_grad():
         none = torch.zeros(4_000, 3)
-        made = model.complete(noise_for(3, 4_000, 3), none, none.bool(), allowed).long()
+        made = model.complete(noise_for(3, 4_000, 4), none, none.bool(), allowed).long()
     assert set(made[:, 1].tolist()) <= {0, 3} and set(made[:, 2].tolist()) == {1}
     assert (made[:, 1] == 3).float().mean() == pytest.approx(0.9, abs=0.04)
     assert (made[:, 0] == made[:, 1] // 2).float().mean() > 0.97
@@ -77,7 +77,7 @@ def test_rows_with_different_gaps_are_completed_each_in_its_own_way(model: Autor
     x = table(64)
     known = torch.rand(64, 3, generator=torch.Generator().manual_seed(0)) < 0.5
     with torch.no_grad():
-        made = model.complete(noise_for(0, 64, 3), x, known, {})
+        made = model.complete(noise_for(0, 64, 4), x, known, {})
     assert bool((made == x)[known].all())
     assert bool(((made >= 0) & (made.long() < torch.tensor([2, 4, 2]))).all())
 

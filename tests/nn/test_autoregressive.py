@@ -61,7 +61,7 @@ def test_probabilities_of_all_rows_sum_to_one_in_every_order() -> None:
 def test_drawn_rows_are_as_frequent_as_the_likelihood_says() -> None:
     net, order = networks(), networks().order()
     generator = torch.Generator().manual_seed(0)
-    made, _ = net.float().draw(torch.rand(40_000, 4, generator=generator), order)
+    made = net.float().draw(torch.rand(40_000, 4, generator=generator), order)
     assert bool((made.long() == networks().embedding.index(made)).all())
     first = made[:, 0].long().bincount(minlength=3) / len(made)
     every = torch.cartesian_prod(*(torch.arange(f.size) for f in FIELDS)) + 0.5
@@ -76,10 +76,11 @@ def test_drawn_rows_are_as_frequent_as_the_likelihood_says() -> None:
 def test_known_values_stay_and_sets_are_obeyed() -> None:
     net = networks().float()
     x = rows(50).float()
-    known = torch.tensor([True, False, False, False])
+    known = torch.rand(50, 4) < 0.3
+    known[:, 3] = False
     allowed = {3: torch.tensor([False, True, False, False, True])}
-    made, weight = net.draw(torch.rand(50, 4), net.order(), known=known, x=x, allowed=allowed)
-    assert bool((made[:, 0] == x[:, 0]).all())
+    made, weight = net.fill(torch.rand(50, 4), x, known, [3, 0, 1, 2], allowed)
+    assert bool((made == x)[known].all())
     assert set(made[:, 3].long().tolist()) <= {1, 4}
     assert bool((weight < 0).all())  # the logarithm of a probability
 
@@ -87,7 +88,7 @@ def test_known_values_stay_and_sets_are_obeyed() -> None:
 def test_the_likeliest_row_is_likelier_than_drawn_ones_field_by_field() -> None:
     net = networks().float()
     order = net.order()
-    best, _ = net.draw(None, order, shift=torch.zeros(1, 4, 8))
+    best = net.draw(None, order, shift=torch.zeros(1, 4, 8))
     first = net(best, order)[:, 0]
     others = torch.tensor([[k + 0.5, 0.5, 0.5, 0.5] for k in range(3)])
     assert first.item() == pytest.approx(net(others, order)[:, 0].min().item())
@@ -98,3 +99,23 @@ def test_a_fresh_network_finds_every_value_equally_likely() -> None:
     net = FieldNetworks(FIELDS, embedding=4, hidden=8, layers=1, dropped=0.1)
     nll = net(rows(3), net.order())
     assert torch.allclose(nll, torch.tensor([math.log(f.size) for f in FIELDS]).expand(3, -1), atol=1e-5)
+
+
+def test_filling_in_table_order_is_drawing() -> None:
+    net, uniform = networks().float(), torch.rand(200, 4)
+    none = torch.zeros(200, 4)
+    made, weight = net.fill(uniform, none, none.bool(), net.order().tolist(), {})
+    assert bool((made.long() == net.draw(uniform, net.order()).long()).all()) and not bool(weight.any())
+
+
+def test_filling_knows_what_comes_later_in_the_table() -> None:
+    """Given c, the shares of a are those of the joint distribution over the order c, a."""
+    net = networks()
+    x = torch.tensor([[0.5, 0.5, 0.5, 2.5]]).repeat(20_000, 1)
+    known = torch.tensor([False, False, False, True]).expand(20_000, 4)
+    uniform = torch.rand(20_000, 4, generator=torch.Generator().manual_seed(1))
+    made, _ = net.float().fill(uniform, x, known, [0, 1, 2], {})
+    probe = torch.tensor([[k + 0.5, 0.5, 0.5, 2.5] for k in range(3)], dtype=torch.float64)
+    told = (-networks()(probe, networks().order(torch.tensor([2, 0, 1])))[:, 0]).exp()
+    share = made[:, 0].long().bincount(minlength=3) / 20_000
+    assert torch.allclose(share, told.float(), atol=0.015)

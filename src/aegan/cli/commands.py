@@ -427,6 +427,10 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"{option} {text}: KEY=VALUE expected.")
+        if key in pairs:
+            raise ConfigError(f"{option} {text}: {key!r} was given before ({pairs[key]}). Give it once, as in 30..40.")
+        if option == "--where" and key[-1] in "<>!":
+            raise ConfigError(f"{option} {text}: {key[:-1]}='{key[-1]}={value}' expected: COLUMN=CONDITION.")
         pairs[key] = value
     return pairs
 

@@ -45,6 +45,7 @@ def evaluate_table(
     kinds: Mapping[str, str] | None = None,
     seed: int = 0,
     privacy: bool = True,
+    unseen: bool = True,
 ) -> TableEvaluation:
     """Measure synthetic rows, and unseen real ones, against the training rows.
 
@@ -59,6 +60,8 @@ def evaluate_table(
         kinds: ``"numeric"`` or ``"categorical"`` by column, where the inferred kind is not meant.
         seed: Seed of every subset and classifier; no global generator is touched.
         privacy: Whether to search for copies.
+        unseen: Whether the generator never saw the holdout. If it may have, rows can be found copied, but not found
+            too near: training rows and holdout would look the same.
 
     Raises:
         DataError: Tables that do not fit each other, fewer than 20 rows, or a target that cannot be one.
@@ -69,9 +72,9 @@ def evaluate_table(
     encoder, coded = _coded(frames, kinds)
     reference = coded.pop("train")
     coded = {_ROWS[name]: table for name, table in coded.items()}
-    target, remarks = _target(target, reference, HOLDOUT in coded)
+    task, remarks = _target(target, reference, HOLDOUT in coded)
     notes = [*encoder.notes, *remarks]
-    tasks = _tasks(reference, coded, target, seed)
+    tasks = _tasks(reference, coded, task, seed, asked=target not in (None, AUTO))
     fidelities = {name: table_fidelity(reference, table) for name, table in coded.items()}
     detections = {name: two_sample_auc(reference, table, importance=True, seed=seed) for name, table in coded.items()}
     rows = tuple(
@@ -79,13 +82,19 @@ def evaluate_table(
         for name, table in coded.items()
     )
     copying = (
-        table_privacy.table_privacy(reference, coded[SYNTHETIC], coded.get(HOLDOUT), seed=seed) if privacy else None
+        table_privacy.table_privacy(reference, coded[SYNTHETIC], coded.get(HOLDOUT) if unseen else None, seed=seed)
+        if privacy
+        else None
     )
+    if privacy and not unseen and HOLDOUT in coded:
+        notes.append(
+            "Only copies were searched for: the generator may have seen the rows set apart here. Give a holdout."
+        )
     return TableEvaluation(
         rows=rows,
         privacy=copying,
         details=table_details(encoder, reference, coded, fidelities, detections),
-        stamps=_stamps(reference, coded, rows, target, seed),
+        stamps=_stamps(reference, coded, rows, task, seed),
         notes=(*notes, *_remarks(rows, reference, fidelities)),
     )
 
@@ -121,7 +130,9 @@ def _target(target: str | None, train: Table, has_holdout: bool) -> tuple[str | 
     return chosen, []
 
 
-def _tasks(train: Table, sets: Mapping[str, Table], target: str | None, seed: int) -> dict[str, Downstream]:
+def _tasks(
+    train: Table, sets: Mapping[str, Table], target: str | None, seed: int, *, asked: bool
+) -> dict[str, Downstream]:
     """The downstream task of each set, trained on equally many rows; real training rows for the holdout's."""
     if target is None:
         return {}
@@ -130,7 +141,11 @@ def _tasks(train: Table, sets: Mapping[str, Table], target: str | None, seed: in
     found = {}
     for name, table in sets.items():
         source = train if name == HOLDOUT else table
-        found[name] = downstream(source, holdout, target=target, reference=train, max_rows=rows, seed=seed)
+        try:
+            found[name] = downstream(source, holdout, target=target, reference=train, max_rows=rows, seed=seed)
+        except DataError:
+            if asked:
+                raise
     return found
 
 

@@ -21,9 +21,6 @@ from aegan.nn.init import LEAK, LEAKY_GAIN, activation
 from aegan.nn.rows import from_chances
 from aegan.types import Field
 
-CANDIDATES = 16
-"""Drawn for a row where several columns are conditioned on sets of values; one is kept, by its likelihood."""
-
 
 class FieldNetworks(nn.Module):
     """Distributions of a row's fields, each given those before it.
@@ -101,49 +98,67 @@ class FieldNetworks(nn.Module):
             h = h + torch.baddbmm(bias[1], activation(inner), second)
         return activation(h)
 
-    def draw(
-        self,
-        uniform: Tensor | None,
-        order: Tensor,
-        *,
-        known: Tensor | None = None,
-        x: Tensor | None = None,
-        allowed: Mapping[int, Tensor] | None = None,
-        shift: Tensor | None = None,
-        stop: int | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Rows, field by field, and how likely the conditions made them.
+    def draw(self, uniform: Tensor | None, order: Tensor, *, shift: Tensor | None = None) -> Tensor:
+        """Rows ``(B, F)``, field by field.
 
         Args:
             uniform: One number of [0, 1] for each value ``(B, F)``; None takes the likeliest value and its middle.
             order: Positions of the fields; see :meth:`order`.
-            known: Fields ``(F,)`` that are given by ``x``, bool; none if None.
-            x: Their values ``(B, F)``; the others are not read.
+            shift: As in :meth:`forward`; says how many rows there are where ``uniform`` is None.
+        """
+        like = uniform if uniform is not None else shift
+        if like is None:
+            raise ValueError("draw: uniform numbers or a shift expected, got neither.")
+        rows = torch.zeros(len(like), self.count, device=like.device)
+        vectors = torch.empty(len(rows), self.count * self.embedding.dim, device=like.device)
+        for step in self._plan(order):
+            j, start = step.field, step.position * self.embedding.dim
+            h = (vectors[:, :start] @ step.weights).add_(step.bias)
+            logits = self._logits(j, h if shift is None else h.add_(shift[:, j]))
+            rows[:, j] = _drawn(logits, None if uniform is None else uniform[:, j])
+            vectors[:, start : start + self.embedding.dim] = self._vectors(rows, j)
+        return rows
+
+    def fill(
+        self,
+        uniform: Tensor,
+        x: Tensor,
+        known: Tensor,
+        order: Sequence[int],
+        allowed: Mapping[int, Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the fields ``order`` of rows, given what is known of each; every row may know other fields.
+
+        Args:
+            uniform: One number of [0, 1] for each value ``(B, F)``.
+            x: Rows ``(B, F)``; the unknown values are not read.
+            known: Bool ``(B, F)``.
+            order: Positions of the fields to draw, in this order; values that a row knows already stay.
             allowed: By position of a field, which of its values may come, bool ``(size,)``.
-            shift: As in :meth:`forward`.
-            stop: Number of fields to draw; all if None. The rest are 0.
 
         Returns:
-            Rows ``(B, F)``, and the logarithm of the probability of what was allowed, ``(B,)``.
+            Rows ``(B, F)``, values that are neither known nor drawn being 0; and the logarithm of the probability of
+            what was allowed, ``(B,)``.
         """
-        likely = next(t for t in (uniform, x, shift) if t is not None)
-        rows = torch.zeros(len(likely), self.count, device=likely.device)
-        weight = torch.zeros(len(rows), device=likely.device)
-        vectors = torch.empty(len(rows), self.count * self.embedding.dim, device=likely.device)
-        for step in self._plan(order)[:stop]:
-            j, start = step.field, step.position * self.embedding.dim
-            if known is not None and x is not None and bool(known[j]):
-                rows[:, j] = x[:, j]
-            else:
-                h = (vectors[:, :start] @ step.weights).add_(step.bias)
-                logits = self._logits(j, h if shift is None else h.add_(shift[:, j]))
-                if allowed is not None and j in allowed:
-                    logits, share = _restricted(logits, allowed[j].to(logits.device))
-                    weight += share
-                rows[:, j] = _drawn(logits, None if uniform is None else uniform[:, j])
-            index = rows[:, j].long() + self.embedding.offsets[j]
-            vectors[:, start : start + self.embedding.dim] = self.embedding.values.weight[index]
+        rows, seen = x.masked_fill(~known, 0.0), known.to(x.dtype)
+        vectors = self.embedding(rows).mul_(seen[:, :, None])
+        weight = torch.zeros(len(x), device=x.device)
+        for j in order:
+            given = known[:, j]
+            if bool(given.all()):
+                continue
+            h = vectors.flatten(1) @ self.mix[:, j].flatten(0, 1)
+            logits = self._logits(j, h.addmm_(seen, self.seen[:, j]).add_(self.bias[j]))
+            if j in allowed:
+                logits, share = _restricted(logits, allowed[j].to(logits.device))
+                weight += share.masked_fill(given, 0.0)
+            rows[:, j] = torch.where(given, rows[:, j], _drawn(logits, uniform[:, j]))
+            vectors[:, j], seen[:, j] = self._vectors(rows, j), 1.0
         return rows, weight
+
+    def _vectors(self, rows: Tensor, j: int) -> Tensor:
+        """Vectors ``(B, dim)`` of the values of field ``j``."""
+        return self.embedding.values.weight[rows[:, j].long() + self.embedding.offsets[j]]
 
     def _plan(self, order: Tensor) -> list[_Step]:
         steps = []

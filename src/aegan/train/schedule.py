@@ -31,10 +31,12 @@ class Budget:
     def progress(self, stage: int, *, step: int, elapsed: float, start_step: int, start_elapsed: float) -> float:
         """Part of stage number ``stage`` that is over; 1 or more means that it is finished.
 
-        ``start_step`` and ``start_elapsed`` are where the stage began. A stage that began late ends on time.
+        ``start_step`` and ``start_elapsed`` are where the stage began. A stage that began late ends on time; one that
+        began early, because the one before ended early, takes its own share and no more.
         """
         now, start = (step, start_step) if self.in_steps else (elapsed, start_elapsed)
-        length = self._ends[stage] - start
+        share = self._ends[stage] - (self._ends[stage - 1] if stage else 0.0)
+        length = min(self._ends[stage] - start, share)
         return 1.0 if length <= 0 else (now - start) / length
 
     def overall(self, *, step: int, elapsed: float) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -70,6 +71,18 @@ class Selection:
         """Put the best averages in place of the last ones."""
         if self.weights:
             ema.load_state_dict(self.weights)
+
+    @contextmanager
+    def applied(self, ema: Ema) -> Iterator[None]:
+        """Within the block the networks hold the best averages, or the last ones where nothing is selected."""
+        own = ema.average
+        if self.weights:
+            ema.average = dict(self.weights)
+        try:
+            with ema.applied():
+                yield
+        finally:
+            ema.average = own
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""

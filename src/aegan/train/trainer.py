@@ -243,7 +243,8 @@ class Trainer:
         self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
         if self._restored is not None:
             self.ema.load_state_dict(self._restored["ema"])
-            self.selection.load_state_dict(self._restored["selection"])
+            if "selection" in self._restored:
+                self.selection.load_state_dict(self._restored["selection"])
             for name, state in self._restored["optimizers"].items():
                 self._optimizers[name].load_state_dict(state)
             self._restored = None
@@ -332,7 +333,7 @@ class Trainer:
         save_state(self.folder / "state.pt", state)
         finished = self.stage_index >= len(self.stages)
         status = {"step": self.step, "stage": self.stage.name, "stage_index": self.stage_index, "finished": finished}
-        with self.ema.applied():
+        with self.selection.applied(self.ema):
             save_model(self.folder / "model.safetensors", self.model.state_dict(), self.identity, status)
         self._log("checkpoint", step=self.step, t=round(now, 2))
         self._last_checkpoint = time.monotonic()

@@ -11,7 +11,7 @@ are known. In a second stage an encoder learns the codes that reconstruct rows t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -22,12 +22,16 @@ from aegan.config import require_at_least_one, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import gaussian_kl
 from aegan.models.base import Model
-from aegan.nn.autoregressive import CANDIDATES, FieldNetworks
+from aegan.nn.autoregressive import FieldNetworks
 from aegan.nn.init import activation, linear
 from aegan.nn.mlp import ResidualLayer
 from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
 
 _LOGVAR = (-10.0, 5.0)
+CANDIDATES = 16
+"""Drawn for a row where several fields are held to sets of values; one is kept."""
+CHUNK = 512
+"""Rows whose candidates are drawn at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,7 @@ class Autoregressive(Model):
     def __init__(self, spec: Spec, config: AutoregressiveConfig) -> None:
         super().__init__(spec, config)
         count = len(spec.fields)
-        self.noise_dim = self.draw_dim = count
+        self.noise_dim = self.draw_dim = count + 1
         self.code_dim = config.latent_dim if config.code_share else 0
         self.networks = FieldNetworks(
             spec.fields,
@@ -162,59 +166,61 @@ class Autoregressive(Model):
         raise ConfigError(f"Autoregressive has no phase {phase!r}.")
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Rows ``(B, F)`` from noise ``(B, F)``; the classes are not used."""
-        return self.networks.draw(_uniform(noise), self.networks.order())[0]
+        """Rows ``(B, F)`` from noise ``(B, F + 1)``, whose last number only conditions need; no classes."""
+        return self.networks.draw(_uniform(noise), self.networks.order())
 
     def complete(self, noise: Tensor, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor]) -> Tensor:
         """Rows whose known values are kept and whose others are drawn given them, within what is allowed.
 
         Args:
-            noise: ``(B, F)``.
+            noise: ``(B, F + 1)``.
             x: Rows ``(B, F)``; only the known values are read.
-            known: Bool ``(B, F)``; a column's fields are known together or not at all.
+            known: Bool ``(B, F)``; a column's fields are known together or not at all. Every row may know others.
             allowed: By position of a field, which of its values may come, bool ``(size,)``; every row obeys, whether
                 the values are likely or not.
 
         Returns:
             Rows ``(B, F)``.
         """
-        out, uniform = torch.empty_like(x), _uniform(noise)
-        patterns, which = known.unique(dim=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            rows = which == number
-            out[rows] = self._completed(uniform[rows], x[rows], pattern, allowed)
-        return out
+        uniform, networks = _uniform(noise), self.networks
+        x, known = x.clone(), known.clone()
+        for j in self._settled(allowed):
+            x[:, j] = torch.where(known[:, j], x[:, j], allowed[j].to(x.device).float().argmax() + 0.5)
+            known[:, j] = True
+        unsettled = {j: values for j, values in allowed.items() if not bool(known[:, j].all())}
+        first = [j for j in networks.order().tolist() if int(networks.columns[j]) in self._columns(unsettled)]
+        if len(unsettled) > 1:
+            parts = [t.split(CHUNK) for t in (uniform, x, known)]
+            x = torch.cat([self._chosen(u, at, k, first, unsettled) for u, at, k in zip(*parts, strict=True)])
+            known[:, first] = True
+        rest = [j for j in networks.order().tolist() if j not in first]
+        return networks.fill(uniform, x, known, [*first, *rest], unsettled)[0]
 
-    def _completed(self, uniform: Tensor, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor]) -> Tensor:
-        """As :meth:`complete`, with the same fields ``(F,)`` known in every row."""
-        networks = self.networks
-        asked = {j: values for j, values in allowed.items() if not bool(known[j])}
-        first = [c for c in range(networks.column_count) if bool(known[networks.columns == c].any())]
-        then = list(dict.fromkeys(int(networks.columns[j]) for j in sorted(asked)))
-        rest = [c for c in range(networks.column_count) if c not in (*first, *then)]
-        order = networks.order(torch.tensor([*first, *then, *rest]))
-        loose = {int(networks.columns[j]) for j, values in asked.items() if int(values.sum()) > 1}
-        if len(then) < 2 or not loose:
-            return networks.draw(uniform, order, known=known, x=x, allowed=asked)[0]
-        # One column after the other, each within its own set, is not yet the distribution given all of the sets: a
-        # value must count for as much as what it makes of the columns that follow. Hence several, and a choice.
-        conditioned = torch.isin(networks.columns, torch.tensor([*first, *then], device=known.device))
+    def _columns(self, fields: Iterable[int]) -> set[int]:
+        return {int(self.networks.columns[j]) for j in fields}
+
+    def _settled(self, allowed: Mapping[int, Tensor]) -> list[int]:
+        """Fields of the columns of which only one value is allowed."""
+        one = {j for j, values in allowed.items() if int(values.sum()) == 1}
+        loose = self._columns(j for j in range(self.networks.count) if j not in one)
+        return [j for j in sorted(one) if int(self.networks.columns[j]) not in loose]
+
+    def _chosen(
+        self, uniform: Tensor, x: Tensor, known: Tensor, fields: list[int], allowed: Mapping[int, Tensor]
+    ) -> Tensor:
+        """Rows with ``fields`` drawn within several sets at once.
+
+        One field after the other, each within its own set, is not yet the distribution given all of the sets: a value
+        must count for as much as what it makes of the fields that follow. Hence some candidates, and a choice among
+        them by the probability of what was allowed (sampling, importance, resampling: Rubin 1987).
+        """
         turns = torch.arange(CANDIDATES, device=x.device)[:, None, None]
-        steps = (torch.arange(networks.count, device=x.device) + 2.0).sqrt()
-        many = ((uniform + turns * steps) % 1.0).flatten(0, 1)
-        drawn, weight = networks.draw(
-            many,
-            order,
-            known=known,
-            x=x.repeat(CANDIDATES, 1),
-            allowed=asked,
-            stop=int(conditioned.sum()),
-        )
+        many = ((uniform[:, : x.shape[1]] + turns * _irrational(x.shape[1]).to(x.device)) % 1.0).flatten(0, 1)
+        times = (CANDIDATES, 1)
+        drawn, weight = self.networks.fill(many, x.repeat(times), known.repeat(times), fields, allowed)
         weight = weight.view(CANDIDATES, -1).softmax(0).cumsum(0)
-        chance = uniform.sum(1) % 1.0
-        chosen = (weight < chance * weight[-1]).sum(0).clamp_(max=CANDIDATES - 1)
-        kept = drawn.view(CANDIDATES, *x.shape)[chosen, torch.arange(len(x), device=x.device)]
-        return networks.draw(uniform, order, known=conditioned, x=kept)[0]
+        chosen = (weight < uniform[:, -1] * weight[-1]).sum(0).clamp_(max=CANDIDATES - 1)
+        return drawn.view(CANDIDATES, *x.shape)[chosen, torch.arange(len(x), device=x.device)]
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, D)``: the means."""
@@ -226,7 +232,7 @@ class Autoregressive(Model):
         """The likeliest rows ``(B, F)``, one field after the other."""
         if self.shift is None:
             return super().decode(z)
-        return self.networks.draw(None, self.networks.order(), shift=self.shift(z))[0]
+        return self.networks.draw(None, self.networks.order(), shift=self.shift(z))
 
     @torch.no_grad()
     def health(self, x: Tensor) -> Health:
@@ -243,3 +249,14 @@ class Autoregressive(Model):
 def _uniform(noise: Tensor) -> Tensor:
     """Normal noise as numbers of [0, 1]."""
     return torch.special.ndtr(noise)
+
+
+def _irrational(count: int) -> Tensor:
+    """Parts after the point of the roots of as many primes: steps that never fall on each other."""
+    primes: list[int] = []
+    number = 2
+    while len(primes) < count:
+        if all(number % p for p in primes if p * p <= number):
+            primes.append(number)
+        number += 1
+    return (torch.tensor(primes, dtype=torch.float64).sqrt() % 1.0).float()
