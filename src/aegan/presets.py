@@ -71,6 +71,7 @@ def _of_family(model: str, spec: Spec, samples: int, own: dict[str, Any]) -> dic
         # No longer than half of the indicators that a row is made of: a code as long could be a copy of them.
         own["latent_dim"] = min(defaults.latent_dim, max(2, sum(field.size - 1 for field in spec.fields) // 2))
     if model == "wasserstein":
+        own["weight"] = 2.0  # beside a cross-entropy in nats
         # As above, without the noise: a short code leaves less between the codes.
         own["latent_dim"] = min(defaults.latent_dim, max(2, len(spec.fields) // 2))
     if hasattr(defaults, "codebook"):
