@@ -18,8 +18,11 @@ from torch.nn.functional import cross_entropy, dropout, leaky_relu_
 
 from aegan.nn.fields import FieldEmbedding
 from aegan.nn.init import LEAK, LEAKY_GAIN, activation
-from aegan.nn.rows import from_chances
+from aegan.nn.rows import from_chances, from_ends
 from aegan.types import Field
+
+ALIKE = 20_000
+"""Combinations of values up to which rows are looked for that are alike; a number of the table's, not of the rows'."""
 
 
 class FieldNetworks(nn.Module):
@@ -46,6 +49,8 @@ class FieldNetworks(nn.Module):
         self.column_count = len(names)
         self.register_buffer("columns", torch.tensor([names.index(f.column) for f in fields]), persistent=False)
         self.register_buffer("levels", torch.tensor([f.level for f in fields]), persistent=False)
+        sizes = [math.prod(f.size for f in fields if f.column == name) for name in names]
+        self.smallest_first = torch.tensor(sorted(range(len(names)), key=lambda c: sizes[c]))
         self.embedding = FieldEmbedding(fields, embedding)
         # From field i to field j; half of the fields are visible to one on average.
         scale = 1.0 / math.sqrt(embedding * max(1.0, count / 2))
@@ -59,10 +64,13 @@ class FieldNetworks(nn.Module):
         self.head_biases = nn.ParameterList(nn.Parameter(torch.zeros(field.size)) for field in fields)
 
     def order(self, columns: Tensor | None = None) -> Tensor:
-        """Positions of the fields ``(F,)`` when the columns come in the order ``columns``; as they stand if None."""
+        """Positions of the fields ``(F,)`` when the columns come in the order ``columns``.
+
+        None is the order that rows are drawn in: columns with few values first.
+        """
+        columns = self.smallest_first if columns is None else columns
         rank = torch.arange(self.column_count)
-        if columns is not None:
-            rank = torch.empty_like(rank).scatter_(0, columns.cpu(), rank)
+        rank = torch.empty_like(rank).scatter_(0, columns.cpu(), rank)
         return torch.argsort(rank[self.columns.cpu()] * (int(self.levels.max()) + 1) + self.levels.cpu())
 
     def forward(self, x: Tensor, order: Tensor, shift: Tensor | None = None) -> Tensor:
@@ -111,11 +119,23 @@ class FieldNetworks(nn.Module):
             raise ValueError("draw: uniform numbers or a shift expected, got neither.")
         rows = torch.zeros(len(like), self.count, device=like.device)
         vectors = torch.empty(len(rows), self.count * self.embedding.dim, device=like.device)
+        alike = _Alike(len(rows), like.device) if shift is None and uniform is not None else None
+        combinations = 1
         for step in self._plan(order):
             j, start = step.field, step.position * self.embedding.dim
-            h = (vectors[:, :start] @ step.weights).add_(step.bias)
+            # How many rows are alike depends on the others of the block, and with it how a product rounds: float64
+            # there, so that a row's values depend on its own noise alone.
+            known = vectors[:, :start] if alike is None else vectors[alike.first, :start].double()
+            h = (known @ step.weights.to(known.dtype)).add_(step.bias)
             logits = self._logits(j, h if shift is None else h.add_(shift[:, j]))
-            rows[:, j] = _drawn(logits, None if uniform is None else uniform[:, j])
+            if uniform is None:
+                rows[:, j] = logits.argmax(1) + 0.5
+            elif alike is None:
+                rows[:, j] = from_chances(logits, uniform[:, j])
+            else:
+                rows[:, j] = from_ends(logits.softmax(1).cumsum(1)[alike.which], uniform[:, j])
+                combinations *= logits.shape[1]
+                alike = alike.parted(rows[:, j].long(), logits.shape[1]) if combinations <= ALIKE else None
             vectors[:, start : start + self.embedding.dim] = self._vectors(rows, j)
         return rows
 
@@ -152,7 +172,7 @@ class FieldNetworks(nn.Module):
             if j in allowed:
                 logits, share = _restricted(logits, allowed[j].to(logits.device))
                 weight += share.masked_fill(given, 0.0)
-            rows[:, j] = torch.where(given, rows[:, j], _drawn(logits, uniform[:, j]))
+            rows[:, j] = torch.where(given, rows[:, j], from_chances(logits, uniform[:, j]))
             vectors[:, j], seen[:, j] = self._vectors(rows, j), 1.0
         return rows, weight
 
@@ -171,9 +191,28 @@ class FieldNetworks(nn.Module):
     def _logits(self, j: int, h: Tensor) -> Tensor:
         """Logits ``(B, V)`` of one field; ``h`` is used up, for copies take as long as the products."""
         for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
-            inner = (activation(h) @ first[j]).add_(bias[0, j])
-            h = h.add_(leaky_relu_(inner, LEAK) @ second[j]).add_(bias[1, j])
-        return (leaky_relu_(h, LEAK) @ self.heads[j]).add_(self.head_biases[j]).float()
+            inner = (activation(h) @ first[j].to(h.dtype)).add_(bias[0, j])
+            h = h.add_(leaky_relu_(inner, LEAK) @ second[j].to(h.dtype)).add_(bias[1, j])
+        return (leaky_relu_(h, LEAK) @ self.heads[j].to(h.dtype)).add_(self.head_biases[j]).float()
+
+
+class _Alike:
+    """Which rows are the same so far: what comes next needs to be computed once for all of them.
+
+    The columns with few values come first, so that many rows are alike for long.
+    """
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.which = torch.zeros(count, dtype=torch.int64, device=device)
+        self.first = torch.zeros(1, dtype=torch.int64, device=device)
+
+    def parted(self, values: Tensor, size: int) -> _Alike:
+        """The same after a field with ``size`` values was drawn."""
+        number, which = torch.unique(self.which * size + values, return_inverse=True)
+        self.which = which
+        # Any row of a group stands for it.
+        self.first = torch.empty_like(number).scatter_(0, which, torch.arange(len(values), device=values.device))
+        return self
 
 
 @dataclass(frozen=True)
@@ -194,10 +233,3 @@ def _restricted(logits: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
     """Logits of the allowed values alone, and the logarithm of their probability ``(B,)``."""
     kept = logits.masked_fill(~allowed, -torch.inf)
     return kept, kept.logsumexp(1) - logits.logsumexp(1)
-
-
-def _drawn(logits: Tensor, uniform: Tensor | None) -> Tensor:
-    """Values ``k + u`` ``(B,)``: the inverse of the cumulative distribution, and what is left of the uniform number."""
-    if uniform is None:
-        return logits.argmax(1) + 0.5
-    return from_chances(logits, uniform)

@@ -127,11 +127,15 @@ def from_chances(logits: Tensor, chance: Tensor) -> Tensor:
     Returns:
         ``(...)`` float32.
     """
-    ends = logits.softmax(-1).cumsum(-1)
+    return from_ends(logits.softmax(-1).cumsum(-1), chance)
+
+
+def from_ends(ends: Tensor, chance: Tensor) -> Tensor:
+    """As :func:`from_chances`, from cumulative probabilities ``(..., V)``."""
     # The last end is 1 but for rounding. Below it there is always a value that is not impossible; at it, none.
     last = ends[..., -1:]
     target = torch.minimum(chance[..., None] * last, torch.nextafter(last, torch.zeros_like(last)))
-    k = torch.searchsorted(ends, target, right=True).clamp_(max=logits.shape[-1] - 1)
+    k = torch.searchsorted(ends, target, right=True).clamp_(max=ends.shape[-1] - 1)
     high = ends.gather(-1, k)
     low = torch.where(k > 0, ends.gather(-1, (k - 1).clamp_(min=0)), 0.0)
     within = ((target - low) / (high - low).clamp_min(1e-30)).clamp_(0.0, 1.0)

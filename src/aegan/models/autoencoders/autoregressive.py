@@ -43,8 +43,8 @@ class AutoregressiveConfig:
         hidden: Width of each field's network.
         layers: Residual layers in it.
         dropout: Share of hidden units left out in a training step.
-        ordered: Share of steps with the columns in the order of the table, which is the one that samples are drawn
-            in; the others take a random one.
+        ordered: Share of steps with the columns in the order that samples are drawn in, those with few values first;
+            the others take a random one.
         patience: Steps at least without a better likelihood of held-out rows before the first stage ends early.
         latent_dim: Length of a code.
         beta: Weight of the code's KL divergence.
