@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of
 from aegan.data.table_json import check_links, column_from_json
-from aegan.data.table_narrow import narrow, parse_all, repair
+from aegan.data.table_narrow import masks, narrow, parse_all, repair
 from aegan.data.table_partial import fill, known_cells, known_fields, overlay
 from aegan.data.table_rules import Rules, apply_rules, parse_rules
 from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
@@ -213,9 +214,12 @@ class TableAdapter(Adapter):
         """
         _, form = self._fitted()
         narrowed = narrow(self.columns, self.rules.orders, where) if where else {}
+        return form.restore(self._frame(self._ruled(x, narrowed, start)))
+
+    def _ruled(self, x: Tensor, narrowed: Mapping[str, Narrow], start: int = 0) -> dict[str, Cells]:
         cells = self._decode(self._checked(x), narrowed, start)
         repair(self.columns, self.rules.orders, cells, narrowed)
-        return form.restore(self._frame(cells))
+        return cells
 
     def _checked(self, x: Tensor) -> np.ndarray:
         spec, _ = self._fitted()
@@ -264,15 +268,23 @@ class TableAdapter(Adapter):
         """
         self._fitted()
         narrowed = narrow(self.columns, self.rules.orders, where)
-        out, at = {}, 0
-        for name, column in self.columns.items():
-            for i, codec in enumerate(column.codecs):
-                if name in narrowed:
-                    for level, mask in enumerate(codec.ladder.masks(narrowed[name].leaves[i])):
-                        if not mask.all():
-                            out[at + level] = torch.from_numpy(mask)
-                at += len(codec.sizes)
-        return out
+        return {place: torch.from_numpy(mask) for place, mask in masks(self.columns, narrowed).items()}
+
+    def inexact(self, where: Mapping[str, Any]) -> bool:
+        """Whether rows drawn within :meth:`condition` may miss ``where``, so that :meth:`from_tensors` moves values.
+
+        That is so for columns coded as a gap above another, and for ranges of times that cut a week or a day. To draw
+        from the model's own distribution, keep the rows that :meth:`hits` accepts, and draw the others again.
+        """
+        self._fitted()
+        narrowed = narrow(self.columns, self.rules.orders, where)
+        return any(self.columns[name].inexact(one) for name, one in narrowed.items())
+
+    def hits(self, x: Tensor, where: Mapping[str, Any]) -> np.ndarray:
+        """Which rows drawn within :meth:`condition` meet ``where`` without a value being moved, bool ``(N,)``."""
+        narrowed = narrow(self.columns, self.rules.orders, where)
+        free = {name: replace(one, move=False) for name, one in narrowed.items()}
+        return self.satisfies(self._frame(self._ruled(x, free)), where)
 
     def present(self) -> dict[int, Tensor]:
         """Which indices mean a value rather than a missing one, for the fields that have both; bool ``(size,)``."""

@@ -76,6 +76,19 @@ def narrow(table: Table, orders: tuple[tuple[str, str], ...], where: Mapping[str
     return out
 
 
+def masks(table: Table, narrowed: Mapping[str, Narrow]) -> dict[int, np.ndarray]:
+    """By the field's place, which of its indices are allowed; fields with all of them are left out."""
+    out, at = {}, 0
+    for name, column in table.items():
+        for i, codec in enumerate(column.codecs):
+            if name in narrowed:
+                for level, mask in enumerate(codec.ladder.masks(narrowed[name].leaves[i])):
+                    if not mask.all():
+                        out[at + level] = mask
+            at += len(codec.sizes)
+    return out
+
+
 def _narrow_one(table: Table, name: str, condition: Where, wheres: Mapping[str, Where], out: dict[str, Narrow]) -> None:
     column = table[name]
     said = f"{name}={wheres[name].text!r}" if name in wheres else f"the bound on {name}"

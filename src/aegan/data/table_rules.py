@@ -364,19 +364,21 @@ def _as_gap(table: Table, reads: Mapping[str, Read], low: str, high: str, contex
     (a, no_a), (b, no_b) = reads[low], reads[high]
     fill = a[~no_a].min()
     gap = (b - np.where(no_a, fill, a))[~no_b].astype(np.float64)
-    places = 0
+    places, grain = 0, column.grain if isinstance(column, Calendar) else 1
     if isinstance(column.look, NumberLook):
         base_places = base.look.decimals if isinstance(base.look, NumberLook) else None
         if base_places is None or column.look.decimals is None or base_places > column.look.decimals:
             return
         places = column.look.decimals
         gap = np.round(gap, places)
+    if isinstance(own, Amounts) and own.step is not None:
+        grain = own.step / 10.0**own.decimals
     if len(gap) == 0 or (gap < 0).any() or len(np.unique(gap)) > 0.5 * len(np.unique(b[~no_b])):
         return
     codec = Amounts.fit(gap, bins=context.few(len(gap)), decimals=places, missing=bool(no_b.any()))
     kept = b[~no_b]
     limits = (kept.min().item(), kept.max().item())
-    table[high] = Gap(high, column.look, low, codec, base=fill.item(), limits=limits, base_look=base.look)
+    table[high] = Gap(high, column.look, low, codec, base=fill.item(), limits=limits, base_look=base.look, grain=grain)
 
 
 def gap_from_json(name: str, look: Any, data: Mapping[str, Any], codec: Any, where: str) -> Gap:
@@ -387,4 +389,7 @@ def gap_from_json(name: str, look: Any, data: Mapping[str, Any], codec: Any, whe
     """
     low, high = data["limits"]
     base_look = look_from_json(data["base_look"], where)
-    return Gap(name, look, data["on"], codec, base=data["base"], limits=(low, high), base_look=base_look)
+    grain = data.get("grain", 1 if codec.decimals == 0 else 10.0**-codec.decimals)
+    if not grain > 0:
+        raise DataError(f"{where}: grain is {grain!r}; expected more than 0. The file is damaged.")
+    return Gap(name, look, data["on"], codec, base=data["base"], limits=(low, high), base_look=base_look, grain=grain)

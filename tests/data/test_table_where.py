@@ -1,0 +1,88 @@
+"""Conditions that meet rules and ranges: nothing piles up, nothing breaks, and any form of writing them works."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from aegan.data.table import TableAdapter
+from aegan.errors import ConfigError
+
+
+def drawn(adapter, n=2000, where=None, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    allowed = adapter.condition(where) if where else {}
+    columns = []
+    for i, field in enumerate(adapter.spec.fields):
+        places = allowed.get(i, torch.ones(field.size, dtype=torch.bool)).nonzero()[:, 0]
+        k = places[torch.randint(len(places), (n,), generator=generator)]
+        columns.append(k + 0.999 * torch.rand(n, generator=generator))
+    return torch.stack(columns, 1)
+
+
+@pytest.fixture(scope="module")
+def stays():
+    rng = np.random.default_rng(0)
+    start = pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 900, 1000), "D")
+    return pd.DataFrame(
+        {
+            "start": start,
+            "end": start + pd.to_timedelta(rng.integers(0, 30, 1000), "D"),
+            "day": pd.Timestamp("2024-03-01") + pd.to_timedelta(rng.integers(0, 31, 1000), "D"),
+            "price": np.round(rng.gamma(2, 20, 1000), 2),
+        }
+    )
+
+
+def test_rows_that_would_be_moved_are_told_apart(stays):
+    adapter = TableAdapter().fit(stays)
+    assert adapter.columns["end"].kind == "gap"
+    where = {"end": "2023-01", "price": ">=20"}
+    assert adapter.inexact(where)
+    x = drawn(adapter, 6000, where)
+    hit = adapter.hits(x, where)
+    assert 100 < hit.sum() < 5000
+    rows = adapter.from_tensors(x, where=where)
+    assert adapter.satisfies(rows, where).all()
+    kept = adapter.from_tensors(x[torch.from_numpy(hit)], where=where)
+    assert kept.equals(rows[hit].reset_index(drop=True))
+    assert kept["end"].value_counts(normalize=True).max() < 0.1 < rows["end"].value_counts(normalize=True).max()
+    free = adapter.from_tensors(x[torch.from_numpy(hit)])
+    assert free["end"].equals(kept["end"])
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"price": "20.005..20.1"}, False),
+        ({"end": "present"}, False),
+        ({"end": ">=1990"}, False),
+        ({"day": "2024-03-05..2024-03-07"}, False),
+        ({"start": ">=1990"}, False),
+        ({"start": "2021-01-11..2021-01-24"}, False),
+        ({"start": "2021-01-11..2021-01-23"}, True),
+        ({"end": "<=2022"}, True),
+    ],
+    ids=str,
+)
+def test_exact_conditions(stays, where, expected):
+    adapter = TableAdapter().fit(stays)
+    assert adapter.inexact(where) is expected
+    if not expected:
+        assert adapter.hits(drawn(adapter, where=where), where).all()
+
+
+def test_moved_dates_stay_dates(stays):
+    adapter = TableAdapter().fit(stays)
+    where = {"end": "2023-01"}
+    rows = adapter.from_tensors(drawn(adapter), where=where)
+    assert (rows["end"] == rows["end"].dt.normalize()).all() and adapter.satisfies(rows, where).all()
+    with pytest.raises(ConfigError, match="cannot be; the column runs from"):
+        adapter.condition({"end": "2023-01-02 03:00..2023-01-02 04:00"})
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 3000, 1000) * 10
+    frame = pd.DataFrame({"low": low, "high": low + rng.integers(0, 30, 1000) * 10})
+    adapter = TableAdapter().fit(frame)
+    assert adapter.columns["high"].kind == "gap"
+    rows = adapter.from_tensors(drawn(adapter), where={"high": "995.5..1234"})
+    assert (rows["high"] % 10 == 0).all() and rows["high"].between(1000, 1230).all()
