@@ -86,3 +86,45 @@ def test_moved_dates_stay_dates(stays):
     assert adapter.columns["high"].kind == "gap"
     rows = adapter.from_tensors(drawn(adapter), where={"high": "995.5..1234"})
     assert (rows["high"] % 10 == 0).all() and rows["high"].between(1000, 1230).all()
+
+
+def pairs(values, seed=0):
+    rng = np.random.default_rng(seed)
+    low = rng.integers(0, 40, 2000)
+    high = np.array(values)[np.searchsorted(values, low)]
+    up = rng.integers(0, 3, 2000)
+    high = np.array(values)[np.minimum(np.searchsorted(values, high) + up, len(values) - 1)]
+    return pd.DataFrame({"lo": low, "hi": high, "top": high + rng.integers(0, 9, 2000)})
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"hi": "20..33"},
+        {"hi": "20..33", "lo": ">=27"},
+        {"top": "..31"},
+        {"top": "20..33", "hi": "21..29"},
+        {"hi": "<=12|40..44"},
+        {"hi": "<=12|46..48", "lo": ">=10"},
+    ],
+    ids=str,
+)
+def test_orders_hold_under_conditions(where):
+    frame = pairs(list(range(0, 46, 5)))
+    adapter = TableAdapter(rules=["lo <= hi", "hi <= top"]).fit(frame)
+    rows = adapter.from_tensors(drawn(adapter, where=where), where=where)
+    assert adapter.satisfies(rows, where).all()
+    assert (rows["lo"] <= rows["hi"]).all() and (rows["hi"] <= rows["top"]).all()
+    anywhere = adapter.from_tensors(drawn(adapter), where=where)
+    assert (anywhere["lo"] <= anywhere["hi"]).all() and (anywhere["hi"] <= anywhere["top"]).all()
+    assert adapter.satisfies(anywhere, where).all()
+
+
+def test_an_order_of_amounts_under_a_condition_between_its_values():
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 5000, 3000)
+    high = -(-(low + rng.pareto(1.5, 3000) * 700) // 50) * 50
+    adapter = TableAdapter(rules=["lo <= hi"]).fit(pd.DataFrame({"lo": low, "hi": high}))
+    where = {"hi": "1000..1049"}
+    rows = adapter.from_tensors(drawn(adapter), where=where)
+    assert (rows["lo"] <= rows["hi"]).all() and set(rows["hi"]) == {1000.0}

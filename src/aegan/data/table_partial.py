@@ -13,7 +13,7 @@ from aegan.data.table_codecs import Choices
 from aegan.data.table_columns import Cells, Column, Constant, Identifier
 from aegan.data.table_frames import column_of
 from aegan.data.table_ladder import MIDDLE
-from aegan.data.table_narrow import next_value
+from aegan.data.table_narrow import last_value, next_value
 
 Table = Mapping[str, Column]
 
@@ -133,11 +133,7 @@ def overlay(
     for low, high in reversed(orders):
         a, b = drawn[low], drawn[high]
         lowered = (b.values < a.values) & ~a.missing & ~b.missing & known[low].missing
-        a.values[lowered] = b.values[lowered]
-        codec = table[low].codecs[0]
-        if isinstance(codec, Choices) and codec.ordered and lowered.any():
-            place = np.searchsorted(codec.values, b.values[lowered], side="right") - 1
-            a.values[lowered] = codec.values[np.maximum(place, 0)]
+        a.values[lowered] = last_value(table[low], b.values[lowered])
 
 
 def fill(old: pd.Series, new: pd.Series) -> pd.Series:
