@@ -316,7 +316,7 @@ class TableAdapter(Adapter):
 
         Returns:
             ``x`` float32 ``(N, F)`` and ``known`` bool ``(N, F)``: False in the fields of missing cells, unless a rule
-            leaves no choice.
+            leaves no choice, and in those of names that the fitted table does not have, which are warned of.
 
         Raises:
             DataError: Without a column of the fitted table.
@@ -325,13 +325,22 @@ class TableAdapter(Adapter):
         opened = open_table(frame)
         self._check_columns(opened)
         table = opened.frame()
-        x, known, _ = self._partial(table)
+        x, known, _ = self._partial(table, warn=opened.name)
         return torch.from_numpy(x), torch.from_numpy(known)
 
-    def _partial(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:
-        x, _ = self._encode(table)
+    def _partial(self, table: pd.DataFrame, warn: str = "") -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:
+        x, new = self._encode(table)
         cells = known_cells(self.columns, table)
-        return *known_fields(self.columns, x, cells), cells
+        x, known, unseen = known_fields(self.columns, x, cells, new)
+        if warn and unseen:
+            listed = ", ".join(f"{name!r} ({count})" for name, count in unseen.items())
+            warnings.warn(
+                f"{warn}: names that the fitted table does not have, in column {listed}; these cells stay as they are, "
+                "but the others of their rows are drawn as if they were missing.",
+                AeganWarning,
+                stacklevel=3,
+            )
+        return x, known, cells
 
     def complete(self, frame: Any, x: Tensor) -> Any:
         """Fill the missing cells of ``frame`` from drawn rows ``x``; every other cell stays as it is.
@@ -341,7 +350,8 @@ class TableAdapter(Adapter):
             x: Drawn rows ``(N, F)``; only fields that are not known are read.
 
         Returns:
-            A table of the kind of ``frame``.
+            A table of the kind of ``frame``: a polars frame or a dict where that was given, also within a
+            ``TableSource``.
 
         Raises:
             DataError: Another number of rows.
@@ -358,7 +368,7 @@ class TableAdapter(Adapter):
         overlay(self.columns, self.rules.orders, decoded, cells)
         new = self._frame(decoded)
         filled = {str(name): column_of(table, name) for name in table.columns}
-        for name in self.columns:
+        for name in filled.keys() & self.columns.keys():  # others are not learnt: see _check_columns
             filled[name] = fill(filled[name], column_of(new, name))
         return opened.form.restore(pd.DataFrame(filled))
 
