@@ -101,11 +101,22 @@ def test_booleans_keep_their_words(tmp_path):
         (",b\n1,2\n", "index=False"),
         ("a,b\n1,2\n3\n", "line 3 has 1 values; expected 2"),
         ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 values; expected 2"),
+        ("a,b,c\n1,2,3\n1,2,4\n\n1,2\n", "line 5 has 2 values; expected 3"),
+        ("\n\r\n\na,b\n1,2\n3,4,5\n", "line 6 has 3 values; expected 2"),
+        ('a,b\n"1\n\n2",2\n3,4,5\n', "line 5 has 3 values; expected 2"),
+        ('a;b\n"x;y";2\n1;2\n"x;z";3;4\n', "line 4 has 3 values; expected 2"),
+        ("25, Private, 0, 0, 40\n38, Private, 0, 0, 50\n", "'0' occurs twice .*may lack a header: begin it with"),
+        ("1.5,,2\n2.5,1,2\n", "column 2 has no name.*may lack a header"),
     ],
 )
 def test_bad_text(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         open_table(put(tmp_path / "a.csv", text))
+
+
+def test_names_that_occur_twice_are_no_missing_header(tmp_path):
+    with pytest.raises(DataError, match="rename one of them.$"):
+        open_table(put(tmp_path / "a.csv", "a,b,a\n1,2,3\n"))
 
 
 def test_binary_posing_as_csv(tmp_path):

@@ -20,7 +20,7 @@ from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of
 from aegan.data.table_json import check_links, column_from_json
-from aegan.data.table_narrow import masks, narrow, parse_all, repair
+from aegan.data.table_narrow import decode_all, masks, narrow, parse_all, present, repair
 from aegan.data.table_partial import fill, known_cells, known_fields, overlay
 from aegan.data.table_rules import Rules, apply_rules, parse_rules
 from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
@@ -217,7 +217,7 @@ class TableAdapter(Adapter):
         return form.restore(self._frame(self._ruled(x, narrowed, start)))
 
     def _ruled(self, x: Tensor, narrowed: Mapping[str, Narrow], start: int = 0) -> dict[str, Cells]:
-        cells = self._decode(self._checked(x), narrowed, start)
+        cells = decode_all(self.columns, self._checked(x), narrowed, start)
         repair(self.columns, self.rules.orders, cells, narrowed)
         return cells
 
@@ -230,21 +230,6 @@ class TableAdapter(Adapter):
         if not (np.isfinite(low) and np.isfinite(high)):
             raise DataError("from_tensors: the rows hold NaN or infinite values; the model that drew them diverged.")
         return np.maximum(numbers, 0) if low < 0 else numbers
-
-    def _decode(self, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
-        x, parts, at = np.asfortranarray(x), {}, 0  # whole columns are read from here on
-        for name, column in self.columns.items():
-            width = len(column.fields)
-            parts[name] = x[:, at : at + width]
-            at += width
-        done: dict[str, Cells] = {}
-        left = dict(self.columns)
-        while left:
-            for name, column in list(left.items()):
-                if column.on is None or column.on in done:
-                    done[name] = column.decode(parts[name], done, narrowed.get(name), start)
-                    del left[name]
-        return done
 
     def _frame(self, cells: Mapping[str, Cells]) -> pd.DataFrame:
         return pd.DataFrame(
@@ -289,14 +274,7 @@ class TableAdapter(Adapter):
     def present(self) -> dict[int, Tensor]:
         """Which indices mean a value rather than a missing one, for the fields that have both; bool ``(size,)``."""
         self._fitted()
-        out, at = {}, 0
-        for column in self.columns.values():
-            if column.codecs and column.codecs[0].missing:
-                mask = torch.ones(column.codecs[0].sizes[0], dtype=torch.bool)
-                mask[-1] = False
-                out[at] = mask
-            at += len(column.fields)
-        return out
+        return {place: torch.from_numpy(mask) for place, mask in present(self.columns).items()}
 
     def satisfies(self, frame: Any, where: Mapping[str, Any]) -> np.ndarray:
         """Which rows of a table meet conditions, bool ``(N,)``.
@@ -364,7 +342,7 @@ class TableAdapter(Adapter):
         drawn = self._checked(x)
         if len(drawn) != len(table):
             raise DataError(f"complete: {len(drawn)} drawn rows for a table of {len(table)}; expected as many.")
-        decoded = self._decode(np.where(known, encoded, drawn), {}, 0)
+        decoded = decode_all(self.columns, np.where(known, encoded, drawn), {}, 0)
         overlay(self.columns, self.rules.orders, decoded, cells)
         new = self._frame(decoded)
         filled = {str(name): column_of(table, name) for name in table.columns}

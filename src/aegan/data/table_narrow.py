@@ -104,6 +104,33 @@ def masks(table: Table, narrowed: Mapping[str, Narrow]) -> dict[int, np.ndarray]
     return out
 
 
+def present(table: Table) -> dict[int, np.ndarray]:
+    """By place, for fields that can mean a missing value, which of their indices do not."""
+    out, at = {}, 0
+    for column in table.values():
+        if column.codecs and column.codecs[0].missing:
+            out[at] = np.arange(column.codecs[0].sizes[0]) < column.codecs[0].sizes[0] - 1
+        at += len(column.fields)
+    return out
+
+
+def decode_all(table: Table, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
+    """Cells of each column from numbers ``(N, F)``; those that others build on come first."""
+    x, parts, at = np.asfortranarray(x), {}, 0  # whole columns are read from here on
+    for name, column in table.items():
+        width = len(column.fields)
+        parts[name] = x[:, at : at + width]
+        at += width
+    done: dict[str, Cells] = {}
+    left = dict(table)
+    while left:
+        for name, column in list(left.items()):
+            if column.on is None or column.on in done:
+                done[name] = column.decode(parts[name], done, narrowed.get(name), start)
+                del left[name]
+    return done
+
+
 def _narrow_one(table: Table, name: str, condition: Where, wheres: Mapping[str, Where], out: dict[str, Narrow]) -> None:
     column = table[name]
     said = f"{name}={wheres[name].text!r}" if name in wheres else f"the bound on {name}"
