@@ -128,3 +128,30 @@ def test_an_order_of_amounts_under_a_condition_between_its_values():
     where = {"hi": "1000..1049"}
     rows = adapter.from_tensors(drawn(adapter), where=where)
     assert (rows["lo"] <= rows["hi"]).all() and set(rows["hi"]) == {1000.0}
+
+
+def test_conditions_in_python():
+    frame = pd.DataFrame({0: ["a|b", "c", "b", "a"] * 10, 1: range(1, 41), "n": [5, 10, 20, 30] * 10})
+    adapter = TableAdapter(rules="none", columns={"1": "numeric"}).fit(frame)
+
+    def rows(where):
+        return np.flatnonzero(adapter.satisfies(frame, where)).tolist()
+
+    assert rows({0: "c"}) == rows({"0": "c"}) == list(range(1, 40, 4))
+    assert adapter.condition({0: "c"})[0].sum() == 1
+    made = adapter.from_tensors(drawn(adapter, where={0: "c"}), where={0: "c"})
+    assert set(made[0]) == {"c"}
+    either = sorted([*range(0, 40, 4), *range(1, 40, 4)])
+    for names in (["a|b", "c"], ("a|b", "c"), {"a|b", "c"}, np.array(["a|b", "c"]), pd.Series(["a|b", "c"])):
+        assert rows({0: names}) == either
+    assert rows({0: (name for name in ["a|b", "c"])}) == either
+    assert rows({0: "a|b"}) == list(range(0, 40, 4)) and rows({0: "b|c"}) == rows({0: ["b", "c"]})
+    with pytest.raises(ConfigError, match=r"no value 'b\|c'. A list holds one value each: \['b', 'c'\]"):
+        adapter.condition({0: ["b|c", "a"]})
+    assert rows({1: (38, None)}) == [37, 38, 39] and rows({1: (None, 2)}) == [0, 1]
+    assert rows({1: [(None, 1), 5, ">=40"]}) == [0, 4, 39] and rows({1: np.array([3, 4])}) == [2, 3]
+    assert rows({"1": range(3, 5)}) == [2, 3] and rows({1: np.int64(3)}) == rows({1: np.array(3)}) == [2]
+    assert rows({"n": (10, 20)}) == rows({"n": "10..20"}) and rows({"n": (5, 20, 10)}) == rows({"n": "..20"})
+    for empty in ([], "", set()):
+        with pytest.raises(ConfigError, match="column '?[0n]'? (got no alternative|got ''|has no value '')"):
+            adapter.condition({"n": empty})

@@ -241,8 +241,8 @@ class TableAdapter(Adapter):
 
         Args:
             where: By column: a name (``">50K"``), alternatives (``"Paris|Rome"``), a range (``"30..40"``, ``">=5"``,
-                ``"<3"``, ``"2024-01..2024-02-15"``), one amount, ``"missing"`` or ``"present"``. Numbers, lists of
-                alternatives and pairs for ranges serve too.
+                ``"<3"``, ``"2024-01..2024-02-15"``), one amount, ``"missing"`` or ``"present"``. Numbers, pairs for
+                ranges (None: open) and lists of single conditions serve too.
 
         Returns:
             By the field's place: bool ``(field.size,)``. Rows drawn within them and decoded by :meth:`from_tensors`
@@ -302,8 +302,7 @@ class TableAdapter(Adapter):
         self._fitted()
         opened = open_table(frame)
         self._check_columns(opened)
-        table = opened.frame()
-        x, known, _ = self._partial(table, warn=opened.name)
+        x, known, _ = self._partial(opened.frame(), warn=opened.name)
         return torch.from_numpy(x), torch.from_numpy(known)
 
     def _partial(self, table: pd.DataFrame, warn: str = "") -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:

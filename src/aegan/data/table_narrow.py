@@ -24,9 +24,9 @@ def parse_all(table: Table, where: Mapping[str, Any]) -> dict[str, Where]:
         ConfigError: No such column, one that cannot be conditioned on, or a value that it cannot have.
     """
     found: dict[str, Where] = {}
-    for name, condition in where.items():
+    for name, condition in ((str(name), condition) for name, condition in where.items()):
         if name not in table:
-            raise ConfigError(f"where: no column {name!r}. {nearest(str(name), table)}")
+            raise ConfigError(f"where: no column {name!r}. {nearest(name, table)}")
         column = table[name]
         if isinstance(column, Identifier) or (isinstance(column, Constant) and column.value is None):
             raise ConfigError(f"where: column {name!r} is not learnt ({column.describe()}); leave it out.")
