@@ -19,10 +19,11 @@ from aegan.data.table_columns import Cells, Column, Constant, Identifier, Narrow
 from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of
+from aegan.data.table_given import parse_rules
 from aegan.data.table_json import check_links, column_from_json
 from aegan.data.table_narrow import decode_all, masks, narrow, parse_all, present, repair
 from aegan.data.table_partial import fill, known_cells, known_fields, overlay
-from aegan.data.table_rules import Rules, apply_rules, parse_rules
+from aegan.data.table_rules import Rules, apply_rules
 from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec

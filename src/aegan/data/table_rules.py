@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_detect import Context
 from aegan.data.table_frames import column_of
+from aegan.data.table_given import Given, parse_rules, quoted
 from aegan.data.table_looks import NumberLook, SpanLook, TimeLook, look_from_json
 from aegan.errors import ConfigError, DataError, nearest
 
@@ -28,7 +28,6 @@ MOST_VALUES = 1000
 MOST_COMBINATIONS = 20_000
 FEWEST = 200
 """Least number of rows that can show that one column is never above another."""
-FORMS = "'a <= b', 'a >= b', 'fixed(a, b, …)', 'unique(a, …)', 'auto'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,52 +71,9 @@ class Rules:
         return [
             *(f"{a} <= {b}" for a, b in self.orders),
             *(f"{a} tells {b}" for a, b in self.told),
-            *(f"fixed({', '.join(group)})" for group in self.fixed),
-            *(f"unique({', '.join(group)})" for group in self.unique),
+            *(f"fixed({', '.join(map(quoted, group))})" for group in self.fixed),
+            *(f"unique({', '.join(map(quoted, group))})" for group in self.unique),
         ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """A rule that the user wrote.
-
-    Attributes:
-        kind: ``"order"``, ``"fixed"`` or ``"unique"``.
-        columns: The lower one first for an order.
-        text: As it was written.
-    """
-
-    kind: str
-    columns: tuple[str, ...]
-    text: str
-
-
-def parse_rules(rules: str | Sequence[str]) -> tuple[bool, list[Given]]:
-    """Whether rules are learnt, and those that are given.
-
-    Raises:
-        ConfigError: Not of a form that there is.
-    """
-    if isinstance(rules, str):
-        if rules not in ("auto", "none"):
-            raise ConfigError(f"rules is {rules!r}; expected 'auto', 'none' or a list of {FORMS}.")
-        return rules == "auto", []
-    given: list[Given] = []
-    for text in rules:
-        called = re.fullmatch(r"\s*(fixed|unique)\s*\((.*)\)\s*", str(text))
-        if called:
-            columns = tuple(part.strip() for part in called.group(2).split(","))
-            if not all(columns) or (called.group(1) == "fixed" and len(columns) < 2):
-                raise ConfigError(f"rules: {text!r} names too few columns; expected one of {FORMS}.")
-            given.append(Given(kind=called.group(1), columns=columns, text=text))
-        elif text == "auto":
-            continue
-        elif len(parts := re.split(r"<=|>=", str(text))) == 2 and all(part.strip() for part in parts):
-            low, high = (part.strip() for part in (parts if "<=" in text else reversed(parts)))
-            given.append(Given(kind="order", columns=(low, high), text=text))
-        else:
-            raise ConfigError(f"rules: {text!r} is no rule; expected one of {FORMS}.")
-    return "auto" in rules, given
 
 
 def apply_rules(
