@@ -237,6 +237,40 @@ def test_folder_of_parquet_and_sampling(tmp_path, monkeypatch):
         open_table(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["parquet", "pandas"])
+def test_missing_cells_outside_the_sample_are_known(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(table_source, "SAMPLE", 300)
+    monkeypatch.setattr("aegan.data.table.SAMPLE", 300)
+    frame = frame_of()
+    outside = np.setdiff1d(np.arange(3000), table_source._chosen(3000))[:40]
+    frame["few"] = np.arange(3000) % 5 + 0.5
+    frame["wide"] = np.random.default_rng(1).gamma(2, 20, 3000).round(2)
+    frame["same"] = 1.5
+    frame["c"] = pd.Categorical(np.where(np.arange(3000) == outside[3], "once", frame["s"]))
+    frame["early"] = frame["t"]
+    frame["late"] = frame["t"] + pd.to_timedelta(np.arange(3000) % 7, "D")
+    holed = [name for name in frame if name not in ("i", "early")]
+    for name in holed:
+        frame.loc[outside[:2], name] = None
+    source = frame
+    if kind == "parquet":
+        frame.to_parquet(tmp_path / "a.parquet")
+        source = tmp_path / "a.parquet"
+    adapter = TableAdapter(rules=["early <= late"]).fit(source)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        data = adapter.to_tensors(source)
+    assert set(adapter.unseen) <= {"t", "early", "late"}, adapter.unseen  # dates before the first or after the last
+    for one in heard:
+        assert "values outside the 300 rows that types and values were learnt from" in str(one.message)
+    back = adapter.from_tensors(data.fields["x"])
+    for name in holed:
+        assert back[name].isna().equals(frame[name].isna()), name
+    assert back["c"].astype(object).equals(frame["c"].astype(object))
+    with pytest.warns(AeganWarning, match="values that the fitted table does not have, in column 's'"):
+        adapter.to_tensors(frame.assign(s="new"))
+
+
 def test_encoded_rows_beyond_the_memory_limit_lie_on_disk(tmp_path):
     frame = frame_of(500)
     adapter = TableAdapter(memory_limit=0, cache_dir=tmp_path).fit(frame)

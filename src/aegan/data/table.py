@@ -28,6 +28,7 @@ from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
 
+STRANGE = "values that the fitted table does not have"
 KEYS = ("adapter", "options", "spec", "form", "columns", "rules", "rows")
 
 
@@ -128,15 +129,19 @@ class TableAdapter(Adapter):
         return self
 
     def _context(self, opened: TableSource, sample: pd.DataFrame) -> Context:
-        names = [name for name in sample if sample[name].dtype == object] if len(opened) > SAMPLE else []
-        names = [str(name) for name in names if isinstance(sample[name].dropna().head(1).squeeze(), str)]
+        firsts = {
+            str(name): sample[name].dropna().head(1).tolist() for name in sample if sample[name].dtype.kind == "O"
+        }
+        names = [name for name, first in firsts.items() if first and isinstance(first[0], str)]
+        counts, missing = opened.tally(names, self.inf == "missing") if len(opened) > SAMPLE else ({}, {})
         return Context(
             table=opened.name,
             rows=len(opened),
             bins=self.bins,
             inf=self.inf,
             row_name=opened.row_name if len(sample) == len(opened) else lambda row: f"row {row + 1} of the sample",
-            counts=opened.counts(names),
+            counts=counts,
+            missing=missing,
         )
 
     @property
@@ -160,8 +165,9 @@ class TableAdapter(Adapter):
             DataError: Unreadable, empty, or without a column of the fitted table.
         """
         self._fitted()
-        cached, self._cache = self._cache, None
-        opened = cached[1] if cached is not None and same_source(cached[0], source) else open_table(source)
+        (known, opened), self._cache = self._cache or (None, None), None
+        fitted = opened is not None and same_source(known, source)
+        opened = opened if fitted and opened is not None else open_table(source)
         self._check_columns(opened)
         shape = (len(opened), 4 * self.spec.shape[0])
         x = reserve(shape, self.memory_limit, self.cache_dir, "encoded rows").view(np.float32)
@@ -174,13 +180,11 @@ class TableAdapter(Adapter):
                 unseen[name] += int(count.sum())
         self.unseen = {name: count for name, count in unseen.items() if count}
         if self.unseen:
-            listed = ", ".join(f"{name!r} ({count})" for name, count in self.unseen.items())
-            warnings.warn(
-                f"{opened.name}: values that the fitted table does not have, in column {listed}; the nearest or a rare "
-                "one stands for them.",
-                AeganWarning,
-                stacklevel=2,
+            what = f"values outside the {SAMPLE} rows that types and values were learnt from" if fitted else STRANGE
+            said = (
+                f"{opened.name}: {what}, in column {_listed(self.unseen)}; the nearest or a rare one stands for them."
             )
+            warnings.warn(said, AeganWarning, stacklevel=2)
         return TensorData(x=x if isinstance(x, np.memmap) else torch.from_numpy(x))
 
     def _check_columns(self, opened: TableSource) -> None:
@@ -311,13 +315,9 @@ class TableAdapter(Adapter):
         cells = known_cells(self.columns, table)
         x, known, unseen = known_fields(self.columns, x, cells, new)
         if warn and unseen:
-            listed = ", ".join(f"{name!r} ({count})" for name, count in unseen.items())
-            warnings.warn(
-                f"{warn}: names that the fitted table does not have, in column {listed}; these cells stay as they are, "
-                "but the others of their rows are drawn as if they were missing.",
-                AeganWarning,
-                stacklevel=3,
-            )
+            said = f"{warn}: names that the fitted table does not have, in column {_listed(unseen)}; these cells stay "
+            said += "as they are, but the others of their rows are drawn as if they were missing."
+            warnings.warn(said, AeganWarning, stacklevel=3)
         return x, known, cells
 
     def complete(self, frame: Any, x: Tensor) -> Any:
@@ -399,3 +399,7 @@ class TableAdapter(Adapter):
         if self.form is None:
             raise ConfigError("TableAdapter: not fitted yet. Call fit(source) first, or from_json.")
         return self.spec, self.form
+
+
+def _listed(cells: Mapping[str, int]) -> str:
+    return ", ".join(f"{name!r} ({count})" for name, count in cells.items())

@@ -55,9 +55,9 @@ def parse_rules(rules: str | Sequence[str]) -> tuple[bool, list[Given]]:
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Names between commas; one that holds a comma itself stands in quotes, of either sort.
+    r"""Names between commas; one that holds a comma itself stands in quotes, of either sort.
 
-    >>> listed("a, 'city, state', \"b\"")
+    >>> listed("a, 'city, state', b")
     ('a', 'city, state', 'b')
     """
     names = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]*?)\s*,""", text + ",")

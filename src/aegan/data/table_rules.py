@@ -331,7 +331,7 @@ def _as_gap(table: Table, reads: Mapping[str, Read], low: str, high: str, contex
         grain = own.step / 10.0**own.decimals
     if len(gap) == 0 or (gap < 0).any() or len(np.unique(gap)) > 0.5 * len(np.unique(b[~no_b])):
         return
-    codec = Amounts.fit(gap, bins=context.few(len(gap)), decimals=places, missing=bool(no_b.any()))
+    codec = Amounts.fit(gap, bins=context.few(len(gap)), decimals=places, missing=column.missing_leaf())
     kept = b[~no_b]
     limits = (kept.min().item(), kept.max().item())
     table[high] = Gap(high, column.look, low, codec, base=fill.item(), limits=limits, base_look=base.look, grain=grain)

@@ -58,7 +58,7 @@ def columns_section(run: RunFolder) -> str:
 
 
 def _style(run: RunFolder) -> tuple[str, str]:
-    """Separator and encoding of the file of rows: those of the fitted file. ``utf-8-sig`` reads with and without BOM."""
+    """Separator and encoding of the file of rows: the fitted file's. ``utf-8-sig`` reads with and without BOM."""
     form = run.adapter.get("form")
     style = form.get("style") if isinstance(form, dict) else None
     separator, encoding = (style.get(key) if isinstance(style, dict) else None for key in ("separator", "encoding"))
