@@ -114,6 +114,19 @@ def test_given_rules(table):
     assert TableAdapter(rules=["auto", "low <= high"]).fit(table).rules.told == (("city", "country"),)
 
 
+def test_given_names_that_hold_commas_stand_in_quotes():
+    frame = pd.DataFrame({"city, state": ["a", "b", "a"] * 30, "country": ["x", "y", "z"] * 30, "driver's": range(90)})
+    for rule in ("fixed('city, state', country)", 'fixed("city, state", country)'):
+        adapter = TableAdapter(rules=[rule, "unique(driver's, country)"]).fit(frame)
+        assert adapter.rules.fixed == (("city, state", "country"),)
+        assert adapter.rules.unique == (("driver's", "country"),)
+    assert adapter.rules.describe()[0] == 'fixed("city, state", country)'
+    assert TableAdapter(rules=adapter.rules.describe()).fit(frame).rules == adapter.rules
+    for rule in ("fixed('city, state')", "fixed(country,)", "fixed()"):
+        with pytest.raises(ConfigError, match="names too few columns"):
+            TableAdapter(rules=[rule])
+
+
 def test_chains_of_bounds():
     rng = np.random.default_rng(0)
     a = rng.integers(0, 1000, 500)

@@ -101,11 +101,22 @@ def test_booleans_keep_their_words(tmp_path):
         (",b\n1,2\n", "index=False"),
         ("a,b\n1,2\n3\n", "line 3 has 1 values; expected 2"),
         ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 values; expected 2"),
+        ("a,b,c\n1,2,3\n1,2,4\n\n1,2\n", "line 5 has 2 values; expected 3"),
+        ("\n\r\n\na,b\n1,2\n3,4,5\n", "line 6 has 3 values; expected 2"),
+        ('a,b\n"1\n\n2",2\n3,4,5\n', "line 5 has 3 values; expected 2"),
+        ('a;b\n"x;y";2\n1;2\n"x;z";3;4\n', "line 4 has 3 values; expected 2"),
+        ("25, Private, 0, 0, 40\n38, Private, 0, 0, 50\n", "'0' occurs twice .*may lack a header: begin it with"),
+        ("1.5,,2\n2.5,1,2\n", "column 2 has no name.*may lack a header"),
     ],
 )
 def test_bad_text(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         open_table(put(tmp_path / "a.csv", text))
+
+
+def test_names_that_occur_twice_are_no_missing_header(tmp_path):
+    with pytest.raises(DataError, match="rename one of them.$"):
+        open_table(put(tmp_path / "a.csv", "a,b,a\n1,2,3\n"))
 
 
 def test_binary_posing_as_csv(tmp_path):
@@ -224,6 +235,40 @@ def test_folder_of_parquet_and_sampling(tmp_path, monkeypatch):
     pd.DataFrame({"other": [1]}).to_parquet(tmp_path / "3.parquet")
     with pytest.raises(DataError, match=r"3\.parquet: columns \['other'\]; expected"):
         open_table(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "pandas"])
+def test_missing_cells_outside_the_sample_are_known(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(table_source, "SAMPLE", 300)
+    monkeypatch.setattr("aegan.data.table.SAMPLE", 300)
+    frame = frame_of()
+    outside = np.setdiff1d(np.arange(3000), table_source._chosen(3000))[:40]
+    frame["few"] = np.arange(3000) % 5 + 0.5
+    frame["wide"] = np.random.default_rng(1).gamma(2, 20, 3000).round(2)
+    frame["same"] = 1.5
+    frame["c"] = pd.Categorical(np.where(np.arange(3000) == outside[3], "once", frame["s"]))
+    frame["early"] = frame["t"]
+    frame["late"] = frame["t"] + pd.to_timedelta(np.arange(3000) % 7, "D")
+    holed = [name for name in frame if name not in ("i", "early")]
+    for name in holed:
+        frame.loc[outside[:2], name] = None
+    source = frame
+    if kind == "parquet":
+        frame.to_parquet(tmp_path / "a.parquet")
+        source = tmp_path / "a.parquet"
+    adapter = TableAdapter(rules=["early <= late"]).fit(source)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        data = adapter.to_tensors(source)
+    assert set(adapter.unseen) <= {"t", "early", "late"}, adapter.unseen  # dates before the first or after the last
+    for one in heard:
+        assert "values outside the 300 rows that types and values were learnt from" in str(one.message)
+    back = adapter.from_tensors(data.fields["x"])
+    for name in holed:
+        assert back[name].isna().equals(frame[name].isna()), name
+    assert back["c"].astype(object).equals(frame["c"].astype(object))
+    with pytest.warns(AeganWarning, match="values that the fitted table does not have, in column 's'"):
+        adapter.to_tensors(frame.assign(s="new"))
 
 
 def test_encoded_rows_beyond_the_memory_limit_lie_on_disk(tmp_path):

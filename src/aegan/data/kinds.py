@@ -12,7 +12,8 @@ from aegan.errors import ConfigError, nearest
 
 ADAPTERS = {"image": "aegan.data.image:ImageAdapter", "table": "aegan.data.table:TableAdapter"}
 """By kind of data: ``module:Class``, imported when needed."""
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".xlsx", ".xls")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm")
+"""All that ``open_table`` reads; each but Parquet and Excel also with ``.gz``."""
 
 
 def adapter_class(kind: str) -> type[Adapter]:
@@ -31,7 +32,7 @@ def detect_kind(source: Any) -> str:
     """The kind of data that ``source`` is.
 
     Frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
-    files; everything else is taken for images.
+    files, in partitions or not; everything else is taken for images.
 
     >>> detect_kind("customers.csv"), detect_kind("sqlite:///shop.db"), detect_kind("photos/")
     ('table', 'table', 'image')
@@ -45,6 +46,19 @@ def detect_kind(source: Any) -> str:
         suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
         if suffix in TABLE_SUFFIXES:
             return "table"
-        if path.is_dir() and any(path.glob("*.parquet")):
+        if path.is_dir() and _holds_parquet(path):
             return "table"
     return "image"
+
+
+def _holds_parquet(folder: Path) -> bool:
+    """Whether a folder holds ``.parquet`` files, by itself or in its sub-folders, before any image."""
+    from aegan.data.sources import IMAGE_SUFFIXES  # the readers of images are needed for folders alone
+
+    for _, folders, files in os.walk(folder):
+        folders.sort()
+        if any(name.endswith(".parquet") for name in files):
+            return True
+        if any(name.lower().endswith(IMAGE_SUFFIXES) for name in files):
+            return False
+    return False

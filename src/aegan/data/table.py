@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,16 @@ from aegan.data.table_columns import Cells, Column, Constant, Identifier, Narrow
 from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of
+from aegan.data.table_given import parse_rules
 from aegan.data.table_json import check_links, column_from_json
-from aegan.data.table_narrow import narrow, parse_all, repair
+from aegan.data.table_narrow import decode_all, masks, narrow, parse_all, present, repair
 from aegan.data.table_partial import fill, known_cells, known_fields, overlay
-from aegan.data.table_rules import Rules, apply_rules, parse_rules
+from aegan.data.table_rules import Rules, apply_rules
 from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
 
+STRANGE = "values that the fitted table does not have"
 KEYS = ("adapter", "options", "spec", "form", "columns", "rules", "rows")
 
 
@@ -126,15 +129,19 @@ class TableAdapter(Adapter):
         return self
 
     def _context(self, opened: TableSource, sample: pd.DataFrame) -> Context:
-        names = [name for name in sample if sample[name].dtype == object] if len(opened) > SAMPLE else []
-        names = [str(name) for name in names if isinstance(sample[name].dropna().head(1).squeeze(), str)]
+        firsts = {
+            str(name): sample[name].dropna().head(1).tolist() for name in sample if sample[name].dtype.kind == "O"
+        }
+        names = [name for name, first in firsts.items() if first and isinstance(first[0], str)]
+        counts, missing = opened.tally(names, self.inf == "missing") if len(opened) > SAMPLE else ({}, {})
         return Context(
             table=opened.name,
             rows=len(opened),
             bins=self.bins,
             inf=self.inf,
             row_name=opened.row_name if len(sample) == len(opened) else lambda row: f"row {row + 1} of the sample",
-            counts=opened.counts(names),
+            counts=counts,
+            missing=missing,
         )
 
     @property
@@ -158,8 +165,9 @@ class TableAdapter(Adapter):
             DataError: Unreadable, empty, or without a column of the fitted table.
         """
         self._fitted()
-        cached, self._cache = self._cache, None
-        opened = cached[1] if cached is not None and same_source(cached[0], source) else open_table(source)
+        (known, opened), self._cache = self._cache or (None, None), None
+        fitted = opened is not None and same_source(known, source)
+        opened = opened if fitted and opened is not None else open_table(source)
         self._check_columns(opened)
         shape = (len(opened), 4 * self.spec.shape[0])
         x = reserve(shape, self.memory_limit, self.cache_dir, "encoded rows").view(np.float32)
@@ -172,13 +180,11 @@ class TableAdapter(Adapter):
                 unseen[name] += int(count.sum())
         self.unseen = {name: count for name, count in unseen.items() if count}
         if self.unseen:
-            listed = ", ".join(f"{name!r} ({count})" for name, count in self.unseen.items())
-            warnings.warn(
-                f"{opened.name}: values that the fitted table does not have, in column {listed}; the nearest or a rare "
-                "one stands for them.",
-                AeganWarning,
-                stacklevel=2,
+            what = f"values outside the {SAMPLE} rows that types and values were learnt from" if fitted else STRANGE
+            said = (
+                f"{opened.name}: {what}, in column {_listed(self.unseen)}; the nearest or a rare one stands for them."
             )
+            warnings.warn(said, AeganWarning, stacklevel=2)
         return TensorData(x=x if isinstance(x, np.memmap) else torch.from_numpy(x))
 
     def _check_columns(self, opened: TableSource) -> None:
@@ -213,9 +219,12 @@ class TableAdapter(Adapter):
         """
         _, form = self._fitted()
         narrowed = narrow(self.columns, self.rules.orders, where) if where else {}
-        cells = self._decode(self._checked(x), narrowed, start)
+        return form.restore(self._frame(self._ruled(x, narrowed, start)))
+
+    def _ruled(self, x: Tensor, narrowed: Mapping[str, Narrow], start: int = 0) -> dict[str, Cells]:
+        cells = decode_all(self.columns, self._checked(x), narrowed, start)
         repair(self.columns, self.rules.orders, cells, narrowed)
-        return form.restore(self._frame(cells))
+        return cells
 
     def _checked(self, x: Tensor) -> np.ndarray:
         spec, _ = self._fitted()
@@ -227,21 +236,6 @@ class TableAdapter(Adapter):
             raise DataError("from_tensors: the rows hold NaN or infinite values; the model that drew them diverged.")
         return np.maximum(numbers, 0) if low < 0 else numbers
 
-    def _decode(self, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
-        x, parts, at = np.asfortranarray(x), {}, 0  # whole columns are read from here on
-        for name, column in self.columns.items():
-            width = len(column.fields)
-            parts[name] = x[:, at : at + width]
-            at += width
-        done: dict[str, Cells] = {}
-        left = dict(self.columns)
-        while left:
-            for name, column in list(left.items()):
-                if column.on is None or column.on in done:
-                    done[name] = column.decode(parts[name], done, narrowed.get(name), start)
-                    del left[name]
-        return done
-
     def _frame(self, cells: Mapping[str, Cells]) -> pd.DataFrame:
         return pd.DataFrame(
             {name: cells[name].series(column.look) for name, column in self.columns.items()}, copy=False
@@ -252,8 +246,8 @@ class TableAdapter(Adapter):
 
         Args:
             where: By column: a name (``">50K"``), alternatives (``"Paris|Rome"``), a range (``"30..40"``, ``">=5"``,
-                ``"<3"``, ``"2024-01..2024-02-15"``), one amount, ``"missing"`` or ``"present"``. Numbers, lists of
-                alternatives and pairs for ranges serve too.
+                ``"<3"``, ``"2024-01..2024-02-15"``), one amount, ``"missing"`` or ``"present"``. Numbers, pairs for
+                ranges (None: open) and lists of single conditions serve too.
 
         Returns:
             By the field's place: bool ``(field.size,)``. Rows drawn within them and decoded by :meth:`from_tensors`
@@ -264,27 +258,28 @@ class TableAdapter(Adapter):
         """
         self._fitted()
         narrowed = narrow(self.columns, self.rules.orders, where)
-        out, at = {}, 0
-        for name, column in self.columns.items():
-            for i, codec in enumerate(column.codecs):
-                if name in narrowed:
-                    for level, mask in enumerate(codec.ladder.masks(narrowed[name].leaves[i])):
-                        if not mask.all():
-                            out[at + level] = torch.from_numpy(mask)
-                at += len(codec.sizes)
-        return out
+        return {place: torch.from_numpy(mask) for place, mask in masks(self.columns, narrowed).items()}
+
+    def inexact(self, where: Mapping[str, Any]) -> bool:
+        """Whether rows drawn within :meth:`condition` may miss ``where``, so that :meth:`from_tensors` moves values.
+
+        That is so for columns coded as a gap above another, and for ranges of times that cut a week or a day. To draw
+        from the model's own distribution, keep the rows that :meth:`hits` accepts, and draw the others again.
+        """
+        self._fitted()
+        narrowed = narrow(self.columns, self.rules.orders, where)
+        return any(self.columns[name].inexact(one) for name, one in narrowed.items())
+
+    def hits(self, x: Tensor, where: Mapping[str, Any]) -> np.ndarray:
+        """Which rows drawn within :meth:`condition` meet ``where`` without a value being moved, bool ``(N,)``."""
+        narrowed = narrow(self.columns, self.rules.orders, where)
+        free = {name: replace(one, move=False) for name, one in narrowed.items()}
+        return self.satisfies(self._frame(self._ruled(x, free)), where)
 
     def present(self) -> dict[int, Tensor]:
         """Which indices mean a value rather than a missing one, for the fields that have both; bool ``(size,)``."""
         self._fitted()
-        out, at = {}, 0
-        for column in self.columns.values():
-            if column.codecs and column.codecs[0].missing:
-                mask = torch.ones(column.codecs[0].sizes[0], dtype=torch.bool)
-                mask[-1] = False
-                out[at] = mask
-            at += len(column.fields)
-        return out
+        return {place: torch.from_numpy(mask) for place, mask in present(self.columns).items()}
 
     def satisfies(self, frame: Any, where: Mapping[str, Any]) -> np.ndarray:
         """Which rows of a table meet conditions, bool ``(N,)``.
@@ -304,7 +299,7 @@ class TableAdapter(Adapter):
 
         Returns:
             ``x`` float32 ``(N, F)`` and ``known`` bool ``(N, F)``: False in the fields of missing cells, unless a rule
-            leaves no choice.
+            leaves no choice, and in those of names that the fitted table does not have, which are warned of.
 
         Raises:
             DataError: Without a column of the fitted table.
@@ -312,14 +307,18 @@ class TableAdapter(Adapter):
         self._fitted()
         opened = open_table(frame)
         self._check_columns(opened)
-        table = opened.frame()
-        x, known, _ = self._partial(table)
+        x, known, _ = self._partial(opened.frame(), warn=opened.name)
         return torch.from_numpy(x), torch.from_numpy(known)
 
-    def _partial(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:
-        x, _ = self._encode(table)
+    def _partial(self, table: pd.DataFrame, warn: str = "") -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:
+        x, new = self._encode(table)
         cells = known_cells(self.columns, table)
-        return *known_fields(self.columns, x, cells), cells
+        x, known, unseen = known_fields(self.columns, x, cells, new)
+        if warn and unseen:
+            said = f"{warn}: names that the fitted table does not have, in column {_listed(unseen)}; these cells stay "
+            said += "as they are, but the others of their rows are drawn as if they were missing."
+            warnings.warn(said, AeganWarning, stacklevel=3)
+        return x, known, cells
 
     def complete(self, frame: Any, x: Tensor) -> Any:
         """Fill the missing cells of ``frame`` from drawn rows ``x``; every other cell stays as it is.
@@ -329,7 +328,8 @@ class TableAdapter(Adapter):
             x: Drawn rows ``(N, F)``; only fields that are not known are read.
 
         Returns:
-            A table of the kind of ``frame``.
+            A table of the kind of ``frame``: a polars frame or a dict where that was given, also within a
+            ``TableSource``.
 
         Raises:
             DataError: Another number of rows.
@@ -342,11 +342,11 @@ class TableAdapter(Adapter):
         drawn = self._checked(x)
         if len(drawn) != len(table):
             raise DataError(f"complete: {len(drawn)} drawn rows for a table of {len(table)}; expected as many.")
-        decoded = self._decode(np.where(known, encoded, drawn), {}, 0)
+        decoded = decode_all(self.columns, np.where(known, encoded, drawn), {}, 0)
         overlay(self.columns, self.rules.orders, decoded, cells)
         new = self._frame(decoded)
         filled = {str(name): column_of(table, name) for name in table.columns}
-        for name in self.columns:
+        for name in filled.keys() & self.columns.keys():  # others are not learnt: see _check_columns
             filled[name] = fill(filled[name], column_of(new, name))
         return opened.form.restore(pd.DataFrame(filled))
 
@@ -399,3 +399,7 @@ class TableAdapter(Adapter):
         if self.form is None:
             raise ConfigError("TableAdapter: not fitted yet. Call fit(source) first, or from_json.")
         return self.spec, self.form
+
+
+def _listed(cells: Mapping[str, int]) -> str:
+    return ", ".join(f"{name!r} ({count})" for name, count in cells.items())

@@ -25,6 +25,7 @@ class Gap(Column):
         codec: Amounts by which it exceeds.
         base: What the other counts as where it is missing.
         limits: Least and greatest value of this column.
+        grain: Every value is the least one and a multiple of this.
     """
 
     kind = "gap"
@@ -39,9 +40,10 @@ class Gap(Column):
         base: float,
         limits: tuple[float, float],
         base_look: Look,
+        grain: float,
     ) -> None:
         self.name, self.look, self.on, self.codec, self.codecs = name, look, on, codec, (codec,)
-        self.base, self.limits, self.base_look = base, limits, base_look
+        self.base, self.limits, self.base_look, self.grain = base, limits, base_look, grain
 
     def encode(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`Column.encode`."""
@@ -61,17 +63,43 @@ class Gap(Column):
         else:
             values = np.round(base + gap, self.codec.decimals)
         low, high = self.limits
-        if narrow is not None and narrow.ranges is not None:
-            values = into(values, narrow.ranges)
+        values = self.on_grain(values)
+        if narrow is not None and narrow.ranges is not None and narrow.move:
+            values = into(values, self.inside(narrow.ranges))
         values = np.clip(values, low, high)
         return Cells(np.where(other.missing, values, np.maximum(values, base)), missing)
+
+    def on_grain(self, values: np.ndarray) -> np.ndarray:
+        """Values raised to the next that the column's grain has."""
+        if isinstance(self.look, TimeLook):
+            low, grain = int(self.limits[0]), int(self.grain)
+            return low - (low - values.astype(np.int64)) // grain * grain
+        low = self.limits[0]
+        k = np.ceil((values - low) / self.grain - 1e-6)
+        return np.round(low + k * self.grain, self.codec.decimals)
+
+    def inside(self, ranges: Ranges) -> list[tuple[Any, Any]]:
+        """Ranges cut to the fitted one and inwards to the grain; those that hold no value are left out."""
+        low, high = self.limits
+        cut = [(max(a, low), min(b, high)) for a, b in ranges]
+        out = []
+        for a, b in [(a, b) for a, b in cut if a <= b]:
+            first, last = self.on_grain(np.array([a, b]))
+            last = last if last <= b else self.on_grain(np.array([last - self.grain]))[0]
+            if first <= last:
+                out.append((first, last))
+        return out
+
+    def inexact(self, narrow: Narrow) -> bool:
+        """See :meth:`Column.inexact`: the gaps do not tell where a row comes to lie."""
+        low, high = self.limits
+        return bool(narrow.ranges) and not any(a <= low and b >= high for a, b in narrow.ranges or ())
 
     def allowed(self, test: Test, ranges: Ranges | None) -> list[np.ndarray]:
         """See :meth:`Column.allowed`: how far above cannot be told, but whether it is missing can."""
         hit = np.ones(self.codec.ladder.leaves, dtype=bool)
         if ranges is not None:
-            low, high = self.limits
-            hit[:] = any(bottom <= high and top >= low for bottom, top in ranges)
+            hit[:] = bool(self.inside(ranges))
         if self.codec.missing:
             hit[-1] = test(np.zeros(1), np.ones(1, dtype=bool))[0]
         return [hit]
@@ -87,6 +115,7 @@ class Gap(Column):
             "base": self.base,
             "limits": list(self.limits),
             "base_look": self.base_look.to_json(),
+            "grain": self.grain,
         }
 
 

@@ -102,10 +102,35 @@ class Calendar(Column):
         else:
             days = numbers["day"] if "day" in numbers else numbers["week"] * 7 - 3 + numbers["weekday"]
         times = days * self.look.day + numbers.get("clock", 0) * self.grain
-        ranges = [self.limits] if narrow is None or narrow.ranges is None else self._inside(narrow.ranges)
-        return Cells(self._moved(times, ranges), missing)
+        free = narrow is None or narrow.ranges is None or not narrow.move
+        return Cells(self._moved(times, [self.limits] if free else self.inside(narrow.ranges)), missing)
 
-    def _inside(self, ranges: Ranges) -> list[tuple[int, int]]:
+    def inexact(self, narrow: Narrow) -> bool:
+        """See :meth:`Column.inexact`: a range that cuts a week, a day or a cell of the first part leaves more."""
+        if not narrow.ranges:
+            return False
+        codec, (low, high) = self.codecs[0], self.limits
+        leaf = np.flatnonzero(narrow.leaves[0][: codec.ladder.leaves - codec.missing])
+        values = codec.values if isinstance(codec, Choices) else None
+        if values is not None:
+            first = last = values[leaf].astype(np.int64)
+        else:
+            assert isinstance(codec, Amounts)
+            ends = codec.low[leaf], codec.high[leaf] - (codec.step is not None)
+            first, last = (np.rint(codec.value_of(end)).astype(np.int64) for end in ends)
+        starts, stops = self._start(first), self._start(last + 1) - self.grain
+        whole = np.zeros(len(leaf), dtype=bool)
+        for a, b in self.inside(narrow.ranges):  # beyond the limits there is nothing to cut off
+            whole |= ((starts >= a) | (a <= low)) & ((stops <= b) | (b >= high))
+        return not whole.all()
+
+    def _start(self, first: np.ndarray) -> np.ndarray:
+        """The first moment of values of the first part."""
+        if self.parts[0] == "month":
+            return first.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) * self.look.day
+        return (first * 7 - 3 if self.parts[0] == "week" else first) * self.look.day
+
+    def inside(self, ranges: Ranges) -> list[tuple[int, int]]:
         """Ranges cut to the fitted ones and to the grain; those that hold no time are left out."""
         low, high = self.limits
         cut = [(max(int(a), low), min(int(b), high)) for a, b in ranges]
@@ -137,7 +162,7 @@ class Calendar(Column):
         masks = [np.ones(codec.ladder.leaves, dtype=bool) for codec in self.codecs]
         if ranges is not None:
             firsts = []
-            for a, b in self._inside(ranges):
+            for a, b in self.inside(ranges):
                 ends = self._part(self.parts[0], np.array([a, b])).astype(np.float64)
                 firsts.append((float(ends[0]), float(ends[1])))
 

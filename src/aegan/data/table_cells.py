@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 CELLS = (32, 8)
@@ -59,3 +61,20 @@ def finer(counts: np.ndarray, span: tuple[int, int], parts: int) -> list[tuple[i
     rows = int(counts[i:j].sum())
     parts = min(parts, max(1, rows // 5))
     return [(i + a, i + b) for a, b in divide(counts[i:j], parts, least=3)]
+
+
+def decimals_of(values: np.ndarray, dtype: Any = np.float64) -> int | None:
+    """Digits behind the point that all values have at most; None for more than 9.
+
+    >>> decimals_of(np.array([1.5, 2.25])), decimals_of(np.array([3.0])), decimals_of(np.array([1 / 3]))
+    (2, 0, None)
+    """
+    if len(values) == 0:
+        return 0
+    narrow = values.astype(dtype)
+    for places in range(10):
+        if np.abs(values).max() * 10.0**places >= 2**53:
+            return None
+        if (((np.rint(values * 10.0**places)) / 10.0**places).astype(dtype) == narrow).all():
+            return places
+    return None

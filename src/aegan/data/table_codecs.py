@@ -283,6 +283,16 @@ class Amounts(Codec):
             low, high, hit = np.where(new, first, low), np.where(new, last, high), hit | new
         return low, high, hit
 
+    def most(self, ranges: Ranges) -> float | None:
+        """The greatest value in the ranges; None where there is none."""
+        _, _, hit = self._narrowed(ranges)
+        if not hit.any():
+            return None
+        at = int(np.flatnonzero(hit)[-1])
+        ends = [self._positions(*one)[1] for one in ranges]
+        last = np.minimum(self.high[at], [end for end in ends if end > self.low[at] or self.step is None])
+        return float(self.value_of(last.max() - (self.step is not None)))
+
     def _positions(self, bottom: float, top: float) -> tuple[float, float]:
         """The closed interval of values as one of positions (half-open where there are steps)."""
         if self.step is None:

@@ -67,10 +67,12 @@ class Narrow:
     Attributes:
         leaves: For each codec of the column, which leaves are allowed.
         ranges: Closed intervals of plain values, for columns of amounts.
+        move: Whether values outside the ranges are moved into them when decoded.
     """
 
     leaves: list[np.ndarray]
     ranges: Ranges | None = None
+    move: bool = True
 
 
 class Column(ABC):
@@ -110,6 +112,10 @@ class Column(ABC):
     def allowed(self, test: Test, ranges: Ranges | None) -> list[np.ndarray]:
         """For each codec, which leaves a condition leaves."""
         return [codec.allowed(test, ranges) for codec in self.codecs]
+
+    def inexact(self, narrow: Narrow) -> bool:
+        """Whether allowed leaves can decode to values outside the ranges, so that these have to be moved."""
+        return False
 
     def missing_leaf(self) -> bool:
         """Whether a value can be missing."""

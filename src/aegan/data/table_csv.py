@@ -38,7 +38,9 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
     """
     text, encoding = _decoded(path)
     line = "\r\n" if "\r\n" in text[:10_000] else "\n"
-    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    whole = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = whole.lstrip("\n")
+    above = len(whole) - len(text)
     if not text.strip():
         raise DataError(f"{path}: an empty file; expected a line of column names and rows of values.")
     separator = "\t" if path.suffixes[:1] == [".tsv"] else sniff(text[:100_000])
@@ -46,8 +48,8 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
     if len(head) != len(text[:100_000]):  # a space before a quote hides the quote
         text = re.sub(rf"(?<={re.escape(separator)}) +(?=\")", "", text)
     names, start = _header(text, separator, path)
-    table = _parse(text, start, names, separator, path)
-    del text
+    table = _parse(text, start, names, separator, path, above)
+    del text, whole
     decimal = "," if separator == ";" and _decimal_commas(table) else "."
     columns, words, decimals, bare, gone = {}, {}, {}, [], Counter()
     for name in names:
@@ -133,7 +135,14 @@ def _header(text: str, separator: str, path: Path) -> tuple[list[str], int]:
     """Names, and at which line (from 0) the rows begin."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     names = [name.strip() for name in next(reader)]
-    check_names(names, str(path))
+    try:
+        check_names(names, str(path))
+    except DataError as error:
+        if not any(re.match(_NUMBER, name) for name in names):
+            raise
+        raise DataError(
+            f"{error} The first line holds numbers, so the file may lack a header: begin it with a line of names."
+        ) from error
     return names, reader.line_num
 
 
@@ -155,8 +164,8 @@ def check_names(names: list[str], where: str) -> None:
         raise DataError(f"{where}: the name {twice[0]!r} occurs twice (columns {places}); rename one of them.")
 
 
-def _parse(text: str, start: int, names: list[str], separator: str, path: Path) -> pa.Table:
-    """All cells as text."""
+def _parse(text: str, start: int, names: list[str], separator: str, path: Path, above: int) -> pa.Table:
+    """All cells as text; ``above`` counts the empty lines before."""
     bad: list[pyarrow.csv.InvalidRow] = []
 
     def keep(row: pyarrow.csv.InvalidRow) -> str:
@@ -173,8 +182,7 @@ def _parse(text: str, start: int, names: list[str], separator: str, path: Path) 
         )
     except pa.ArrowInvalid as error:
         if bad:
-            at = text.find("\n" + bad[0].text)
-            line = text[: at + 1].count("\n") + 1 if at >= 0 else bad[0].number
+            line = above + _ragged(text, bad[0], separator)
             raise DataError(
                 f"{path}: line {line} has {bad[0].actual_columns} values; expected {bad[0].expected_columns}, one for "
                 f"each column: {bad[0].text[:80]!r}. Mend that line; a value that holds {separator!r} needs quotes."
@@ -186,6 +194,19 @@ def _parse(text: str, start: int, names: list[str], separator: str, path: Path) 
     if table is None or table.num_rows == 0:
         raise DataError(f"{path}: column names, but no rows; expected at least two rows of values.")
     return table
+
+
+def _ragged(text: str, bad: pyarrow.csv.InvalidRow, separator: str) -> int:
+    """Line, from 1, at which the first row of so many values begins; Arrow counts rows, without the empty lines."""
+    reader, begin = csv.reader(io.StringIO(text), delimiter=separator), 1
+    try:
+        for row in reader:
+            if len(row) == bad.actual_columns and len(row) != bad.expected_columns:
+                return begin
+            begin = reader.line_num + 1
+    except csv.Error:
+        pass
+    return bad.number or begin
 
 
 def _counted(cells: pa.ChunkedArray) -> list[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import re
 import warnings
 from collections import Counter
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from aegan.data.table_calendar import Calendar
+from aegan.data.table_cells import decimals_of
 from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_frames import dtype_name, to_numbers
@@ -41,6 +43,7 @@ class Context:
         inf: What infinite numbers are: ``"error"`` or ``"missing"``.
         row_name: Where a row is, for messages.
         counts: Rows of each value in the whole table, for columns of names of which ``series`` is only a part.
+        missing: Missing cells of each column in the whole table, where ``series`` is only a part.
     """
 
     table: str
@@ -49,6 +52,12 @@ class Context:
     inf: str
     row_name: Callable[[int], str]
     counts: dict[str, pd.Series]
+    missing: dict[str, int]
+
+    def gone(self, name: str, missing: np.ndarray) -> int:
+        """Missing cells among so many rows of a column: at least one where the whole table has some."""
+        share = math.ceil(self.missing.get(name, 0) * len(missing) / self.rows)
+        return max(int(missing.sum()), share)
 
     def warn(self, text: str) -> None:
         """Say something aloud about the table."""
@@ -165,7 +174,8 @@ def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -
             f"categories; if that cell should count as missing, say columns={{{name!r}: 'numeric'}}."
         )
         return _names(name, series, context)
-    if len(present) == len(series) and unique == len(present) and (pattern := find_pattern(name, present)) is not None:
+    whole = len(present) == len(series) and not context.missing.get(name, 0)
+    if whole and unique == len(present) and (pattern := find_pattern(name, present)) is not None:
         return Identifier(name, NameLook(dtype=dtype_name(series)), pattern)
     if _is_text(texts, len(present)):
         context.warn(
@@ -234,7 +244,7 @@ def _names(name: str, series: pd.Series, context: Context, look: Look | None = N
     else:
         values, missing = look.read(series)
         counted = pd.Series(values[~missing]).value_counts(sort=False)
-        gone = int(missing.sum())
+        gone = context.gone(name, missing)
     if len(counted) == 0:
         return Constant(name, look, None, "empty")
     counted = counted.iloc[np.lexsort((counted.index.astype(str), -counted.to_numpy()))]
@@ -260,11 +270,17 @@ def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context,
                 "missing: inf='missing'."
             )
     kept = values[~missing]
-    if series.dtype.kind in "iu" and not missing.any() and (pattern := find_pattern(name, present)) is not None:
+    if (
+        series.dtype.kind in "iu"
+        and not context.gone(name, missing)
+        and (pattern := find_pattern(name, present)) is not None
+    ):
         return Identifier(name, NumberLook(dtype=dtype, decimals=0), pattern)
     whole = not objects and series.dtype.kind in "iu"
     places = 0 if whole else decimals_of(kept, np.float32 if "32" in dtype else np.float64)
-    return _amounts(name, NumberLook(dtype=dtype, decimals=places, objects=objects), kept, int(missing.sum()), context)
+    return _amounts(
+        name, NumberLook(dtype=dtype, decimals=places, objects=objects), kept, context.gone(name, missing), context
+    )
 
 
 def _amounts(name: str, look: NumberLook | SpanLook, kept: np.ndarray, gone: int, context: Context) -> Column:
@@ -281,30 +297,13 @@ def _amounts(name: str, look: NumberLook | SpanLook, kept: np.ndarray, gone: int
     return Coded(name, look, Amounts.fit(kept, bins=limit, decimals=places, missing=gone > 0))
 
 
-def decimals_of(values: np.ndarray, dtype: Any = np.float64) -> int | None:
-    """Digits behind the point that all values have at most; None for more than 9.
-
-    >>> decimals_of(np.array([1.5, 2.25])), decimals_of(np.array([3.0])), decimals_of(np.array([1 / 3]))
-    (2, 0, None)
-    """
-    if len(values) == 0:
-        return 0
-    narrow = values.astype(dtype)
-    for places in range(10):
-        if np.abs(values).max() * 10.0**places >= 2**53:
-            return None
-        if (((np.rint(values * 10.0**places)) / 10.0**places).astype(dtype) == narrow).all():
-            return places
-    return None
-
-
 def _times(name: str, series: pd.Series, look: TimeLook, context: Context) -> Column:
     values, missing = look.read(series)
     kept = values[~missing]
     if len(kept) == 0:
         return Constant(name, look, None, "empty")
     distinct, counts = np.unique(kept, return_counts=True)
-    gone = int(missing.sum())
+    gone = context.gone(name, missing)
     if len(distinct) == 1 and gone == 0:
         return Constant(name, look, int(distinct[0]))
     limit = context.few(len(kept))
@@ -315,7 +314,7 @@ def _times(name: str, series: pd.Series, look: TimeLook, context: Context) -> Co
 
 def _spans(name: str, series: pd.Series, look: SpanLook, context: Context) -> Column:
     values, missing = look.read(series)
-    return _amounts(name, look, values[~missing], int(missing.sum()), context)
+    return _amounts(name, look, values[~missing], context.gone(name, missing), context)
 
 
 def _overridden(name: str, series: pd.Series, override: str, context: Context) -> Column:
@@ -352,9 +351,9 @@ def _coded_amounts(name: str, series: pd.Series, context: Context) -> Column:
     if len(distinct) == 0:
         return Constant(name, look, None, "empty")
     order = np.argsort(-counts, kind="stable")
-    if len(distinct) == 1 and not missing.any():
+    if len(distinct) == 1 and not context.gone(name, missing):
         return Constant(name, look, distinct.tolist()[0])
-    codec = Choices.fit(distinct[order], counts[order], ordered=False, missing=int(missing.sum()))
+    codec = Choices.fit(distinct[order], counts[order], ordered=False, missing=context.gone(name, missing))
     return Coded(name, look, codec)
 
 
@@ -363,7 +362,11 @@ def _forced_numbers(name: str, series: pd.Series, present: pd.Series, context: C
         if series.dtype.kind in "iu":  # never an identifier
             values, missing = NumberLook(dtype=dtype_name(series)).read(series)
             return _amounts(
-                name, NumberLook(dtype=dtype_name(series), decimals=0), values[~missing], int(missing.sum()), context
+                name,
+                NumberLook(dtype=dtype_name(series), decimals=0),
+                values[~missing],
+                context.gone(name, missing),
+                context,
             )
         return _numbers(name, series, present, context)
     numbers = to_numbers(series.astype(object)).astype("float64")

@@ -24,9 +24,9 @@ def parse_all(table: Table, where: Mapping[str, Any]) -> dict[str, Where]:
         ConfigError: No such column, one that cannot be conditioned on, or a value that it cannot have.
     """
     found: dict[str, Where] = {}
-    for name, condition in where.items():
+    for name, condition in ((str(name), condition) for name, condition in where.items()):
         if name not in table:
-            raise ConfigError(f"where: no column {name!r}. {nearest(str(name), table)}")
+            raise ConfigError(f"where: no column {name!r}. {nearest(name, table)}")
         column = table[name]
         if isinstance(column, Identifier) or (isinstance(column, Constant) and column.value is None):
             raise ConfigError(f"where: column {name!r} is not learnt ({column.describe()}); leave it out.")
@@ -64,8 +64,9 @@ def narrow(table: Table, orders: tuple[tuple[str, str], ...], where: Mapping[str
     wheres = parse_all(table, where)
     reach = dict(wheres)
     for low, high in reversed(orders):  # what is never above a bounded column is bounded itself
-        if high in reach and reach[high].ranges:
-            top = max(end for _, end in reach[high].ranges or ())
+        bound = reach.get(high)
+        top = None if bound is None else greatest(table[high], _alone(table[high], bound))
+        if top is not None:
             known = reach.get(low) or parse_where(low, table[low].look, "present", (), False)
             cut = known.at_most(top)
             missing = known.missing if low in reach else _can_miss(table, low)
@@ -74,6 +75,60 @@ def narrow(table: Table, orders: tuple[tuple[str, str], ...], where: Mapping[str
     for name, condition in reach.items():
         _narrow_one(table, name, condition, wheres, out)
     return out
+
+
+def _alone(column: Column, condition: Where) -> Narrow:
+    return Narrow(column.allowed(condition.test, condition.ranges), condition.ranges)
+
+
+def greatest(column: Column, narrowed: Narrow) -> Any:
+    """The greatest amount that a condition leaves, or None where it leaves none."""
+    if isinstance(column, (Calendar, Gap)):
+        return max((end for _, end in column.inside(narrowed.ranges or ())), default=None)
+    codec = column.codecs[0]
+    if isinstance(codec, Choices):
+        return max(codec.values[narrowed.leaves[0][: len(codec.values)]].tolist(), default=None)
+    return codec.most(narrowed.ranges or ()) if isinstance(codec, Amounts) else None
+
+
+def masks(table: Table, narrowed: Mapping[str, Narrow]) -> dict[int, np.ndarray]:
+    """By the field's place, which of its indices are allowed; fields with all of them are left out."""
+    out, at = {}, 0
+    for name, column in table.items():
+        for i, codec in enumerate(column.codecs):
+            if name in narrowed:
+                for level, mask in enumerate(codec.ladder.masks(narrowed[name].leaves[i])):
+                    if not mask.all():
+                        out[at + level] = mask
+            at += len(codec.sizes)
+    return out
+
+
+def present(table: Table) -> dict[int, np.ndarray]:
+    """By place, for fields that can mean a missing value, which of their indices do not."""
+    out, at = {}, 0
+    for column in table.values():
+        if column.codecs and column.codecs[0].missing:
+            out[at] = np.arange(column.codecs[0].sizes[0]) < column.codecs[0].sizes[0] - 1
+        at += len(column.fields)
+    return out
+
+
+def decode_all(table: Table, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:
+    """Cells of each column from numbers ``(N, F)``; those that others build on come first."""
+    x, parts, at = np.asfortranarray(x), {}, 0  # whole columns are read from here on
+    for name, column in table.items():
+        width = len(column.fields)
+        parts[name] = x[:, at : at + width]
+        at += width
+    done: dict[str, Cells] = {}
+    left = dict(table)
+    while left:
+        for name, column in list(left.items()):
+            if column.on is None or column.on in done:
+                done[name] = column.decode(parts[name], done, narrowed.get(name), start)
+                del left[name]
+    return done
 
 
 def _narrow_one(table: Table, name: str, condition: Where, wheres: Mapping[str, Where], out: dict[str, Narrow]) -> None:
@@ -128,14 +183,26 @@ def _observed(column: Column) -> str:
 def repair(
     table: Table, orders: tuple[tuple[str, str], ...], cells: dict[str, Cells], narrowed: Mapping[str, Narrow]
 ) -> None:
-    """Raise what fell below its bound to the next value that its column can hold; ``cells`` is changed."""
+    """Raise what fell below its bound to the next value that its column can hold; ``cells`` is changed.
+
+    Where it can hold none so high, it gets its greatest one, and the bound is lowered to that.
+    """
     for low, high in orders:
         a, b = cells[low], cells[high]
         wrong = (b.values < a.values) & ~a.missing & ~b.missing
         if wrong.any():
             values = b.values.copy()
-            values[wrong] = next_value(table[high], a.values[wrong], narrowed.get(high))
+            raised = next_value(table[high], a.values[wrong], narrowed.get(high))
+            top = greatest(table[high], narrowed[high]) if high in narrowed else None
+            values[wrong] = raised if top is None else np.minimum(raised, top)
             cells[high] = Cells(values, b.missing)
+    for low, high in reversed(orders):
+        a, b = cells[low], cells[high]
+        wrong = (b.values < a.values) & ~a.missing & ~b.missing
+        if wrong.any():
+            values = a.values.copy()
+            values[wrong] = last_value(table[low], b.values[wrong])
+            cells[low] = Cells(values, a.missing)
 
 
 def next_value(column: Column, least: np.ndarray, narrowed: Narrow | None) -> np.ndarray:
@@ -155,7 +222,20 @@ def next_value(column: Column, least: np.ndarray, narrowed: Narrow | None) -> np
             least = np.where(codec.value_of(k) < least, codec.value_of(k + 1), codec.value_of(k))
         elif isinstance(column, Calendar):
             least = -(-least // column.grain) * column.grain
+        elif isinstance(column, Gap):
+            least = column.on_grain(least)
     return least
+
+
+def last_value(column: Column, most: np.ndarray) -> np.ndarray:
+    """The greatest value that the column can hold of at most ``most``."""
+    if isinstance(column, Coded) and isinstance(column.codec, Choices):
+        values = column.codec.values
+        return values[np.maximum(np.searchsorted(values, most, side="right") - 1, 0)]
+    if isinstance(column, Coded) and isinstance(column.codec, Amounts) and column.codec.step is not None:
+        k = column.codec.position_of(most)
+        return np.where(column.codec.value_of(k) > most, column.codec.value_of(k - 1), column.codec.value_of(k))
+    return most // column.grain * column.grain if isinstance(column, Calendar) else most
 
 
 def _into_next(values: np.ndarray, ranges: Ranges) -> np.ndarray:

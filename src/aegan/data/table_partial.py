@@ -13,7 +13,7 @@ from aegan.data.table_codecs import Choices
 from aegan.data.table_columns import Cells, Column, Constant, Identifier
 from aegan.data.table_frames import column_of
 from aegan.data.table_ladder import MIDDLE
-from aegan.data.table_narrow import next_value
+from aegan.data.table_narrow import last_value, next_value
 
 Table = Mapping[str, Column]
 
@@ -27,9 +27,21 @@ def known_cells(table: Table, frame: pd.DataFrame) -> dict[str, Cells]:
     }
 
 
-def known_fields(table: Table, x: np.ndarray, cells: Mapping[str, Cells]) -> tuple[np.ndarray, np.ndarray]:
-    """Encoded rows, with what rules leave no choice about filled in, and which of their fields are known."""
-    known, places, at = np.ones(x.shape, dtype=bool), {}, 0
+def known_fields(
+    table: Table, x: np.ndarray, cells: Mapping[str, Cells], new: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Encoded rows, with what rules leave no choice about filled in, and which of their fields are known.
+
+    Args:
+        table: Columns by name.
+        x: Encoded rows.
+        cells: Plain values of the rows.
+        new: By column, which cells hold a value that was not fitted; names among them are not known.
+
+    Returns:
+        Rows, known fields, and by column how many names were not fitted.
+    """
+    known, places, at, unseen = np.ones(x.shape, dtype=bool), {}, 0, {}
     for name, column in table.items():
         places[name] = slice(at, at + len(column.fields))
         at += len(column.fields)
@@ -37,11 +49,15 @@ def known_fields(table: Table, x: np.ndarray, cells: Mapping[str, Cells]) -> tup
         needed += [column.on] if column.on is not None else []
         if column.codecs:
             gone = np.any([cells[one].missing for one in needed], axis=0)
+            if name in new and not column.codecs[0].ordered:
+                strange = new[name] & ~gone
+                unseen |= {name: int(strange.sum())} if strange.any() else {}
+                gone |= strange
             known[gone, places[name]] = False
     for name, (leaf, only) in resolve(table, cells).items():
         x[only, places[name]] = table[name].codecs[0].ladder.split(leaf[only]) + MIDDLE
         known[only, places[name]] = True
-    return x, known
+    return x, known, unseen
 
 
 def resolve(table: Table, cells: Mapping[str, Cells]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -133,11 +149,7 @@ def overlay(
     for low, high in reversed(orders):
         a, b = drawn[low], drawn[high]
         lowered = (b.values < a.values) & ~a.missing & ~b.missing & known[low].missing
-        a.values[lowered] = b.values[lowered]
-        codec = table[low].codecs[0]
-        if isinstance(codec, Choices) and codec.ordered and lowered.any():
-            place = np.searchsorted(codec.values, b.values[lowered], side="right") - 1
-            a.values[lowered] = codec.values[np.maximum(place, 0)]
+        a.values[lowered] = last_value(table[low], b.values[lowered])
 
 
 def fill(old: pd.Series, new: pd.Series) -> pd.Series:

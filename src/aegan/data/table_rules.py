@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_detect import Context
 from aegan.data.table_frames import column_of
+from aegan.data.table_given import Given, parse_rules, quoted
 from aegan.data.table_looks import NumberLook, SpanLook, TimeLook, look_from_json
 from aegan.errors import ConfigError, DataError, nearest
 
@@ -28,7 +28,6 @@ MOST_VALUES = 1000
 MOST_COMBINATIONS = 20_000
 FEWEST = 200
 """Least number of rows that can show that one column is never above another."""
-FORMS = "'a <= b', 'a >= b', 'fixed(a, b, …)', 'unique(a, …)', 'auto'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,52 +71,9 @@ class Rules:
         return [
             *(f"{a} <= {b}" for a, b in self.orders),
             *(f"{a} tells {b}" for a, b in self.told),
-            *(f"fixed({', '.join(group)})" for group in self.fixed),
-            *(f"unique({', '.join(group)})" for group in self.unique),
+            *(f"fixed({', '.join(map(quoted, group))})" for group in self.fixed),
+            *(f"unique({', '.join(map(quoted, group))})" for group in self.unique),
         ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """A rule that the user wrote.
-
-    Attributes:
-        kind: ``"order"``, ``"fixed"`` or ``"unique"``.
-        columns: The lower one first for an order.
-        text: As it was written.
-    """
-
-    kind: str
-    columns: tuple[str, ...]
-    text: str
-
-
-def parse_rules(rules: str | Sequence[str]) -> tuple[bool, list[Given]]:
-    """Whether rules are learnt, and those that are given.
-
-    Raises:
-        ConfigError: Not of a form that there is.
-    """
-    if isinstance(rules, str):
-        if rules not in ("auto", "none"):
-            raise ConfigError(f"rules is {rules!r}; expected 'auto', 'none' or a list of {FORMS}.")
-        return rules == "auto", []
-    given: list[Given] = []
-    for text in rules:
-        called = re.fullmatch(r"\s*(fixed|unique)\s*\((.*)\)\s*", str(text))
-        if called:
-            columns = tuple(part.strip() for part in called.group(2).split(","))
-            if not all(columns) or (called.group(1) == "fixed" and len(columns) < 2):
-                raise ConfigError(f"rules: {text!r} names too few columns; expected one of {FORMS}.")
-            given.append(Given(kind=called.group(1), columns=columns, text=text))
-        elif text == "auto":
-            continue
-        elif len(parts := re.split(r"<=|>=", str(text))) == 2 and all(part.strip() for part in parts):
-            low, high = (part.strip() for part in (parts if "<=" in text else reversed(parts)))
-            given.append(Given(kind="order", columns=(low, high), text=text))
-        else:
-            raise ConfigError(f"rules: {text!r} is no rule; expected one of {FORMS}.")
-    return "auto" in rules, given
 
 
 def apply_rules(
@@ -364,19 +320,21 @@ def _as_gap(table: Table, reads: Mapping[str, Read], low: str, high: str, contex
     (a, no_a), (b, no_b) = reads[low], reads[high]
     fill = a[~no_a].min()
     gap = (b - np.where(no_a, fill, a))[~no_b].astype(np.float64)
-    places = 0
+    places, grain = 0, column.grain if isinstance(column, Calendar) else 1
     if isinstance(column.look, NumberLook):
         base_places = base.look.decimals if isinstance(base.look, NumberLook) else None
         if base_places is None or column.look.decimals is None or base_places > column.look.decimals:
             return
         places = column.look.decimals
         gap = np.round(gap, places)
+    if isinstance(own, Amounts) and own.step is not None:
+        grain = own.step / 10.0**own.decimals
     if len(gap) == 0 or (gap < 0).any() or len(np.unique(gap)) > 0.5 * len(np.unique(b[~no_b])):
         return
-    codec = Amounts.fit(gap, bins=context.few(len(gap)), decimals=places, missing=bool(no_b.any()))
+    codec = Amounts.fit(gap, bins=context.few(len(gap)), decimals=places, missing=column.missing_leaf())
     kept = b[~no_b]
     limits = (kept.min().item(), kept.max().item())
-    table[high] = Gap(high, column.look, low, codec, base=fill.item(), limits=limits, base_look=base.look)
+    table[high] = Gap(high, column.look, low, codec, base=fill.item(), limits=limits, base_look=base.look, grain=grain)
 
 
 def gap_from_json(name: str, look: Any, data: Mapping[str, Any], codec: Any, where: str) -> Gap:
@@ -387,4 +345,7 @@ def gap_from_json(name: str, look: Any, data: Mapping[str, Any], codec: Any, whe
     """
     low, high = data["limits"]
     base_look = look_from_json(data["base_look"], where)
-    return Gap(name, look, data["on"], codec, base=data["base"], limits=(low, high), base_look=base_look)
+    grain = data.get("grain", 1 if codec.decimals == 0 else 10.0**-codec.decimals)
+    if not grain > 0:
+        raise DataError(f"{where}: grain is {grain!r}; expected more than 0. The file is damaged.")
+    return Gap(name, look, data["on"], codec, base=data["base"], limits=(low, high), base_look=base_look, grain=grain)

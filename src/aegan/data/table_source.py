@@ -58,14 +58,25 @@ class TableSource:
         """All rows."""
         return _joined(list(self.blocks()))
 
-    def counts(self, names: list[str]) -> dict[str, pd.Series]:
-        """Rows of each value of some columns of names, over all rows."""
+    def tally(self, names: list[str], inf: bool = False) -> tuple[dict[str, pd.Series], dict[str, int]]:
+        """Over all rows: rows of each value of some columns of names, and missing cells of every column.
+
+        Args:
+            names: Columns of names.
+            inf: Whether infinite numbers count as missing.
+        """
         total: dict[str, pd.Series] = {}
+        gone: dict[str, int] = {}
         for block in self.blocks():
             for name in names:
                 counted = block[name].astype(object).value_counts(sort=False)
                 total[name] = total[name].add(counted, fill_value=0) if name in total else counted
-        return {name: counted.astype(np.int64) for name, counted in total.items()}
+            for name, series in block.items():
+                lost = series.isna().to_numpy(dtype=bool)
+                if inf and series.dtype.kind == "f":
+                    lost = lost | np.isinf(series.to_numpy(dtype=np.float64, na_value=np.nan))
+                gone[str(name)] = gone.get(str(name), 0) + int(lost.sum())
+        return {name: counted.astype(np.int64) for name, counted in total.items()}, gone
 
     def row_name(self, row: int) -> str:
         """Where a row is, for messages."""

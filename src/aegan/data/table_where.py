@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,22 +58,21 @@ def parse_where(column: str, look: Look, condition: Any, known: Iterable[Any] | 
     Args:
         column: Name of the column.
         look: Its data type and format.
-        condition: Text, a plain value, a pair ``(low, high)`` for a range, or a list of alternatives.
+        condition: Text, a plain value, a pair ``(low, high)`` for a range, None being an open end, or any collection
+            of alternatives, each a single condition.
         known: All values of a column of names; None for amounts.
         can_miss: Whether the column has missing values.
 
     Raises:
         ConfigError: A name that the column does not have, or text that is no range of its amounts.
     """
-    text = "|".join(map(str, condition)) if isinstance(condition, (list, set)) else str(condition)
-    if isinstance(condition, tuple) and len(condition) == 2:
-        text = f"{condition[0]}..{condition[1]}"
     if look.amounts:
-        return _amounts(column, look, text, can_miss)
+        return _amounts(column, look, _pieces(condition, (), amounts=True), can_miss)
     names = {str(name): name for name in (known or ())}
     hits: set[Any] = set()
     missing = False
-    for piece in [text] if text in names else text.split("|"):
+    pieces = _pieces(condition, names, amounts=False)
+    for piece in pieces:
         name = piece if piece in names else piece.strip()
         if name in names:
             hits.add(names[name])
@@ -86,8 +85,37 @@ def parse_where(column: str, look: Look, condition: Any, known: Iterable[Any] | 
         elif name.lower() == "missing":
             raise ConfigError(f"where: column {column!r} has no missing values.")
         else:
-            raise ConfigError(f"where: column {column!r} has no value {name!r}. {nearest(name, names)}")
-    return Where(column=column, text=text, names=frozenset(hits), missing=missing)
+            raise ConfigError(f"where: column {column!r} has no value {name!r}. {_hint(name, names)}")
+    return Where(column=column, text=_said(column, pieces), names=frozenset(hits), missing=missing)
+
+
+def _pieces(condition: Any, names: Container[str], *, amounts: bool) -> list[str]:
+    """The alternatives, one or more, as text: text is cut at ``|``; any other collection is one alternative each."""
+    if isinstance(condition, str):
+        return [condition] if condition in names else condition.split("|")
+    if amounts and isinstance(condition, tuple) and len(condition) == 2:
+        return [_pair(condition)]
+    if isinstance(condition, Iterable) and getattr(condition, "ndim", 1):
+        return [_pair(one) if amounts and isinstance(one, tuple) and len(one) == 2 else str(one) for one in condition]
+    return [str(condition)]
+
+
+def _pair(ends: tuple[Any, Any]) -> str:
+    low, high = ("" if end is None else str(end) for end in ends)
+    return f"{low}..{high}"
+
+
+def _said(column: str, pieces: list[str]) -> str:
+    if not pieces:
+        raise ConfigError(f"where: column {column!r} got no alternative; expected at least one, or leave it out.")
+    return "|".join(pieces)
+
+
+def _hint(name: str, names: dict[str, Any]) -> str:
+    parts = name.split("|")
+    if len(parts) > 1 and all(part in names for part in parts):
+        return f"A list holds one value each: {parts}."
+    return nearest(name, names)
 
 
 def _boolean(text: str, names: dict[str, Any]) -> bool | None:
@@ -97,10 +125,11 @@ def _boolean(text: str, names: dict[str, Any]) -> bool | None:
     return None
 
 
-def _amounts(column: str, look: Look, text: str, can_miss: bool) -> Where:
+def _amounts(column: str, look: Look, pieces: list[str], can_miss: bool) -> Where:
     ranges: list[tuple[Any, Any]] = []
     missing = False
-    for piece in map(str.strip, text.split("|")):
+    text = _said(column, pieces)
+    for piece in map(str.strip, pieces):
         if piece.lower() == "missing":
             if not can_miss:
                 raise ConfigError(f"where: column {column!r} has no missing values.")

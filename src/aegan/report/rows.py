@@ -29,11 +29,11 @@ def first_rows(run: RunFolder) -> str:
     path = run.file("samples/rows.csv")
     if path is None:
         return ""
-    separator = _separator(run)
+    separator, encoding = _style(run)
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
+        with path.open(encoding=encoding, newline="") as handle:
             rows = [row for row, _ in zip(csv.reader(handle, delimiter=separator), range(ROWS + 1), strict=False)]
-    except (OSError, UnicodeDecodeError, csv.Error):
+    except (OSError, UnicodeError, LookupError, csv.Error):
         return ""
     if len(rows) < 2:
         return ""
@@ -57,8 +57,11 @@ def columns_section(run: RunFolder) -> str:
     return page.section("The columns", f'<ul>{listed}</ul><p class="note">{wrong}</p>', "columns")
 
 
-def _separator(run: RunFolder) -> str:
+def _style(run: RunFolder) -> tuple[str, str]:
+    """Separator and encoding of the file of rows: the fitted file's. ``utf-8-sig`` reads with and without BOM."""
     form = run.adapter.get("form")
     style = form.get("style") if isinstance(form, dict) else None
-    value = style.get("separator") if isinstance(style, dict) else None
-    return value if isinstance(value, str) and len(value) == 1 and value != "\t" else ","
+    separator, encoding = (style.get(key) if isinstance(style, dict) else None for key in ("separator", "encoding"))
+    plain = isinstance(separator, str) and len(separator) == 1 and separator != "\t"
+    known = isinstance(encoding, str) and encoding.isascii() and encoding.lower() not in ("utf-8", "utf8")
+    return separator if plain else ",", encoding if known else "utf-8-sig"
