@@ -162,10 +162,10 @@ def complete_rows(estimator: Estimator, source: Any, *, seed: int = 0) -> Any:
         raise ConfigError(
             f"{estimator.run.config['model']!r} cannot complete rows. Fit the default model of tables, autoregressive."
         )
-    frame = open_table(source).frame() if not isinstance(source, pd.DataFrame) else source
-    x, known = adapter.to_partial(frame)
+    opened = open_table(source)
+    x, known = adapter.to_partial(opened)
     noise = noise_for(seed, len(x), estimator.model.noise_dim)
-    return adapter.complete(frame, completed(estimator, noise, x, known, adapter.present()))
+    return adapter.complete(opened, completed(estimator, noise, x, known, adapter.present()))
 
 
 def completes(model: Model) -> bool:
