@@ -1,5 +1,6 @@
 """Rows with gaps that are odd: columns left out, names never seen, other containers."""
 
+import json
 import warnings
 
 import numpy as np
@@ -78,3 +79,14 @@ def test_completed_rows_come_back_as_what_was_given(adapter):
         whole = adapter.complete(source, drawn)
         assert isinstance(whole, polars.DataFrame) and whole.schema == frame.schema
         assert whole.null_count().row(0) == (0, 0) and whole["v"][1:].to_list() == [2, 3]
+
+
+def test_a_dropped_column_leaves_no_value_behind():
+    frame = pd.DataFrame(
+        {"c": pd.Categorical(["secret", "hidden"] * 20), "t": ["private", "own"] * 20, "v": [1, 2] * 20}
+    )
+    adapter = TableAdapter(columns={"c": "drop", "t": "drop"}, rules="none").fit(frame)
+    stored = json.dumps(adapter.to_json())
+    assert not [word for word in ("secret", "hidden", "private", "own") if f'"{word}"' in stored]
+    again = TableAdapter.from_json(json.loads(stored)).from_tensors(any_rows(adapter, 3))
+    assert again["c"].dtype == "category" and again[["c", "t"]].isna().all().all()

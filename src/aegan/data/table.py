@@ -21,7 +21,7 @@ from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of
 from aegan.data.table_given import parse_rules
 from aegan.data.table_json import check_links, column_from_json
-from aegan.data.table_narrow import decode_all, masks, narrow, parse_all, present, repair
+from aegan.data.table_narrow import decode_all, encode_all, masks, narrow, parse_all, present, repair
 from aegan.data.table_partial import fill, known_cells, known_fields, overlay
 from aegan.data.table_rules import Rules, apply_rules
 from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
@@ -173,7 +173,7 @@ class TableAdapter(Adapter):
         x = reserve(shape, self.memory_limit, self.cache_dir, "encoded rows").view(np.float32)
         unseen, done = dict.fromkeys(self.columns, 0), 0
         for block in opened.blocks():
-            part, new = self._encode(block)
+            part, new = encode_all(self.columns, block)
             x[done : done + len(block)] = part
             done += len(block)
             for name, count in new.items():
@@ -192,16 +192,7 @@ class TableAdapter(Adapter):
             if name not in opened.form.names and not isinstance(self.columns[name], (Constant, Identifier)):
                 raise DataError(f"{opened.name}: column {name!r} is missing. {nearest(name, opened.form.names)}")
 
-    def _encode(self, frame: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Numbers of a frame, and by column which cells are new."""
-        parts, unseen = [], {}
-        for name, column in self.columns.items():
-            if column.codecs:
-                part, unseen[name] = column.encode(frame)  # pyright: ignore[reportArgumentType]
-                parts.append(part)
-        return np.concatenate(parts, axis=1), unseen
-
-    def from_tensors(self, x: Tensor, *, where: Mapping[str, Any] | None = None, start: int = 0) -> Any:
+    def from_tensors(self, x: Tensor, *, where: Mapping[Any, Any] | None = None, start: int = 0) -> Any:
         """Numbers as the kind of table that ``fit`` was given; every row keeps the rules.
 
         Args:
@@ -241,7 +232,7 @@ class TableAdapter(Adapter):
             {name: cells[name].series(column.look) for name, column in self.columns.items()}, copy=False
         )
 
-    def condition(self, where: Mapping[str, Any]) -> dict[int, Tensor]:
+    def condition(self, where: Mapping[Any, Any]) -> dict[int, Tensor]:
         """Which indices of which fields conditions allow.
 
         Args:
@@ -260,7 +251,7 @@ class TableAdapter(Adapter):
         narrowed = narrow(self.columns, self.rules.orders, where)
         return {place: torch.from_numpy(mask) for place, mask in masks(self.columns, narrowed).items()}
 
-    def inexact(self, where: Mapping[str, Any]) -> bool:
+    def inexact(self, where: Mapping[Any, Any]) -> bool:
         """Whether rows drawn within :meth:`condition` may miss ``where``, so that :meth:`from_tensors` moves values.
 
         That is so for columns coded as a gap above another, and for ranges of times that cut a week or a day. To draw
@@ -270,7 +261,7 @@ class TableAdapter(Adapter):
         narrowed = narrow(self.columns, self.rules.orders, where)
         return any(self.columns[name].inexact(one) for name, one in narrowed.items())
 
-    def hits(self, x: Tensor, where: Mapping[str, Any]) -> np.ndarray:
+    def hits(self, x: Tensor, where: Mapping[Any, Any]) -> np.ndarray:
         """Which rows drawn within :meth:`condition` meet ``where`` without a value being moved, bool ``(N,)``."""
         narrowed = narrow(self.columns, self.rules.orders, where)
         free = {name: replace(one, move=False) for name, one in narrowed.items()}
@@ -281,7 +272,7 @@ class TableAdapter(Adapter):
         self._fitted()
         return {place: torch.from_numpy(mask) for place, mask in present(self.columns).items()}
 
-    def satisfies(self, frame: Any, where: Mapping[str, Any]) -> np.ndarray:
+    def satisfies(self, frame: Any, where: Mapping[Any, Any]) -> np.ndarray:
         """Which rows of a table meet conditions, bool ``(N,)``.
 
         Raises:
@@ -311,7 +302,7 @@ class TableAdapter(Adapter):
         return torch.from_numpy(x), torch.from_numpy(known)
 
     def _partial(self, table: pd.DataFrame, warn: str = "") -> tuple[np.ndarray, np.ndarray, dict[str, Cells]]:
-        x, new = self._encode(table)
+        x, new = encode_all(self.columns, table)
         cells = known_cells(self.columns, table)
         x, known, unseen = known_fields(self.columns, x, cells, new)
         if warn and unseen:

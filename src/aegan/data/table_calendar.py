@@ -102,8 +102,8 @@ class Calendar(Column):
         else:
             days = numbers["day"] if "day" in numbers else numbers["week"] * 7 - 3 + numbers["weekday"]
         times = days * self.look.day + numbers.get("clock", 0) * self.grain
-        free = narrow is None or narrow.ranges is None or not narrow.move
-        return Cells(self._moved(times, [self.limits] if free else self.inside(narrow.ranges)), missing)
+        ranges = narrow.ranges if narrow is not None and narrow.move else None
+        return Cells(self._moved(times, [self.limits] if ranges is None else self.inside(ranges)), missing)
 
     def inexact(self, narrow: Narrow) -> bool:
         """See :meth:`Column.inexact`: a range that cuts a week, a day or a cell of the first part leaves more."""

@@ -56,8 +56,7 @@ class Context:
 
     def gone(self, name: str, missing: np.ndarray) -> int:
         """Missing cells among so many rows of a column: at least one where the whole table has some."""
-        share = math.ceil(self.missing.get(name, 0) * len(missing) / self.rows)
-        return max(int(missing.sum()), share)
+        return max(int(missing.sum()), math.ceil(self.missing.get(name, 0) * len(missing) / self.rows))
 
     def warn(self, text: str) -> None:
         """Say something aloud about the table."""
@@ -224,10 +223,10 @@ def _formatted(name: str, series: pd.Series, form: Format, context: Context) -> 
     return _times(name, series, look, context)
 
 
-def _name_look(series: pd.Series) -> NameLook:
+def _name_look(series: pd.Series, *, hide: bool = False) -> NameLook:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        kept = plain_cells(np.asarray(dtype.categories.astype(object), dtype=object)).tolist()
+        kept = [] if hide else plain_cells(np.asarray(dtype.categories.astype(object), dtype=object)).tolist()
         return NameLook(dtype="category", categories=tuple(kept), in_order=bool(dtype.ordered))
     gone = series.to_numpy(dtype=object)[series.isna().to_numpy(dtype=bool)][:1]
     empty = "none" if dtype_name(series) == "object" and gone.tolist() == [None] else "nan"
@@ -324,7 +323,7 @@ def _overridden(name: str, series: pd.Series, override: str, context: Context) -
     if kind not in TYPES or (pattern and kind != "datetime"):
         raise ConfigError(f"columns: {name!r} is {override!r}; {nearest(override, TYPES)}")
     if kind in ("text", "drop"):
-        look = _look(series) if pd.api.types.is_numeric_dtype(series.dtype) else _name_look(series)
+        look = _look(series) if pd.api.types.is_numeric_dtype(series.dtype) else _name_look(series, hide=True)
         return Constant(name, look, None, "text" if kind == "text" else "dropped")
     if kind in ("categorical", "boolean"):
         if series.dtype.kind in "iufmM" and not pd.api.types.is_bool_dtype(series.dtype):

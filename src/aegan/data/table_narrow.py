@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from aegan.data.table_bound import Copy, Dependent, Gap, Joint
 from aegan.data.table_calendar import Calendar
@@ -17,7 +18,7 @@ from aegan.errors import ConfigError, nearest
 Table = Mapping[str, Column]
 
 
-def parse_all(table: Table, where: Mapping[str, Any]) -> dict[str, Where]:
+def parse_all(table: Table, where: Mapping[Any, Any]) -> dict[str, Where]:
     """Conditions by column.
 
     Raises:
@@ -55,7 +56,7 @@ def _can_miss(table: Table, name: str) -> bool:
     return bool(column.missing.any()) if isinstance(column, Dependent) else column.missing_leaf()
 
 
-def narrow(table: Table, orders: tuple[tuple[str, str], ...], where: Mapping[str, Any]) -> dict[str, Narrow]:
+def narrow(table: Table, orders: tuple[tuple[str, str], ...], where: Mapping[Any, Any]) -> dict[str, Narrow]:
     """What is left of each column that a condition concerns, itself or by a rule.
 
     Raises:
@@ -112,6 +113,16 @@ def present(table: Table) -> dict[int, np.ndarray]:
             out[at] = np.arange(column.codecs[0].sizes[0]) < column.codecs[0].sizes[0] - 1
         at += len(column.fields)
     return out
+
+
+def encode_all(table: Table, frame: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Numbers ``(N, F)`` of a frame, and by column which cells are new."""
+    parts, unseen = [], {}
+    for name, column in table.items():
+        if column.codecs:
+            part, unseen[name] = column.encode(frame)  # pyright: ignore[reportArgumentType]
+            parts.append(part)
+    return np.concatenate(parts, axis=1), unseen
 
 
 def decode_all(table: Table, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:

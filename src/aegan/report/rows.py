@@ -62,6 +62,8 @@ def _style(run: RunFolder) -> tuple[str, str]:
     form = run.adapter.get("form")
     style = form.get("style") if isinstance(form, dict) else None
     separator, encoding = (style.get(key) if isinstance(style, dict) else None for key in ("separator", "encoding"))
-    plain = isinstance(separator, str) and len(separator) == 1 and separator != "\t"
-    known = isinstance(encoding, str) and encoding.isascii() and encoding.lower() not in ("utf-8", "utf8")
-    return separator if plain else ",", encoding if known else "utf-8-sig"
+    if not isinstance(separator, str) or len(separator) != 1 or separator == "\t":
+        separator = ","
+    if not isinstance(encoding, str) or not encoding.isascii() or encoding.lower() in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    return separator, encoding
