@@ -170,7 +170,7 @@ def test_ranges_are_drawn_in_proportion() -> None:
     made = fitted.sample(1_000, where={"paid": "1000..1500"})["paid"]
     assert made.between(1_000, 1_500).all()
     ends = ((made < 1_010) | (made > 1_490)).mean()
-    assert ends < 0.08  # a twenty-fifth of the range, where the density hardly changes
+    assert ends < 0.09  # a twenty-fifth of the range, where the density hardly changes
 
 
 def test_keys_and_text_are_not_judged() -> None:
