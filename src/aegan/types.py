@@ -43,13 +43,14 @@ class Spec:
     """What one sample is, told by an adapter and read by networks, losses and metrics.
 
     Attributes:
-        kind: Kind of data: ``"image"``, ``"table"`` or, from Python, ``"vector"``.
+        kind: Kind of data: ``"image"``, ``"table"``, ``"series"`` or, from Python, ``"vector"``.
         shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images, ``(F,)`` for a table's row
-            of ``F`` fields.
+            of ``F`` fields, ``(T, C)`` for time series, ``T`` the longest.
         likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1]; ``"categorical"`` ones
             are discrete.
         classes: Class names by class index; empty when the data carry no labels.
-        fields: What each value of a table's row is; empty for other kinds.
+        fields: What each value of a table's row is. For series, the fields of what belongs to a whole series (length,
+            attributes, amplitudes), whose values are in ``static`` (N, F) rather than in ``x``. Empty for other kinds.
     """
 
     kind: str

@@ -55,7 +55,7 @@ class SeriesAdapter(Adapter):
             ``"ignore"``: steps are taken as they come, and stamps go on at the median gap.
 
     Attributes:
-        spec: Kind ``"series"``, shape ``(T, C)``, T the longest, C with the gap channel; classes; ``fields``: the static
+        spec: Kind ``"series"``, shape ``(T, C)``, T the longest, C with the gap channel; classes; ``fields``: static
             attributes, length and amplitudes as a table codes them. Set by :meth:`fit`.
         channels: Names of the data's channels.
         clock: Time stamps and their step; None without time.
@@ -280,8 +280,8 @@ class SeriesAdapter(Adapter):
             raise DataError(f"{error} The fitted data have it.") from error
         if len(opened.channels) != len(self.channels):
             raise DataError(
-                f"{opened.name}: {len(opened.channels)} channels; expected {len(self.channels)}, as in the fitted data: "
-                f"{', '.join(self.channels[:8])}."
+                f"{opened.name}: {len(opened.channels)} channels; expected {len(self.channels)}, as in the fitted "
+                f"data: {', '.join(self.channels[:8])}."
             )
         return samples.on_grid(opened, self.clock)
 

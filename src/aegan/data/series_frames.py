@@ -118,7 +118,7 @@ def set_from_frame(
         looks=looks,
         table=table,
         index=None if index is None or time != "" else _text(index.name),
-        period=index.freqstr if isinstance(index, pd.PeriodIndex) else None,
+        period=str(index.freqstr) if isinstance(index, pd.PeriodIndex) else None,
         id=roles.id,
         time=time,
         label=roles.label,
@@ -202,8 +202,8 @@ def _time_look(stamps: pd.Series, time: str | None, name: str) -> Look:
     if not isinstance(look, TimeLook):
         raise DataError(
             f"{name}: {_called(time)} does not hold time stamps of one known form, but values such as "
-            f"{stamps.dropna().head(1).tolist()}; expected dates, times or numbers. Convert it with pd.to_datetime first, "
-            "or name another column: time=..."
+            f"{stamps.dropna().head(1).tolist()}; expected dates, times or numbers. Convert it with "
+            "pd.to_datetime first, or name another column: time=..."
         )
     return look
 
@@ -254,8 +254,8 @@ def _no_repeats(
     stamp = stamps.iloc[int(([0, *borders])[i] + repeats[i][0])]
     inside = f" of series {ids.iloc[i]!r}" if ids is not None else ""
     raise DataError(
-        f"{name}: the time stamp {stamp}{inside} occurs more than once in {_called(time)}, and {total} rows repeat one; "
-        "expected each once in a series. "
+        f"{name}: the time stamp {stamp}{inside} occurs more than once in {_called(time)}, and {total} rows repeat "
+        "one; expected each once in a series. "
         + ("If the rows belong to several series, say which column names them: id=... " if roles.id is None else "")
         + "Otherwise join such rows, for instance frame.groupby(time).mean()."
     )
@@ -281,8 +281,8 @@ def _columns(
         empty = bool(series.isna().all())
         if not (empty or pd.api.types.is_numeric_dtype(series.dtype)):
             raise DataError(
-                f"{name}: column {column!r} holds {series.dropna().iloc[0]!r} and is to be a channel; expected numbers. "
-                f"Say what it is (label={column!r}, id={column!r}, static=[...]), or name the columns that are "
+                f"{name}: column {column!r} holds {series.dropna().iloc[0]!r} and is to be a channel; expected "
+                f"numbers. Say what it is (label={column!r}, id={column!r}, static=[...]), or name the columns that are "
                 "channels: channels=[...]."
             )
         if empty:
@@ -329,8 +329,8 @@ def _labels(
     if column.isna().any():
         row = int(np.flatnonzero(column.isna())[0])
         raise DataError(
-            f"{name}: row {row + 1} has no class in column {roles.label!r}; expected one in every row. Remove such rows, "
-            "or leave the column out of the roles."
+            f"{name}: row {row + 1} has no class in column {roles.label!r}; expected one in every row. Remove such "
+            "rows, or leave the column out of the roles."
         )
     cells, names = class_texts(column)
     parts = np.split(cells[order], borders)

@@ -51,8 +51,8 @@ def on_grid(opened: SeriesSet, clock: Clock | None) -> SeriesSet:
         places = clock.positions(stamps)
         if places is None or len(np.unique(places)) < len(places):
             raise DataError(
-                f"{opened.name}: the time stamps of {opened.which(i)} do not follow {clock.describe()}, as those of the "
-                "fitted data do; expected one frequency. Resample first, as frame.resample(...).mean() does."
+                f"{opened.name}: the time stamps of {opened.which(i)} do not follow {clock.describe()}, as those of "
+                "the fitted data do; expected one frequency. Resample first, as frame.resample(...).mean() does."
             )
         n = int(places[-1]) + 1
         grown = np.full((n, one.shape[1]), np.nan)
@@ -84,6 +84,8 @@ def with_gaps(opened: SeriesSet, clock: Clock) -> list[np.ndarray]:
 def stamps_from_gaps(clock: Clock, gaps: np.ndarray, start: float) -> np.ndarray:
     """Counts ``(T,)`` from the gap channel ``(T,)``, the first stamp being ``start``; never closer than ever seen."""
     steps = np.maximum(np.expm1(np.nan_to_num(gaps[1:], nan=np.log(2.0))) * clock.gap, clock.least)
+    if clock.grain:
+        steps = np.rint(steps / clock.grain) * clock.grain
     return start + np.concatenate([[0.0], np.cumsum(steps)])
 
 
@@ -117,8 +119,8 @@ def encode_whole(raw: list[np.ndarray], longest: int, scaler: Scaler, own: int, 
     if lengths.max() > longest:
         i = int(np.argmax(lengths))
         raise DataError(
-            f"{opened.name}: {opened.which(i)} has {lengths[i]} steps; the fitted data have at most {longest}. Cut it, or "
-            "fit with a window."
+            f"{opened.name}: {opened.which(i)} has {lengths[i]} steps; the fitted data have at most {longest}. Cut it, "
+            "or fit with a window."
         )
     shape = (len(raw), longest, raw[0].shape[1])
     x, mask, loose = np.empty(shape, np.float32), np.zeros(shape, bool), np.full(shape if own else 0, np.nan)

@@ -24,8 +24,8 @@ from aegan.data.table_source import open_table
 from aegan.errors import ConfigError, DataError
 
 READABLE = (
-    "a frame with a DatetimeIndex or a time column, an array (N, T, C), (N, T) or (T,), a list of arrays (T, C), a pair "
-    "(arrays, labels), or a path to .csv, .tsv, .parquet, .xlsx, .ts, .arff, .npy or .npz"
+    "a frame with a DatetimeIndex or a time column, an array (N, T, C), (N, T) or (T,), a list of arrays (T, C), a "
+    "pair (arrays, labels), or a path to .csv, .tsv, .parquet, .xlsx, .ts, .arff, .npy or .npz"
 )
 LAYOUTS = ("auto", "long", "wide")
 
@@ -189,8 +189,8 @@ def _with_labels(opened: SeriesSet, labels: Any) -> SeriesSet:
     column = pd.Series(np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels).ravel())
     if len(column) != len(opened) or column.isna().any():
         raise DataError(
-            f"{opened.name}: {len(column)} labels, {int(column.isna().sum())} of them missing, for {len(opened)} series; "
-            "expected one a series."
+            f"{opened.name}: {len(column)} labels, {int(column.isna().sum())} of them missing, for {len(opened)} "
+            "series; expected one a series."
         )
     cells, names = class_texts(column)
     opened.labels = [np.array([label], dtype=object) for label in cells]

@@ -32,6 +32,7 @@ class Clock:
         end: Count of the last stamp.
         gap: Median gap between stamps in counts, above 0.
         least: Smallest gap.
+        grain: What all gaps are multiples of; 0 where they are no whole counts.
     """
 
     look: Look
@@ -42,6 +43,7 @@ class Clock:
     end: float = 0
     gap: float = 1
     least: float = 1
+    grain: float = 0
 
     @property
     def regular(self) -> bool:
@@ -159,6 +161,8 @@ def learn_clock(look: Look, times: Sequence[np.ndarray], *, utc: bool, name: str
     if len(gaps) == 0:
         return Clock(**about, step=1.0)
     about |= {"gap": float(np.median(gaps)), "least": float(gaps.min())}
+    if gaps.dtype.kind == "i":
+        about["grain"] = int(np.gcd.reduce(gaps))
     tried = [Clock(**about, step=step.item()) for step in (gaps.min(), np.median(gaps))]
     if isinstance(look, TimeLook) and np.median(gaps) >= look.day:
         tried += [Clock(**about, freq=freq) for freq in CALENDARS]
@@ -184,10 +188,10 @@ def _say_mixed(clock: Clock, gaps: np.ndarray, name: str) -> None:
     steps, counts = np.unique(gaps, return_counts=True)
     order = np.argsort(-counts)[:2]
     if len(steps) > 1 and counts[order].min() >= 0.05 * len(gaps):
-        shown = " and ".join(f"{clock.span(steps[i])} ({counts[i] / len(gaps):.0%})" for i in order)
+        shown = " and ".join(f"{clock.span(float(steps[i]))} ({counts[i] / len(gaps):.0%})" for i in order)
         warnings.warn(
-            f"{name}: mixed frequencies: steps of {shown}. The gap between stamps becomes a channel of its own. To have "
-            "one frequency, resample first, as frame.resample('1h').mean() does.",
+            f"{name}: mixed frequencies: steps of {shown}. The gap between stamps becomes a channel of its own. To "
+            "have one frequency, resample first, as frame.resample('1h').mean() does.",
             AeganWarning,
             stacklevel=2,
         )

@@ -70,7 +70,10 @@ def write_series(
     if opened.classes is not None:
         arrays["y"] = np.asarray(opened.form.classes(opened.classes).tolist())
     buffer = io.BytesIO()
-    np.save(buffer, arrays["x"]) if suffix == ".npy" else np.savez_compressed(buffer, **arrays)
+    if suffix == ".npy":
+        np.save(buffer, arrays["x"])
+    else:
+        np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
     return path
 
