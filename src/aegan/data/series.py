@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -15,10 +14,10 @@ from aegan.data import series_samples as samples
 from aegan.data.base import Adapter, TensorData
 from aegan.data.labels import map_labels, natural_key
 from aegan.data.series_back import Decoder
-from aegan.data.series_frames import Roles
 from aegan.data.series_ids import Names
-from aegan.data.series_json import KEYS, from_plain, to_plain
-from aegan.data.series_scale import SCALINGS, Scaler
+from aegan.data.series_json import from_plain, to_plain
+from aegan.data.series_options import check_options, fit_table, fitted_roles, roles_of
+from aegan.data.series_scale import Scaler
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_source import open_series
 from aegan.data.series_time import Clock
@@ -28,10 +27,6 @@ from aegan.data.table import TableAdapter
 from aegan.data.table_source import same_source
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.types import Spec
-
-__all__ = ["KEYS", "SeriesAdapter"]
-
-IRREGULAR = ("channel", "ignore")
 
 
 class SeriesAdapter(Adapter):
@@ -86,22 +81,12 @@ class SeriesAdapter(Adapter):
         per_series: bool = False,
         irregular: str = "channel",
     ) -> None:
-        for name, value, least in (("window", window, 2), ("stride", stride, 1)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise ConfigError(f"SeriesAdapter: {name} is {value!r}; expected a whole number of at least {least}.")
-        if scaling not in SCALINGS:
-            raise ConfigError(f"SeriesAdapter: scaling is {scaling!r}; expected one of {', '.join(SCALINGS)}.")
-        if irregular not in IRREGULAR:
-            raise ConfigError(f"SeriesAdapter: irregular is {irregular!r}; expected one of {', '.join(IRREGULAR)}.")
-        for name, value in (("static", static), ("channels", channels)):
-            if isinstance(value, str):
-                raise ConfigError(f"SeriesAdapter: {name} is {value!r}; expected a list of columns, [{value!r}].")
         self.options: dict[str, Any] = {
             "id": id,
             "time": time,
             "label": label,
-            "static": None if static is None else list(static),
-            "channels": None if channels is None else list(channels),
+            "static": static,
+            "channels": channels,
             "layout": layout,
             "window": window,
             "stride": stride,
@@ -109,6 +94,7 @@ class SeriesAdapter(Adapter):
             "per_series": bool(per_series),
             "irregular": irregular,
         }
+        check_options(self.options)
         self.channels: tuple[str, ...] = ()
         self.clock: Clock | None = None
         self.table: TableAdapter | None = None
@@ -118,19 +104,6 @@ class SeriesAdapter(Adapter):
         self.count = 0
         self._cache: tuple[Any, SeriesSet] | None = None
 
-    @property
-    def roles(self) -> Roles:
-        """What the user said of the columns."""
-        o = self.options
-        return Roles(
-            id=o["id"],
-            time=o["time"],
-            label=o["label"],
-            static=None if o["static"] is None else tuple(o["static"]),
-            channels=None if o["channels"] is None else tuple(o["channels"]),
-            layout=o["layout"],
-        )
-
     def fit(self, source: Any) -> SeriesAdapter:
         """Learn channels, time, windows, scales, classes and attributes from ``source``.
 
@@ -138,7 +111,7 @@ class SeriesAdapter(Adapter):
             DataError: Unreadable, too short for the window, fewer than two samples, or no channel that varies.
             ConfigError: Roles that do not fit the columns.
         """
-        opened = open_series(source, self.roles)
+        opened = open_series(source, roles_of(self.options))
         self.clock = opened.clock
         opened = samples.on_grid(opened, self.clock)
         raw = self._raw(opened)
@@ -159,7 +132,7 @@ class SeriesAdapter(Adapter):
             )
         variable = bool((done.lengths != done.lengths[0]).any())
         frame = samples.attributes(opened, done, self.channels, lengths=variable, static=opened.form.static)
-        self.table, constants = _fit_table(frame)
+        self.table, constants = fit_table(frame)
         names = set() if opened.labels is None else {str(name) for one in opened.labels for name in one}
         self.spec = Spec(
             kind="series",
@@ -262,20 +235,9 @@ class SeriesAdapter(Adapter):
             DataError: Unreadable, other channels, or another frequency.
         """
         decoder = self._fitted()
-        form = decoder.form
-        roles = self.roles
-        if form.container == "frame" and not isinstance(source, SeriesSet):
-            wide = form.layout == "wide"
-            roles = Roles(
-                id=form.id,
-                time=form.time,
-                label=form.label if form.label is None or _has(source, form.label) else None,
-                static=form.static,
-                channels=None if wide else self.channels,
-                layout=roles.layout,
-            )
+        roles = fitted_roles(decoder.form, self.channels, self.options, source)
         try:
-            opened = open_series(source, roles, fitted=form, clock=self.clock)
+            opened = open_series(source, roles, fitted=decoder.form, clock=self.clock)
         except ConfigError as error:
             raise DataError(f"{error} The fitted data have it.") from error
         if len(opened.channels) != len(self.channels):
@@ -330,6 +292,24 @@ class SeriesAdapter(Adapter):
         labels = None if y is None or not self.spec.classes else [self.spec.classes[i] for i in y.tolist()]
         gone = None if mask is None else ~mask.cpu().numpy()
         return decoder.decode(values, table, labels=labels, gone=gone, start=start, begin=begin)
+
+    def amounts(self, x: Tensor, static: Tensor | None = None) -> Tensor:
+        """Samples in the units of the data, for metrics, which compare values rather than what a network sees.
+
+        Args:
+            x: As for :meth:`from_tensors`.
+            static: Alike; needed with ``per_series`` alone.
+
+        Returns:
+            Float32 ``(N, T, C)``; a gap channel is ``log(1 + gap / median gap)``.
+
+        Raises:
+            DataError: Another shape, or values that are not finite.
+        """
+        decoder = self._fitted()
+        values = _checked(x, self.spec.shape, "x")
+        table = None if self.table is None or static is None else self.table.from_tensors(static)
+        return torch.from_numpy(decoder.amounts(values, decoder.attributes(table, len(values)))).float()
 
     def condition(self, where: Mapping[str, Any]) -> dict[int, Tensor]:
         """Which indices of which of ``spec.fields`` conditions on static attributes allow.
@@ -400,28 +380,6 @@ class SeriesAdapter(Adapter):
         if self.decoder is None:
             raise ConfigError("SeriesAdapter: not fitted yet. Call fit(source) first, or from_json.")
         return self.decoder
-
-
-def _has(source: Any, column: str) -> bool:
-    """Whether a frame has a column; True for what is not a frame, where reading tells."""
-    return column in source.columns if isinstance(source, pd.DataFrame) else True
-
-
-def _fit_table(frame: pd.DataFrame) -> tuple[TableAdapter | None, dict[str, Any]]:
-    """The adapter of what varies among the attributes of samples; without such, their constant values."""
-    if frame.shape[1] == 0:
-        return None, {}
-    if all(frame[name].nunique(dropna=False) < 2 for name in frame):
-        row = frame.iloc[0]
-        return None, {name: row[name].item() if isinstance(row[name], np.generic) else row[name] for name in frame}
-    numeric = {
-        name: "numeric"
-        for name in frame
-        if pd.api.types.is_numeric_dtype(frame[name].dtype)
-        and not pd.api.types.is_bool_dtype(frame[name].dtype)
-        and frame[name].notna().any()
-    }
-    return TableAdapter(columns=numeric, rules="none").fit(frame), {}
 
 
 def _checked(x: Tensor, shape: tuple[int, ...], name: str) -> np.ndarray:

@@ -57,14 +57,11 @@ class Decoder:
     ) -> Any:
         """Samples ``(N, T, C)`` and the table of their attributes as the fitted kind of thing."""
         n, longest, _ = x.shape
-        if table is None and self.constants:
-            table = pd.DataFrame({name: [value] * n for name, value in self.constants.items()})
+        table = self.attributes(table, n)
         lengths = np.full(n, longest)
         if self.variable and table is not None:
             lengths = np.clip(table[free_name(LENGTH, self.form.static)].to_numpy(np.int64), 1, longest)
-        raw = self.scaler.decode(x)
-        if self.own and table is not None:
-            self._rescale(raw, x, table)
+        raw = self.amounts(x, table)
         if gone is not None:
             raw = np.where(gone, np.nan, raw)
         width = len(self.channels)
@@ -75,12 +72,22 @@ class Decoder:
         ids = None if self.names is None else self.names.make(n, start)
         return self._restore(values, times, labels, ids, table)
 
-    def _rescale(self, raw: np.ndarray, x: np.ndarray, table: pd.DataFrame) -> None:
-        """Values of the data's channels from each sample's own centre and half range."""
+    def attributes(self, table: pd.DataFrame | None, n: int) -> pd.DataFrame | None:
+        """The table of attributes, made from the constants where nothing else is in it."""
+        if table is not None or not self.constants:
+            return table
+        return pd.DataFrame({name: [value] * n for name, value in self.constants.items()})
+
+    def amounts(self, x: np.ndarray, table: pd.DataFrame | None) -> np.ndarray:
+        """Samples ``(N, T, C)`` in the units of the data, float64."""
+        raw = self.scaler.decode(x)
+        if not self.own or table is None:
+            return raw
         for i, channel in enumerate(self.channels):
             centre = table[free_name(CENTRE.format(channel), self.form.static)].to_numpy(np.float64, na_value=np.nan)
             half = table[free_name(RANGE.format(channel), self.form.static)].to_numpy(np.float64, na_value=np.nan)
             raw[:, :, i] = centre[:, None] + np.clip(x[:, :, i], -1, 1) * np.maximum(half, 0.0)[:, None]
+        return raw
 
     def _times(
         self, lengths: np.ndarray, gaps: list[np.ndarray] | None, before: int, begin: Any

@@ -282,8 +282,8 @@ def _columns(
         if not (empty or pd.api.types.is_numeric_dtype(series.dtype)):
             raise DataError(
                 f"{name}: column {column!r} holds {series.dropna().iloc[0]!r} and is to be a channel; expected "
-                f"numbers. Say what it is (label={column!r}, id={column!r}, static=[...]), or name the columns that are "
-                "channels: channels=[...]."
+                f"numbers. Say what it is (label={column!r}, id={column!r}, static=[...]), or name the columns "
+                "that are channels: channels=[...]."
             )
         if empty:
             warnings.warn(
