@@ -136,7 +136,7 @@ class Decoder:
         table: pd.DataFrame | None,
     ) -> Any:
         form = self.form
-        static = None if table is None or not form.static else table[list(form.static)]
+        static = None if table is None or not form.static else pd.DataFrame(table[list(form.static)])
         if form.container == "file":
             return SeriesSet(
                 values=values,

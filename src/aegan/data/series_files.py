@@ -57,6 +57,7 @@ def read_ts(path: Path) -> SeriesFile:
         *parts, last = line.split(":")
         if labelled:
             labels.append(last.strip())
+            _check_class(labels[-1], flags[1:], bool(parts), path, number)
         else:
             parts.append(last)
         values.append(_stack([_numbers(part.split(","), path, number) for part in parts], path, number))
@@ -65,14 +66,15 @@ def read_ts(path: Path) -> SeriesFile:
                 f"{path}: line {number} has {values[-1].shape[1]} dimensions; expected {values[0].shape[1]}, as in "
                 f"line {lines[0][0]}. Mend or remove that line{'' if labelled else ', or declare @classLabel'}."
             )
-    if labelled and len(flags) > 1:
-        for (number, _), label in zip(lines, labels, strict=True):
-            if label not in flags[1:]:
-                raise DataError(
-                    f"{path}: line {number} ends with {label!r}; expected one of the classes of @classLabel: "
-                    f"{', '.join(flags[1:])}. The line may be cut off."
-                )
     return SeriesFile(values=values, labels=labels or None, title=head.get("problemname", path.stem))
+
+
+def _check_class(label: str, classes: list[str], parted: bool, path: Path, line: int) -> None:
+    if (classes and label not in classes) or not parted:
+        raise DataError(
+            f"{path}: line {line} ends with {label!r}; expected a colon and one of the classes of @classLabel: "
+            f"{', '.join(classes) or 'any name'}. The line may be cut off."
+        )
 
 
 def read_arff(path: Path) -> SeriesFile:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from aegan.data.series_time import Clock
 from aegan.data.table_form import TableForm
-from aegan.data.table_frames import make_dtype
+from aegan.data.table_frames import column_of, make_dtype
 from aegan.data.table_looks import NumberLook, look_from_json
 from aegan.errors import DataError
 
@@ -84,7 +84,8 @@ class SeriesForm:
             form = cls(**values)
             if form.container not in CONTAINERS or form.layout not in LAYOUTS:
                 raise ValueError(f"container {form.container!r}, layout {form.layout!r}")
-            np.dtype(form.dtype), make_dtype(form.label_dtype)
+            np.dtype(form.dtype)
+            make_dtype(form.label_dtype)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"adapter form: {error!r}; the file is damaged, or from another version.") from error
         return form
@@ -143,13 +144,13 @@ def to_frame(
         parts[form.id] = ids.iloc[owner].reset_index(drop=True)
     if static is not None:
         for name in form.static:
-            parts[name] = static[name].iloc[owner].reset_index(drop=True)
+            parts[name] = column_of(static, name).iloc[owner].reset_index(drop=True)
     names = form.table.names if form.table is not None else tuple(parts)
     frame = pd.DataFrame({name: parts[name] for name in names if name in parts}, copy=False)
     out = form.table.restore(frame) if form.table is not None else frame
     if form.time == "" and stamps is not None:
         index = pd.DatetimeIndex(stamps, name=form.index)
-        if clock is not None and clock.regular and len(values) == 1 and form.period is None:
+        if clock is not None and clock.regular and form.layout == "long" and form.period is None:
             index.freq = pd.infer_freq(index) if len(index) > 2 else None
         out.index = index if form.period is None else index.to_period(form.period)
     return out
@@ -164,7 +165,7 @@ def to_wide(form: SeriesForm, values: list[np.ndarray], labels: list[Any] | None
     if form.label is not None:
         parts[form.label] = form.classes(labels or [None] * len(values))
     for name in form.static if static is not None else ():
-        parts[name] = static[name].reset_index(drop=True)  # pyright: ignore[reportOptionalSubscript]
+        parts[name] = column_of(static, name).reset_index(drop=True)  # pyright: ignore[reportArgumentType]
     frame = pd.DataFrame({name: parts[name] for name in names if name in parts}, copy=False)
     return form.table.restore(frame) if form.table is not None else frame
 

@@ -378,7 +378,7 @@ def _wide(frame: pd.DataFrame, table: TableForm, roles: Roles, name: str) -> Ser
         form=form,
         labels=labels,
         ids=column_of(frame, roles.id) if roles.id else None,
-        static=frame[list(static)].reset_index(drop=True) if static else None,
+        static=pd.DataFrame(frame[list(static)]).reset_index(drop=True) if static else None,
     ).check()
 
 

@@ -60,8 +60,8 @@ def from_plain(cls: type[SeriesAdapter], data: Mapping[str, Any]) -> SeriesAdapt
         adapter.spec = Spec.from_json(data["spec"])
         adapter.channels = tuple(data["channels"])
         adapter.window, adapter.stride = data["windows"]
-        adapter.clock = data["clock"] and Clock.from_json(data["clock"])
-        adapter.table = data["table"] and TableAdapter.from_json(data["table"])
+        adapter.clock = None if data["clock"] is None else Clock.from_json(data["clock"])
+        adapter.table = None if data["table"] is None else TableAdapter.from_json(data["table"])
         adapter.count = int(data["count"])
         rest = dict(data["decoder"])
         adapter.decoder = Decoder(

@@ -14,6 +14,7 @@ from aegan.data.series_scale import SCALINGS
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_source import LAYOUTS
 from aegan.data.table import TableAdapter
+from aegan.data.table_frames import column_of
 from aegan.errors import ConfigError
 
 _CHOICES = {"scaling": SCALINGS, "irregular": ("channel", "ignore"), "layout": LAYOUTS}
@@ -70,7 +71,7 @@ def fit_table(frame: pd.DataFrame) -> tuple[TableAdapter | None, dict[str, Any]]
     """The adapter of what varies among the attributes of samples; without such, their constant values."""
     if frame.shape[1] == 0:
         return None, {}
-    if all(frame[name].nunique(dropna=False) < 2 for name in frame):
+    if all(int(column_of(frame, name).nunique(dropna=False)) < 2 for name in frame):
         row = frame.iloc[0]
         return None, {name: row[name].item() if isinstance(row[name], np.generic) else row[name] for name in frame}
     numeric = {

@@ -59,6 +59,7 @@ def evaluate_series(
     encoder_name: str = "an encoder",
     discriminative_iterations: int = DISCRIMINATIVE_ITERATIONS,
     predictive_iterations: int = PREDICTIVE_ITERATIONS,
+    downstream_iterations: int = series_downstream.ITERATIONS,
     repeats: int = 1,
     seed: int = 0,
 ) -> SeriesEvaluation:
@@ -79,6 +80,7 @@ def evaluate_series(
         encoder_name: What it is, for the stamps.
         discriminative_iterations: Steps of the classifier's training, 2000 as published; 0 leaves the score out.
         predictive_iterations: Steps of the predictor's training, 5000 as published; 0 leaves the score out.
+        downstream_iterations: Steps of the training of the downstream task's network.
         repeats: Number of seeds of each score; papers take 5 or 10.
         seed: First seed; no global generator is touched.
 
@@ -96,12 +98,13 @@ def evaluate_series(
     names = _names(channels, reference)
     seeds = range(seed, seed + repeats)
     counts = {"discriminative": discriminative_iterations, "predictive": predictive_iterations}
+    counts["downstream"] = at_least(downstream_iterations, 0, where=where, name="downstream_iterations")
     rows, errors = [], {}
     for name, one in sets.items():
         errors[name] = _errors(reference, one)
         scores = _scores(name, reference, one, sets.get(HOLDOUT), counts, seeds)
         context = None if encoder is None else context_frechet(reference, one, encoder)
-        task = _task(name, reference, one, sets, seed)
+        task = _task(name, reference, one, sets, downstream_iterations, seed)
         figures: dict[str, Any] = {key: error.value for key, error in errors[name].items()} | scores
         rows.append(SeriesRow(name=name, n=len(one), context=context, downstream=task, **figures))
     return SeriesEvaluation(
@@ -192,7 +195,7 @@ def _scores(
 
 
 def _task(
-    name: str, train: SeriesSample, one: SeriesSample, sets: Mapping[str, SeriesSample], seed: int
+    name: str, train: SeriesSample, one: SeriesSample, sets: Mapping[str, SeriesSample], iterations: int, seed: int
 ) -> SeriesDownstream | None:
     """The classes of the holdout told by what was trained on the set; on training series for the holdout's row."""
     holdout = sets.get(HOLDOUT)
@@ -200,7 +203,7 @@ def _task(
     if holdout is None or holdout.y is None or source.y is None or train.y is None:
         return None
     rows = min(len(train), len(sets[SYNTHETIC]))
-    return series_downstream.series_downstream(source, holdout, max_rows=rows, seed=seed)
+    return series_downstream.series_downstream(source, holdout, iterations=iterations, max_rows=rows, seed=seed)
 
 
 def _details(

@@ -174,7 +174,7 @@ class Recurrent(nn.Module):
     def __init__(self, channels: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
         self.gru = nn.GRU(channels, hidden, batch_first=True, device="meta").to_empty(device="cpu")
-        self.read = nn.utils.skip_init(nn.Linear, hidden, 1)
+        self.read = nn.Linear(hidden, 1, device="meta").to_empty(device="cpu")
         gates, candidate = math.sqrt(6 / (channels + 3 * hidden)), math.sqrt(6 / (channels + 2 * hidden))
         with torch.no_grad():
             for name, part in self.gru.named_parameters():
