@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Batch = dict[str, "Tensor"]
-"""Named tensors with one leading axis ``B``: ``x`` data (images in [-1, 1]), ``y`` int64 class, ``z`` codes."""
+"""Named tensors with one leading axis ``B``: ``x`` data (images and series in [-1, 1]), ``y`` int64 class, ``z`` codes.
+
+Of series also ``mask`` bool ``(B, T, C)``, True where observed, ``length`` int64 ``(B,)`` and ``static`` float32
+``(B, F)``, each where there is any need of it; see :meth:`aegan.data.series.SeriesAdapter.to_tensors`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

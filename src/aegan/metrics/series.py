@@ -40,8 +40,8 @@ __all__ = ["Score", "SeriesEvaluation", "SeriesRow", "evaluate_series"]
 _ROWS = {"synthetic": SYNTHETIC, "holdout": HOLDOUT, "reconstructions": RECONSTRUCTIONS}
 LEAST = 10
 """Series that each set has to have."""
-MOST = 10_000
-"""Series of each set that are looked at; of larger sets a random part."""
+MOST, MOST_VALUES = 10_000, 20_000_000
+"""Series of each set that are looked at, and their values; of larger sets a random part."""
 FEW = 500
 """Below so many series a note says that figures are rough."""
 DRAWN = 12
@@ -135,8 +135,9 @@ def _sets(given: Mapping[str, Any], seed: int) -> dict[str, SeriesSample]:
         one = series_sample(value, where="evaluate_series", name=name, least=LEAST)
         if "train" in sets:
             same_channels(sets["train"], one, where="evaluate_series", names=("train", name))
-        if len(one) > MOST:
-            one = one.take(torch.randperm(len(one), generator=torch.Generator().manual_seed(seed))[:MOST])
+        most = min(MOST, max(LEAST, MOST_VALUES // one.x[0].numel()))
+        if len(one) > most:
+            one = one.take(torch.randperm(len(one), generator=torch.Generator().manual_seed(seed))[:most])
         sets[_ROWS.get(name, name)] = one
     return sets
 
