@@ -8,7 +8,7 @@ import pytest
 
 from aegan.data.series import SeriesAdapter
 from aegan.data.series_files import SeriesFile, arff_text, read_arff, read_ts, ts_text
-from aegan.data.series_frames import Roles
+from aegan.data.series_roles import Roles
 from aegan.data.series_source import open_series
 from aegan.data.series_write import write_series
 from aegan.errors import AeganWarning, ConfigError, DataError, StorageError

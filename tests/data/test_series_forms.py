@@ -1,6 +1,7 @@
 """Names, constants, writers and other forms of series."""
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,15 @@ def test_a_users_column_called_length():
     assert [field.column for field in adapter.spec.fields] == ["(length)", "length"]
     back = back_of(adapter, source)
     assert back["length"].tolist() == source["length"].tolist() and len(back) == 11
+
+
+def test_a_date_of_birth_is_an_attribute_and_decimals_are_numbers():
+    born = np.repeat(pd.to_datetime(["1990-01-01", "1991-05-06", "1980-02-03"]), 4)
+    source = many([1, 2, 3], x=[Decimal(i) / 4 for i in range(12)]).assign(born=born)[["born", "id", "t", "x"]]
+    adapter = SeriesAdapter(id="id").fit(source)
+    back = back_of(adapter, source)
+    assert adapter.decoder.form.static == ("born",) and back["born"].tolist() == source["born"].tolist()
+    assert back["x"].tolist() == source["x"].tolist() and isinstance(back["x"][0], Decimal)
 
 
 def test_missing_attributes():

@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from aegan.data.series_form import SeriesForm
+from aegan.data.series_roles import Roles
 from aegan.data.series_set import SeriesSet
+from aegan.data.series_stamps import called, check_repeats, constant, find_stamps, sort_rows, time_look
 from aegan.data.series_time import Clock, learn_clock, prefers_utc, read_stamps
-from aegan.data.table_detect import Context, decimals_of, detect
+from aegan.data.table_detect import decimals_of
 from aegan.data.table_form import TableForm
-from aegan.data.table_frames import column_of, dtype_name
-from aegan.data.table_looks import Look, NumberLook, TimeLook
-from aegan.data.table_times import find_format
-from aegan.errors import AeganWarning, ConfigError, DataError, nearest
-
-_TIMELY = re.compile(r"(date|time|datetime|timestamp|t|step|hour|day|year|index)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Roles:
-    """What the columns of a frame are.
-
-    Attributes:
-        id: Column that names the series; None: one long series.
-        time: Column of time stamps, ``""`` for the index; None: found out.
-        label: Column of classes.
-        static: Columns of attributes of a series; None: those besides numbers that change from step to step.
-        channels: Columns that are learnt; None: all others.
-        layout: ``"auto"``, or ``"wide"`` for a series a row.
-    """
-
-    id: str | None = None
-    time: str | None = None
-    label: str | None = None
-    static: tuple[str, ...] | None = None
-    channels: tuple[str, ...] | None = None
-    layout: str = "auto"
-
-    def check(self, names: list[str], where: str) -> None:
-        """Raise ConfigError where a column is named that there is not, or that has two roles."""
-        given = [("id", self.id), ("time", self.time), ("label", self.label)]
-        given += [("static", name) for name in self.static or ()] + [("channels", name) for name in self.channels or ()]
-        taken: dict[str, str] = {}
-        for role, name in given:
-            if not name:
-                continue
-            if name not in names:
-                raise ConfigError(f"{where}: {role}: there is no column {name!r}. {nearest(name, names)}")
-            if name in taken:
-                raise ConfigError(f"{where}: column {name!r} is both {taken[name]} and {role}; expected one of them.")
-            taken[name] = role
+from aegan.data.table_frames import column_of, dtype_name, to_numbers
+from aegan.data.table_looks import NumberLook
+from aegan.errors import AeganWarning, DataError
 
 
 def set_from_frame(
@@ -88,26 +50,26 @@ def set_from_frame(
     roles.check(names, name)
     if roles.layout == "wide":
         return _wide(frame, table, roles, name)
-    stamps, time = _stamps(frame, roles, name, index, fitted)
+    stamps, time = find_stamps(frame, roles, name, index, fitted)
     order, owner, ids = _groups(frame, roles, name)
     counts, look, utc = None, None, False
     if stamps is not None:
-        look = clock.look if clock is not None else _time_look(stamps, time, name)
+        look = clock.look if clock is not None else time_look(stamps, time, name)
         utc = clock.utc if clock is not None else prefers_utc(stamps, look)
         counts, missing = read_stamps(stamps, look, utc)
         if missing.any():
             row = int(np.flatnonzero(missing)[0])
             raise DataError(
-                f"{name}: row {row + 1} has no time stamp that can be read in {_called(time)} ({stamps.iloc[row]!r}); "
+                f"{name}: row {row + 1} has no time stamp that can be read in {called(time)} ({stamps.iloc[row]!r}); "
                 "expected one in every row. Mend or remove such rows."
             )
-        order = _sorted(counts, owner, order, roles, name)
+        order = sort_rows(counts, owner, order, roles, name)
     borders = np.cumsum(np.bincount(owner, minlength=len(ids) if ids is not None else 1))[:-1]
     numbers, looks, channels, static = _columns(frame, roles, name, time, owner)
     times = None
     if counts is not None and look is not None:
         times = np.split(counts[order], borders)
-        _no_repeats(times, stamps.iloc[order], borders, ids, roles, name, time)  # pyright: ignore[reportOptionalMemberAccess]
+        check_repeats(times, stamps.iloc[order], borders, ids, roles, name, time)  # pyright: ignore[reportOptionalMemberAccess]
     firsts = order[np.concatenate([[0], borders]).astype(np.int64)]
     if clock is None and times is not None and look is not None:
         clock = learn_clock(look, times, utc=utc, name=name)
@@ -143,71 +105,6 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _called(time: str | None) -> str:
-    return "the index" if time == "" else f"column {time!r}"
-
-
-def _stamps(
-    frame: pd.DataFrame, roles: Roles, name: str, index: Any, fitted: bool
-) -> tuple[pd.Series | None, str | None]:
-    """The column of time stamps and its name; None where there is none."""
-    if roles.time == "" or (roles.time is None and index is not None and not fitted):
-        if index is None:
-            raise DataError(f"{name}: no time in the index; expected a DatetimeIndex, as when the model was fitted.")
-        stamps = index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index
-        return pd.Series(stamps, name=None).reset_index(drop=True), ""
-    if roles.time is not None:
-        return column_of(frame, roles.time), roles.time
-    if fitted:
-        return None, None
-    taken = {roles.id, roles.label, *(roles.static or ()), *(roles.channels or ())}
-    for column in frame.columns:
-        if column not in taken and _is_time(column_of(frame, column), column, frame, roles):
-            return column_of(frame, column), column
-    return None, None
-
-
-def _is_time(series: pd.Series, column: str, frame: pd.DataFrame, roles: Roles) -> bool:
-    present = series.dropna()
-    if len(present) == 0:
-        return False
-    if series.dtype.kind == "M" or str(series.dtype).startswith("date"):
-        return True
-    if pd.api.types.is_numeric_dtype(series.dtype):
-        if not _TIMELY.match(column) or len(present) < len(series) or pd.api.types.is_bool_dtype(series.dtype):
-            return False
-        groups = series.groupby(frame[roles.id].to_numpy()) if roles.id else [(0, series)]
-        return all(one.is_monotonic_increasing and one.is_unique for _, one in groups)
-    if pd.api.types.infer_dtype(present, skipna=False) in ("date", "datetime"):
-        return True
-    if pd.api.types.infer_dtype(present, skipna=False) != "string":
-        return False
-    form = find_format(present)
-    return form is not None and not form.clock
-
-
-def _time_look(stamps: pd.Series, time: str | None, name: str) -> Look:
-    if pd.api.types.is_numeric_dtype(stamps.dtype):
-        return NumberLook(
-            dtype=dtype_name(stamps),
-            decimals=0 if stamps.dtype.kind in "iu" else decimals_of(stamps.dropna().to_numpy()),
-        )
-    context = Context(
-        table=name, rows=len(stamps), bins=100, inf="missing", row_name=lambda row: f"row {row + 1}", counts={}
-    )
-    try:
-        look = detect(time or "index", stamps, "datetime", context).look
-    except ConfigError:
-        look = None
-    if not isinstance(look, TimeLook):
-        raise DataError(
-            f"{name}: {_called(time)} does not hold time stamps of one known form, but values such as "
-            f"{stamps.dropna().head(1).tolist()}; expected dates, times or numbers. Convert it with "
-            "pd.to_datetime first, or name another column: time=..."
-        )
-    return look
-
-
 def _groups(frame: pd.DataFrame, roles: Roles, name: str) -> tuple[np.ndarray, np.ndarray, pd.Series | None]:
     """Rows in the order of their series, the series of each row, and the names of the series."""
     if roles.id is None:
@@ -221,46 +118,6 @@ def _groups(frame: pd.DataFrame, roles: Roles, name: str) -> tuple[np.ndarray, n
     return np.argsort(owner, kind="stable"), owner, column.iloc[firsts].reset_index(drop=True)
 
 
-def _sorted(counts: np.ndarray, owner: np.ndarray, order: np.ndarray, roles: Roles, name: str) -> np.ndarray:
-    """Rows by series and time; a warning where they were not in order."""
-    backwards = (np.diff(counts[order]) < 0) & (np.diff(owner[order]) == 0)
-    if not backwards.any():
-        return order
-    row = int(order[np.flatnonzero(backwards)[0] + 1])
-    warnings.warn(
-        f"{name}: time stamps are not in order, first in row {row + 1}, {int(backwards.sum())} times in all; the rows "
-        "were sorted by time"
-        + (". If they belong to several series, say which column names them: id=..." if roles.id is None else "."),
-        AeganWarning,
-        stacklevel=2,
-    )
-    return np.lexsort((counts, owner))
-
-
-def _no_repeats(
-    times: list[np.ndarray],
-    stamps: pd.Series,
-    borders: np.ndarray,
-    ids: pd.Series | None,
-    roles: Roles,
-    name: str,
-    time: str | None,
-) -> None:
-    repeats = [np.flatnonzero(np.diff(one) == 0) for one in times]
-    total = sum(map(len, repeats))
-    if not total:
-        return
-    i = next(i for i, one in enumerate(repeats) if len(one))
-    stamp = stamps.iloc[int(([0, *borders])[i] + repeats[i][0])]
-    inside = f" of series {ids.iloc[i]!r}" if ids is not None else ""
-    raise DataError(
-        f"{name}: the time stamp {stamp}{inside} occurs more than once in {_called(time)}, and {total} rows repeat "
-        "one; expected each once in a series. "
-        + ("If the rows belong to several series, say which column names them: id=... " if roles.id is None else "")
-        + "Otherwise join such rows, for instance frame.groupby(time).mean()."
-    )
-
-
 def _columns(
     frame: pd.DataFrame, roles: Roles, name: str, time: str | None, owner: np.ndarray
 ) -> tuple[np.ndarray, tuple[NumberLook, ...], tuple[str, ...], tuple[str, ...]]:
@@ -271,13 +128,16 @@ def _columns(
     for column in static:
         _check_constant(frame, column, "static", owner, name)
     if roles.static is None and roles.channels is None and roles.id is not None:
-        found = [column for column in rest if _constant(column_of(frame, column), owner)]
+        found = [column for column in rest if constant(column_of(frame, column), owner)]
         rest = [column for column in rest if column not in found]
         static += found
     numbers = np.empty((len(frame), len(rest)))
     looks = []
     for i, column in enumerate(rest):
         series = column_of(frame, column)
+        objects = pd.api.types.infer_dtype(series, skipna=True) if series.dtype == object else ""
+        if objects in ("decimal", "integer", "floating", "mixed-integer-float"):
+            series = to_numbers(series).astype("float64")
         empty = bool(series.isna().all())
         if not (empty or pd.api.types.is_numeric_dtype(series.dtype)):
             raise DataError(
@@ -291,21 +151,15 @@ def _columns(
                 AeganWarning,
                 stacklevel=2,
             )
-        dtype = "float64" if empty and series.dtype == object else dtype_name(series)
+        dtype = "object" if objects == "decimal" else "float64" if series.dtype == object else dtype_name(series)
         numbers[:, i] = np.nan if empty else series.to_numpy(dtype=np.float64, na_value=np.nan)
-        looks.append(NumberLook(dtype=dtype, decimals=_decimals(numbers[:, i], dtype)))
+        places = _decimals(numbers[:, i], dtype)
+        looks.append(NumberLook(dtype=dtype, decimals=places, objects=objects == "decimal"))
     return numbers, tuple(looks), tuple(rest), tuple(static)
 
 
 def _decimals(values: np.ndarray, dtype: str) -> int | None:
     return decimals_of(values[np.isfinite(values)], np.float32 if "32" in dtype and "int" not in dtype else np.float64)
-
-
-def _constant(series: pd.Series, owner: np.ndarray) -> bool:
-    codes, _ = pd.factorize(series, use_na_sentinel=False)
-    firsts = np.unique(owner, return_index=True)[1]
-    several = len(firsts) > 1 and bool((np.bincount(owner) > 1).any())
-    return several and bool((codes == codes[firsts][owner]).all()) and len(np.unique(codes)) > 1
 
 
 def _check_constant(frame: pd.DataFrame, column: str, role: str, owner: np.ndarray, name: str) -> None:

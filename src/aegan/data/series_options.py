@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from aegan.data.series_form import SeriesForm
-from aegan.data.series_frames import Roles
+from aegan.data.series_roles import Roles
 from aegan.data.series_scale import SCALINGS
-from aegan.data.series_set import SeriesSet
+from aegan.data.series_set import SeriesSet, plain_name
 from aegan.data.series_source import LAYOUTS
 from aegan.data.table import TableAdapter
 from aegan.data.table_frames import column_of
@@ -72,13 +71,12 @@ def fit_table(frame: pd.DataFrame) -> tuple[TableAdapter | None, dict[str, Any]]
     if frame.shape[1] == 0:
         return None, {}
     if all(int(column_of(frame, name).nunique(dropna=False)) < 2 for name in frame):
-        row = frame.iloc[0]
-        return None, {name: row[name].item() if isinstance(row[name], np.generic) else row[name] for name in frame}
+        return None, {str(name): plain_name(column_of(frame, name).iloc[0]) for name in frame}
     numeric = {
         name: "numeric"
         for name in frame
         if pd.api.types.is_numeric_dtype(frame[name].dtype)
         and not pd.api.types.is_bool_dtype(frame[name].dtype)
-        and frame[name].notna().any()
+        and bool(column_of(frame, name).notna().any())
     }
     return TableAdapter(columns=numeric, rules="none").fit(frame), {}

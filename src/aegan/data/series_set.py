@@ -55,7 +55,7 @@ class SeriesSet:
     def which(self, i: int) -> str:
         """Series ``i`` in words, for messages."""
         if self.ids is not None:
-            return f"series {self.ids.iloc[i]!r}"
+            return f"series {plain_name(self.ids.iloc[i])!r}"
         return "the series" if len(self) == 1 else f"series {i + 1}"
 
     def check(self) -> SeriesSet:
@@ -77,3 +77,8 @@ class SeriesSet:
                     f"{self.channels[channel]!r}; expected finite numbers. Mend it, or make it missing (NaN)."
                 )
         return self
+
+
+def plain_name(value: Any) -> Any:
+    """A NumPy scalar as Python's own, as people read it."""
+    return value.item() if isinstance(value, np.generic) else value

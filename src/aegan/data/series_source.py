@@ -15,7 +15,8 @@ from torch import Tensor
 
 from aegan.data.series_files import read_arff, read_ts
 from aegan.data.series_form import SeriesForm
-from aegan.data.series_frames import Roles, class_texts, set_from_frame, without_tail
+from aegan.data.series_frames import class_texts, set_from_frame, without_tail
+from aegan.data.series_roles import Roles
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_time import Clock
 from aegan.data.table_detect import decimals_of

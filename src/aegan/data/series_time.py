@@ -187,7 +187,7 @@ def _say_mixed(clock: Clock, gaps: np.ndarray, name: str) -> None:
     """Warn when a few steps make up the gaps, as they do where series of several frequencies were joined."""
     steps, counts = np.unique(gaps, return_counts=True)
     order = np.argsort(-counts)[:2]
-    if len(steps) > 1 and counts[order].min() >= 0.05 * len(gaps):
+    if len(steps) > 1 and counts[order].min() >= 0.05 * len(gaps) and counts[order].sum() >= 0.8 * len(gaps):
         shown = " and ".join(f"{clock.span(float(steps[i]))} ({counts[i] / len(gaps):.0%})" for i in order)
         warnings.warn(
             f"{name}: mixed frequencies: steps of {shown}. The gap between stamps becomes a channel of its own. To "

@@ -12,7 +12,7 @@ import pandas as pd
 
 from aegan.data.series_files import SeriesFile, arff_text, ts_text
 from aegan.data.series_form import SeriesForm, pad
-from aegan.data.series_frames import Roles
+from aegan.data.series_roles import Roles
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_source import open_series
 from aegan.data.table_write import write_table
