@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Batch = dict[str, "Tensor"]
-"""Named tensors with one leading axis ``B``: ``x`` data (images in [-1, 1]), ``y`` int64 class, ``z`` codes."""
+"""Named tensors with one leading axis ``B``: ``x`` data (images and series in [-1, 1]), ``y`` int64 class, ``z`` codes.
+
+Of series also ``mask`` bool ``(B, T, C)``, True where observed, ``length`` int64 ``(B,)`` and ``static`` float32
+``(B, F)``, each where there is any need of it; see :meth:`aegan.data.series.SeriesAdapter.to_tensors`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +47,14 @@ class Spec:
     """What one sample is, told by an adapter and read by networks, losses and metrics.
 
     Attributes:
-        kind: Kind of data: ``"image"``, ``"table"`` or, from Python, ``"vector"``.
+        kind: Kind of data: ``"image"``, ``"table"``, ``"series"`` or, from Python, ``"vector"``.
         shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images, ``(F,)`` for a table's row
-            of ``F`` fields.
+            of ``F`` fields, ``(T, C)`` for time series, ``T`` the longest.
         likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1]; ``"categorical"`` ones
             are discrete.
         classes: Class names by class index; empty when the data carry no labels.
-        fields: What each value of a table's row is; empty for other kinds.
+        fields: What each value of a table's row is. For series, the fields of what belongs to a whole series (length,
+            attributes, amplitudes), whose values are in ``static`` (N, F) rather than in ``x``. Empty for other kinds.
     """
 
     kind: str

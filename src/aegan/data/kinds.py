@@ -10,8 +10,13 @@ from typing import Any
 from aegan.data.base import Adapter
 from aegan.errors import ConfigError, nearest
 
-ADAPTERS = {"image": "aegan.data.image:ImageAdapter", "table": "aegan.data.table:TableAdapter"}
+ADAPTERS = {
+    "image": "aegan.data.image:ImageAdapter",
+    "table": "aegan.data.table:TableAdapter",
+    "series": "aegan.data.series:SeriesAdapter",
+}
 """By kind of data: ``module:Class``, imported when needed."""
+SERIES_SUFFIXES = (".ts", ".arff")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm")
 """All that ``open_table`` reads; each but Parquet and Excel also with ``.gz``."""
 
@@ -34,8 +39,8 @@ def detect_kind(source: Any) -> str:
     Frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
     files, in partitions or not; everything else is taken for images.
 
-    >>> detect_kind("customers.csv"), detect_kind("sqlite:///shop.db"), detect_kind("photos/")
-    ('table', 'table', 'image')
+    >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts")
+    ('table', 'image', 'series')
     """
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
         return "table"
@@ -44,6 +49,8 @@ def detect_kind(source: Any) -> str:
             return "table"
         path = Path(source)
         suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+        if suffix in SERIES_SUFFIXES:
+            return "series"
         if suffix in TABLE_SUFFIXES:
             return "table"
         if path.is_dir() and _holds_parquet(path):
