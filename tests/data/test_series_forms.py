@@ -42,8 +42,8 @@ def test_new_names(ids, new):
 
 
 def test_constant_attributes_come_back():
-    source = many([1, 2, 3], site="Rome", level=3)
-    adapter = SeriesAdapter(id="id", static=["site", "level"]).fit(source)
+    source = many([1, 2, 3], site="Rome", level=3, since=pd.Timestamp("2020-01-02"), none=np.nan)
+    adapter = SeriesAdapter(id="id", time="t", static=["site", "level", "since", "none"]).fit(source)
     assert adapter.spec.fields == () and adapter.table is None
     pd.testing.assert_frame_equal(back_of(adapter, source).drop(columns="id"), source.drop(columns="id"))
 

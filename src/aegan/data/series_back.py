@@ -14,6 +14,7 @@ from aegan.data.series_samples import CENTRE, LENGTH, RANGE, free_name, stamps_f
 from aegan.data.series_scale import Scaler
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_time import Clock, read_stamps
+from aegan.data.table_frames import make_dtype
 from aegan.errors import ConfigError
 
 
@@ -29,7 +30,7 @@ class Decoder:
         variable: Whether lengths differ.
         own: Whether each sample is scaled by its own range.
         gaps: Whether the last channel is the gap between stamps.
-        constants: Attributes that have one value throughout, where all have.
+        constants: ``value`` and ``dtype`` of attributes that have one value throughout, where all have.
         names: How series are named; None without names.
         classes: Class names.
     """
@@ -41,7 +42,7 @@ class Decoder:
     variable: bool = False
     own: bool = False
     gaps: bool = False
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: Names | None = None
     classes: tuple[str, ...] = ()
 
@@ -76,7 +77,10 @@ class Decoder:
         """The table of attributes, made from the constants where nothing else is in it."""
         if table is not None or not self.constants:
             return table
-        return pd.DataFrame({name: [value] * n for name, value in self.constants.items()})
+        parts = {name: pd.Series([one["value"]] * n, dtype=object) for name, one in self.constants.items()}
+        return pd.DataFrame(
+            {name: part.astype(make_dtype(self.constants[name]["dtype"])) for name, part in parts.items()}
+        )
 
     def amounts(self, x: np.ndarray, table: pd.DataFrame | None) -> np.ndarray:
         """Samples ``(N, T, C)`` in the units of the data, float64."""

@@ -13,7 +13,7 @@ from aegan.data.series_scale import SCALINGS
 from aegan.data.series_set import SeriesSet, plain_name
 from aegan.data.series_source import LAYOUTS
 from aegan.data.table import TableAdapter
-from aegan.data.table_frames import column_of
+from aegan.data.table_frames import column_of, dtype_name
 from aegan.errors import ConfigError
 
 _CHOICES = {"scaling": SCALINGS, "irregular": ("channel", "ignore"), "layout": LAYOUTS}
@@ -66,12 +66,19 @@ def fitted_roles(form: SeriesForm, channels: tuple[str, ...], options: Mapping[s
     )
 
 
+def _constant(series: pd.Series) -> dict[str, Any]:
+    """The one value of a column, as JSON can hold it, and the column's data type."""
+    value = None if series.isna().iloc[0] else plain_name(series.iloc[0])
+    plain = value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
+    return {"value": plain, "dtype": dtype_name(series)}
+
+
 def fit_table(frame: pd.DataFrame) -> tuple[TableAdapter | None, dict[str, Any]]:
     """The adapter of what varies among the attributes of samples; without such, their constant values."""
     if frame.shape[1] == 0:
         return None, {}
     if all(int(column_of(frame, name).nunique(dropna=False)) < 2 for name in frame):
-        return None, {str(name): plain_name(column_of(frame, name).iloc[0]) for name in frame}
+        return None, {str(name): _constant(column_of(frame, name)) for name in frame}
     numeric = {
         name: "numeric"
         for name in frame
