@@ -79,7 +79,13 @@ def time_look(stamps: pd.Series, time: str | None, name: str) -> Look:
             decimals=0 if stamps.dtype.kind in "iu" else decimals_of(stamps.dropna().to_numpy()),
         )
     context = Context(
-        table=name, rows=len(stamps), bins=100, inf="missing", row_name=lambda row: f"row {row + 1}", counts={}, missing={}
+        table=name,
+        rows=len(stamps),
+        bins=100,
+        inf="missing",
+        row_name=lambda row: f"row {row + 1}",
+        counts={},
+        missing={},
     )
     try:
         look = detect(time or "index", stamps, "datetime", context).look
