@@ -78,6 +78,9 @@ def figures(train: pd.DataFrame, test: pd.DataFrame, rows: pd.DataFrame, target:
     """What the rows score, and what the test rows do."""
     found = evaluate_table(train=train, synthetic=rows[train.columns], holdout=test, target=target, seed=seed)
     values: dict[str, float] = {}
+    if found.privacy is not None and found.privacy.closer is not None and found.privacy.membership is not None:
+        near = found.privacy
+        values |= {"closer": near.closer.value, "membership": near.membership.value, "copies": near.copies}
     for prefix, row in (("", found.row("synthetic")), ("real_", found.row("real holdout"))):
         if row is None:
             continue

@@ -247,8 +247,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _network(self, spec: Spec) -> Model:
         described = entry(self.model)
-        if described.family != "autoencoder":
-            known = ", ".join(name for name, other in MODELS.items() if other.family == "autoencoder")
+        if described.family != "autoencoder" or "vector" not in described.kinds:
+            able = [name for name, other in MODELS.items() if other.family == "autoencoder" and "vector" in other.kinds]
+            known = ", ".join(able)
             raise ConfigError(f"model: {self.model!r} is no autoencoder. Known autoencoders: {known}.")
         cls = described.load()
         half = min(_LARGEST_DEFAULT_CODE, max(1, self.n_features_in_ // 2))

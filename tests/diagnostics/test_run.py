@@ -72,12 +72,17 @@ def test_reconstruction_and_adversary_are_held_against_one_another() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("doctor") / "run"
-    aegan.fit(bars(), out=folder, steps=20, settings=TINY_SET, precision="fp32", evaluate=False)
+    # Looks at fixed steps: by default a run as short as this one may end before the first is due.
+    watch = DoctorProbe(every=4)
+    options = {"settings": TINY_SET, "precision": "fp32", "evaluate": False}
+    aegan.fit(bars(), out=folder, steps=20, doctor=False, probes=[watch], **options)
     return folder
 
 
 def test_fit_watches_and_diagnose_tells(run: Path, tmp_path: Path, capsys) -> None:
-    assert (run / "diagnosis.json").exists()
+    events = (run / "events.jsonl").read_text()
+    assert "probe-error" not in events, events
+    assert (run / "diagnosis.json").exists(), events
     assert main(["diagnose", str(run), "--json", str(tmp_path / "d.json")]) == 0
     assert "Looking took" in capsys.readouterr().out
     told = json.loads((tmp_path / "d.json").read_text())
