@@ -20,7 +20,7 @@ import torch
 from aegan import __version__, presets
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data.base import Adapter, TensorData
-from aegan.data.kinds import ADAPTERS, adapter_class, detect_kind
+from aegan.data.kinds import ADAPTERS, OPTIONS, adapter_class, detect_kind, new_adapter
 from aegan.data.split import split
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
@@ -130,8 +130,9 @@ def fit(
         else:
             check_free(folder, overwrite=overwrite)
             kind = kind or detect_kind(source)
+            model = model or presets.default_model(kind)
             given = {"size": size, "resize": resize, "channels": channels, "skip_bad": skip_bad}
-            adapter = _new_adapter(kind, given | {"columns": columns, "rules": rules})
+            adapter = new_adapter(kind, given | {"columns": columns, "rules": rules})
             config = _train_config(budget, steps, seed, device, precision)
             started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite, target)
         estimator = _train(
@@ -197,7 +198,13 @@ def evaluate(
 
     See :func:`aegan.evaluation.evaluate_sources` for images and :func:`aegan.tables.evaluate_table_sources` for tables.
     """
-    if (kind or detect_kind(real)) == "table":
+    kind = kind or detect_kind(real)
+    if kind not in OPTIONS:
+        adapter_class(kind)
+        raise ConfigError(
+            f"evaluate: {kind} data are judged from Python so far, by aegan.metrics.{kind}.evaluate_{kind}."
+        )
+    if kind == "table":
         from aegan.tables import evaluate_table_sources
 
         return evaluate_table_sources(real, synthetic, holdout=holdout, target=target, seed=seed)
@@ -413,21 +420,6 @@ def _train_config(budget: str | float | None, steps: int | None, seed: int, devi
 def check_settings(name: str, settings: Mapping[str, str]) -> None:
     """Refuse unknown model settings before any data are read; ConfigError with the nearest names."""
     override(entry(name).load().Config(), settings)
-
-
-OF_KIND = {"image": ("size", "resize", "channels", "skip_bad"), "table": ("columns", "rules")}
-"""Options of ``fit`` that go to the adapter of each kind."""
-_UNSET = {"size": None, "resize": "crop", "channels": None, "skip_bad": False, "columns": None, "rules": "auto"}
-
-
-def _new_adapter(kind: str, options: Mapping[str, Any]) -> Adapter:
-    """The kind's adapter with its options; ConfigError where an option of another kind was given."""
-    made = adapter_class(kind)
-    for name, value in options.items():
-        if name not in OF_KIND[kind] and value != _UNSET[name] and value:
-            other = next(k for k, names in OF_KIND.items() if name in names)
-            raise ConfigError(f"--{name.replace('_', '-')}: for {other} data; this source is of kind {kind!r}.")
-    return made(**{name: options[name] for name in OF_KIND[kind]})
 
 
 def _adapter(run: RunFolder) -> Adapter:

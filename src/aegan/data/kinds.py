@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ ADAPTERS = {
     "series": "aegan.data.series:SeriesAdapter",
 }
 """By kind of data: ``module:Class``, imported when needed."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "image": {"size": None, "resize": "crop", "channels": None, "skip_bad": False},
+    "table": {"columns": None, "rules": "auto"},
+}
+"""Options of ``fit`` that go to the adapter of each kind, with what they are when nobody sets them."""
 SERIES_SUFFIXES = (".ts", ".arff")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm")
 """All that ``open_table`` reads; each but Parquet and Excel also with ``.gz``."""
@@ -31,6 +37,20 @@ def adapter_class(kind: str) -> type[Adapter]:
         raise ConfigError(f"--kind {kind}: unknown kind of data. {nearest(kind, ADAPTERS)}")
     module, _, name = ADAPTERS[kind].partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def new_adapter(kind: str, options: Mapping[str, Any]) -> Adapter:
+    """The kind's adapter with those of the options of ``fit`` that are for it.
+
+    Raises:
+        ConfigError: No such kind, or an option of another kind that is not left as it was.
+    """
+    made, own = adapter_class(kind), OPTIONS.get(kind, {})
+    for name, value in options.items():
+        other = next(k for k, theirs in OPTIONS.items() if name in theirs)
+        if name not in own and value and value != OPTIONS[other][name]:
+            raise ConfigError(f"--{name.replace('_', '-')}: for {other} data; this source is of kind {kind!r}.")
+    return made(**{name: options[name] for name in own})
 
 
 def detect_kind(source: Any) -> str:
