@@ -1,0 +1,153 @@
+"""What is measured of the channels of time series before a network learns them: units, resolution, linear parts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+GRID_ERROR = 1e-3
+"""How far from a grid's points, in parts of its step, values may lie that are taken to be on it."""
+MOST_VALUES = 2_000_000
+"""Steps at most that the channels are measured on."""
+
+
+class StepScales(nn.Module):
+    """Units and linear predictions of ``C`` channels, kept as buffers.
+
+    Attributes:
+        mean, std: Of the values.
+        move: Typical size of a change from one step to the next, of the steps that bring one.
+        cell: Resolution: values within such a cell count as one. The data's own step where they are whole numbers or
+            the like, and much less than a typical change elsewhere.
+        grid: Whether every value is a whole number of cells above the least.
+        low, high: Range of what was observed.
+        same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
+        same_unit: Typical error of that, in the data's units.
+        now: ``(C, C)``: the change of a channel in ``move``, from the changes of the channels before it.
+        past: ``(C, C)``: the same from all values of the step before, in standard deviations.
+        drift: The rest of it, a constant.
+        unit: Typical error of it, in the data's units.
+    """
+
+    mean: Tensor
+    std: Tensor
+    move: Tensor
+    cell: Tensor
+    grid: Tensor
+    low: Tensor
+    high: Tensor
+    same: Tensor
+    same_unit: Tensor
+    now: Tensor
+    past: Tensor
+    drift: Tensor
+    unit: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        for name, value in (("mean", 0.0), ("std", 1.0), ("move", 0.1), ("cell", 1e-3), ("low", -1.0), ("high", 1.0)):
+            self.register_buffer(name, torch.full((channels,), value))
+        for name, value in (("same_unit", 1.0), ("drift", 0.0), ("unit", 0.1)):
+            self.register_buffer(name, torch.full((channels,), value))
+        for name in ("same", "now", "past"):
+            self.register_buffer(name, torch.zeros(channels, channels))
+        self.register_buffer("grid", torch.zeros(channels, dtype=torch.bool))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, mask: Tensor) -> None:
+        """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
+        most = max(2, MOST_VALUES // x.shape[1])
+        if len(x) > most:
+            index = torch.linspace(0, len(x) - 1, most).long()
+            x, mask = x[index], mask[index]
+        x = x.double()
+        for c in range(x.shape[2]):
+            self._fit_channel(c, x[:, :, c], mask[:, :, c])
+        before, seen = carried(x, mask, self.mean.double())
+        value = ((x - self.mean) / self.std)[:, 0]
+        self._fit_first(value, mask[:, 0])
+        if x.shape[1] > 1:
+            there = mask[:, 1:] & seen[:, 1:]
+            change = torch.where(there, (x - before)[:, 1:] / self.move, 0.0)
+            past = ((before[:, 1:] - self.mean) / self.std).flatten(0, 1)
+            self._fit_moves(change.flatten(0, 1), past, there.flatten(0, 1))
+
+    def _fit_channel(self, c: int, x: Tensor, mask: Tensor) -> None:
+        values = x[mask]
+        if len(values) == 0:
+            return
+        self.low[c], self.high[c], self.mean[c] = values.min(), values.max(), values.mean()
+        width = float(values.max() - values.min())
+        self.std[c] = max(float(values.std(correction=0)), 1e-6) if width > 0 else 1.0
+        there = mask[:, 1:] & mask[:, :-1]
+        change = (x[:, 1:] - x[:, :-1])[there].abs()
+        change = change[change > 1e-6 * max(width, 1e-6)]
+        move = float(change.median()) * 1.5 if len(change) else float(self.std[c])
+        unique = torch.unique(values.float()).double()
+        steps = unique.diff()
+        least = float(steps.min()) if len(steps) else 0.0
+        resolution = max(0.02 * move, 1e-5)
+        if least > resolution:
+            places = (unique - unique[0]) / least
+            self.grid[c] = bool((places - places.round()).abs().max() < GRID_ERROR * max(1.0, float(places.max()) ** 0.5))
+        self.cell[c] = max(least, resolution)
+        self.move[c] = max(move, float(self.cell[c]))
+
+    def _fit_first(self, value: Tensor, there: Tensor) -> None:
+        value = torch.where(there, value, 0.0)
+        for c in range(value.shape[1]):
+            weights = _least_squares(value[:, :c], value[:, c], there[:, c])
+            self.same[c, :c] = weights
+            self.same_unit[c] = _typical(value[:, c] - value[:, :c] @ weights, there[:, c]) * self.std[c]
+        self.same_unit.clamp_(min=self.cell)
+
+    def _fit_moves(self, change: Tensor, past: Tensor, there: Tensor) -> None:
+        ones = torch.ones(len(change), 1, dtype=change.dtype)
+        for c in range(change.shape[1]):
+            inputs = torch.cat([change[:, :c], past, ones], 1)
+            weights = _least_squares(inputs, change[:, c], there[:, c])
+            self.now[c, :c], self.past[c], self.drift[c] = weights[:c], weights[c:-1], weights[-1]
+            self.unit[c] = _typical(change[:, c] - inputs @ weights, there[:, c]) * self.move[c]
+        self.unit.clamp_(min=self.cell)
+
+    def snapped(self, x: Tensor, c: int) -> Tensor:
+        """Values of channel ``c`` within the observed range, on its grid where it has one."""
+        x = torch.minimum(torch.maximum(x, self.low[c]), self.high[c])
+        return self.low[c] + self.cell[c] * ((x - self.low[c]) / self.cell[c]).round() if self.grid[c] else x
+
+
+def carried(x: Tensor, mask: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """The last value observed before each step.
+
+    Args:
+        x: ``(B, T, C)``.
+        mask: Bool, alike; True where observed.
+        start: ``(C,)``, in place of values that were never observed.
+
+    Returns:
+        Values ``(B, T, C)``, and bool whether there is one at all.
+
+    >>> x, mask = torch.tensor([[[1.0], [9.0], [3.0]]]), torch.tensor([[[True], [False], [True]]])
+    >>> carried(x, mask, torch.zeros(1))[0].flatten().tolist()
+    [0.0, 1.0, 1.0]
+    """
+    steps = torch.arange(x.shape[1], device=x.device)[None, :, None]
+    last = torch.where(mask, steps, -1).cummax(1).values
+    before = torch.cat([torch.full_like(last[:, :1], -1), last[:, :-1]], 1)
+    there = before >= 0
+    return torch.where(there, x.gather(1, before.clamp(min=0)), start.to(x.dtype)), there
+
+
+def _least_squares(inputs: Tensor, target: Tensor, there: Tensor) -> Tensor:
+    """Weights ``(F,)`` of a linear prediction of ``target`` from ``inputs`` ``(N, F)``, of the rows that are there."""
+    if inputs.shape[1] == 0 or int(there.sum()) < 2:
+        return inputs.new_zeros(inputs.shape[1])
+    inputs, target = inputs[there], target[there]
+    products = inputs.T @ inputs
+    ridge = 1e-6 * products.diagonal().clamp(min=1e-9) + 1e-9 * len(inputs)
+    return torch.linalg.solve(products + torch.diag(ridge), inputs.T @ target)
+
+
+def _typical(error: Tensor, there: Tensor) -> float:
+    error = error[there].abs()
+    return float(error.median()) * 1.5 if len(error) else 1.0

@@ -1,0 +1,242 @@
+"""A time series' distribution step by step, and within a step channel by channel.
+
+References: Salimans et al. 2017, "PixelCNN++" (arXiv 1701.05517) for mixtures of logistics over cells of values;
+Salinas et al. 2020, "DeepAR" (arXiv 1704.04110) for a recurrent network over the steps. What differs here: a step's
+channels are drawn one after another; a mixture's parts lie around the value before, around a linear prediction, and
+around the mean, so that what does not move stays exactly where it is and what follows from others follows them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, softplus
+
+from aegan.nn.init import LEAKY_GAIN, activation, linear
+from aegan.nn.step_scales import StepScales, carried
+
+FEATURES = 3
+"""Numbers that a channel's network sees of each channel before it."""
+NARROWEST = 14.0
+"""Parts of a cell that the narrowest part of a mixture is wide: nearly all of it lies in one cell then."""
+
+
+class ChannelNetworks(nn.Module):
+    """A small network for each channel: a context and the channels before it, to a mixture's numbers.
+
+    Args:
+        channels: ``C``.
+        context: Length of the context.
+        hidden: Width of a channel's network.
+        layers: Residual layers in it.
+        parts: Parts of the mixture around each of three anchors.
+        dropped: Share of hidden units that are zero in a training step.
+    """
+
+    visible: Tensor
+
+    def __init__(
+        self, channels: int, context: int, *, hidden: int, layers: int, parts: tuple[int, int, int], dropped: float
+    ) -> None:
+        super().__init__()
+        self.channels, self.hidden, self.parts, self.dropped = channels, hidden, parts, dropped
+        count = sum(parts)
+        self.context = linear(context, channels * hidden)
+        self.mix = nn.Parameter(torch.randn(channels * FEATURES, channels * hidden) / math.sqrt(FEATURES * channels))
+        below = torch.ones(channels, channels).triu(1)
+        self.register_buffer(
+            "visible", below.repeat_interleave(FEATURES, 0).repeat_interleave(hidden, 1), persistent=False
+        )
+        self.first = nn.ParameterList(_weights(channels, hidden, LEAKY_GAIN) for _ in range(layers))
+        self.second = nn.ParameterList(_weights(channels, hidden, 0.0) for _ in range(layers))
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(2, channels, 1, hidden)) for _ in range(layers))
+        self.head = nn.Parameter(0.1 / math.sqrt(hidden) * torch.randn(channels, hidden, 3 * count))
+        self.head_bias = nn.Parameter(torch.zeros(channels, 1, 3 * count))
+        with torch.no_grad():
+            # Parts begin side by side, narrow ones around the value before.
+            places = [torch.linspace(-1.5, 1.5, n) if n > 1 else torch.zeros(n) for n in parts]
+            widths = [torch.linspace(-3.0, 1.0, parts[0]), torch.linspace(-2.0, 1.0, parts[1]), torch.full((parts[2],), -1.0)]
+            places[0] *= 0.0
+            places[1] *= 0.0
+            self.head_bias[:, 0, count : 2 * count] = torch.cat(places)
+            self.head_bias[:, 0, 2 * count :] = torch.cat(widths)
+
+    def forward(self, context: Tensor, seen: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Mixtures' numbers ``(B, C, 3 K)`` of contexts ``(B, D)`` and channels seen ``(B, C, FEATURES)``.
+
+        ``shift`` ``(B, C hidden)`` is added to what the channels' networks see.
+        """
+        h = torch.addmm(self.context(context), seen.flatten(1), self.mix * self.visible)
+        if shift is not None:
+            h = h + shift
+        h = h.view(-1, self.channels, self.hidden).transpose(0, 1)
+        for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
+            inner = torch.baddbmm(bias[0], activation(h), first)
+            if self.dropped and self.training:
+                inner = inner * dropout(torch.ones_like(inner[:1]), self.dropped)
+            h = h + torch.baddbmm(bias[1], activation(inner), second)
+        return torch.baddbmm(self.head_bias, activation(h), self.head).transpose(0, 1)
+
+    def one(self, c: int, own: Tensor, seen: Tensor) -> Tensor:
+        """Numbers ``(B, 3 K)`` of channel ``c`` alone, from its part of the context ``(B, hidden)``.
+
+        ``seen`` ``(B, c FEATURES)`` are the channels before it.
+        """
+        part = self.mix[: c * FEATURES, c * self.hidden : (c + 1) * self.hidden]
+        h = torch.addmm(own, seen, part)
+        for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
+            inner = torch.addmm(bias[0, c], activation(h), first[c])
+            h = h + torch.addmm(bias[1, c], activation(inner), second[c])
+        return torch.addmm(self.head_bias[c], activation(h), self.head[c])
+
+
+class StepNetworks(nn.Module):
+    """The distribution of series ``(B, T, C)``, each value given those before it and a condition.
+
+    Args:
+        channels: ``C``.
+        condition: Length of the condition; 0 without one.
+        state: Units of the recurrent network.
+        hidden: Width of a channel's network.
+        layers: Its residual layers.
+        dropped: Share of units that are zero in a training step.
+    """
+
+    def __init__(
+        self, channels: int, condition: int, *, state: int, hidden: int, layers: int, dropped: float, parts: int = 4
+    ) -> None:
+        super().__init__()
+        self.channels, self.condition = channels, condition
+        self.scales = StepScales(channels)
+        self.recurrent = nn.GRU(3 * channels + condition, state, batch_first=True)
+        self.begin = linear(max(1, condition), state)
+        options = {"layers": layers, "dropped": dropped}
+        context = state + 2 * channels + condition
+        self.steps = ChannelNetworks(channels, context, hidden=hidden, parts=(parts, parts, max(1, parts // 2)), **options)
+        self.start = ChannelNetworks(channels, max(1, condition), hidden=2 * hidden, parts=(0, parts, 2 * parts), **options)
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None, shift: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood in nats of each value ``(B, T, C)``, 0 where ``mask`` is False."""
+        scales = self.scales
+        before, there = carried(x, mask, scales.mean)
+        given = self._given(condition, len(x), x.device)
+        numbers = self.start(given, self._first_seen(x[:, 0], mask[:, 0]), None if shift is None else self._doubled(shift[:, 0]))
+        anchors = self._first_anchors(x[:, 0], mask[:, 0])
+        first = self._loss(x[:, 0], numbers, anchors, self.start)[:, None]
+        if x.shape[1] == 1:
+            return first * mask
+        states = self.recurrent(self.inputs(x, before, mask, condition), self.begin(given)[None])[0][:, :-1]
+        now, past, seen = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
+        change = torch.where(seen, (now - past) / scales.move, 0.0)
+        context = self.contexts(states, x, before, mask, condition).flatten(0, 1)
+        anchors = self._anchors(past, change)
+        numbers = self.steps(
+            context, self._seen(now, change, anchors[1], mask[:, 1:].flatten(0, 1)),
+            None if shift is None else shift[:, 1:].flatten(0, 1),
+        )
+        rest = self._loss(now, numbers, anchors, self.steps).view(len(x), -1, self.channels)
+        return torch.cat([first, rest], 1) * mask
+
+    def _doubled(self, shift: Tensor) -> Tensor:
+        return shift.repeat_interleave(2, 1)
+
+    def inputs(self, x: Tensor, before: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+        """What the recurrent network sees of each step: values, changes, what is missing, the condition."""
+        value, change = self._standard(x, before)
+        parts = [torch.where(mask, value, self._standard(before, before)[0]), change * mask, (~mask).to(x.dtype)]
+        if condition is not None:
+            parts.append(condition[:, None].expand(-1, x.shape[1], -1))
+        return torch.cat(parts, 2)
+
+    def contexts(self, states: Tensor, x: Tensor, before: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+        """Contexts ``(B, T - 1, D)`` of the steps behind the first, from states after the steps before them."""
+        value, change = self._standard(torch.where(mask, x, before)[:, :-1], before[:, :-1])
+        parts = [states, value, change]
+        if condition is not None:
+            parts.append(condition[:, None].expand(-1, states.shape[1], -1))
+        return torch.cat(parts, 2)
+
+    def _standard(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        return (x - self.scales.mean) / self.scales.std, torch.asinh((x - before) / self.scales.move)
+
+    def _given(self, condition: Tensor | None, count: int, device: torch.device) -> Tensor:
+        return torch.ones(count, 1, device=device) if condition is None else condition
+
+    def _seen(self, now: Tensor, change: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
+        """Numbers ``(B, C, FEATURES)`` that later channels see of a step's earlier ones."""
+        scales = self.scales
+        parts = ((now - scales.mean) / scales.std, torch.asinh(change), torch.asinh((now - predicted) / scales.unit))
+        return torch.stack(parts, 2) * mask[:, :, None]
+
+    def _first_seen(self, x: Tensor, mask: Tensor) -> Tensor:
+        scales = self.scales
+        value = (x - scales.mean) / scales.std
+        error = torch.asinh((x - self._first_anchors(x, mask)[1]) / scales.same_unit)
+        return torch.stack([value, torch.sin(2.0 * value), error], 2) * mask[:, :, None]
+
+    def _anchors(self, past: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        scales = self.scales
+        value = (past - scales.mean) / scales.std
+        predicted = past + scales.move * (change @ scales.now.T + value @ scales.past.T + scales.drift)
+        return past, predicted, scales.mean.expand_as(past)
+
+    def _first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        scales = self.scales
+        value = torch.where(mask, (x - scales.mean) / scales.std, 0.0)
+        mean = scales.mean.expand_as(x)
+        return mean, scales.mean + scales.std * (value @ scales.same.T), mean
+
+    def _units(self, net: ChannelNetworks) -> tuple[Tensor, Tensor, Tensor]:
+        scales = self.scales
+        return scales.move, (scales.same_unit if net is self.start else scales.unit), scales.std
+
+    def _mixture(
+        self, numbers: Tensor, anchors: tuple[Tensor, ...], units: tuple[Tensor, ...], cell: Tensor, net: ChannelNetworks
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, centres and widths of the parts ``(..., K)``."""
+        logits, centres, widths = numbers.float().chunk(3, -1)
+        anchor = torch.cat([a[..., None].expand(*a.shape, n) for a, n in zip(anchors, net.parts, strict=True)], -1)
+        unit = torch.cat([u[..., None].expand(*u.shape, n) for u, n in zip(units, net.parts, strict=True)], -1)
+        width = torch.maximum(unit * widths.clamp(-7.0, 4.0).exp(), cell[..., None] / NARROWEST)
+        return logits, anchor + unit * centres, width
+
+    def _loss(self, x: Tensor, numbers: Tensor, anchors: tuple[Tensor, ...], net: ChannelNetworks) -> Tensor:
+        scales = self.scales
+        logits, centres, widths = self._mixture(numbers, anchors, self._units(net), scales.cell, net)
+        half = scales.cell / 2
+        return -log_chance(
+            x, logits, centres, widths, scales.cell, x <= scales.low + half, x >= scales.high - half
+        )
+
+
+def log_chance(
+    x: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, cell: Tensor, lowest: Tensor, highest: Tensor
+) -> Tensor:
+    """Logarithm of the probability of the cells around ``x`` ``(...)`` under mixtures of logistics ``(..., K)``.
+
+    The lowest cell reaches down without end, the highest one up.
+    """
+    offset, half = x[..., None] - centres, (cell / 2)[..., None]
+    above = softplus(-(offset + half) / widths).masked_fill(highest[..., None], 0.0)
+    below = softplus((offset - half) / widths).masked_fill(lowest[..., None], 0.0)
+    between = torch.log(-torch.expm1(-2.0 * half / widths)).masked_fill((lowest | highest)[..., None], 0.0)
+    return torch.logsumexp(logits.log_softmax(-1) - above - below + between, -1)
+
+
+def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
+    """Values ``(B,)`` of mixtures ``(B, K)``: a number of [0, 1] picks the part, what is left of it the place."""
+    ends = logits.double().softmax(-1).cumsum(-1)
+    target = uniform.double() * ends[:, -1]
+    k = torch.searchsorted(ends, target[:, None], right=True).clamp_(max=ends.shape[1] - 1)
+    high = ends.gather(1, k)
+    low = torch.where(k > 0, ends.gather(1, (k - 1).clamp_(min=0)), 0.0)
+    within = ((target[:, None] - low) / (high - low).clamp_min(1e-30)).clamp_(1e-7, 1.0 - 1e-7)
+    return (centres.gather(1, k) + widths.gather(1, k) * torch.logit(within)).float().squeeze(1)
+
+
+def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:
+    return nn.Parameter(gain / math.sqrt(hidden) * torch.randn(count, hidden, hidden))
