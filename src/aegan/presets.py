@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive"}
+DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive", "series": "recurrent"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -81,11 +81,6 @@ def _of_family(model: str, spec: Spec, samples: int, own: dict[str, Any]) -> dic
 
 def default_model(kind: str) -> str:
     """The default model's name for a kind of data."""
-    if kind == "series":
-        raise ConfigError(
-            "Time series are read (aegan.data.series) and judged (aegan.metrics.series), but no model of this version "
-            "learns them. As a table, a row at a time: --kind table."
-        )
     if kind not in DEFAULT_MODEL:
         raise ConfigError(f"Unknown kind of data {kind!r}. {nearest(kind, DEFAULT_MODEL)}")
     return DEFAULT_MODEL[kind]

@@ -55,7 +55,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 
 BOTH = ("image", "vector")
-CODED = (*BOTH, "table")
+CODED = (*BOTH, "table", "series")
 """Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
 FAMILIES = ("hybrid", "gan", "autoencoder")
 """In the order in which ``aegan models`` lists them."""
@@ -116,6 +116,14 @@ MODELS: dict[str, Entry] = {
         gives=("samples", "codes"),
         summary="Rows field by field, each given those before it, in any order: samples, conditions, completion.",
         paper="Uria et al. 2014 (arXiv 1310.1757); Tiwald et al. 2025 (arXiv 2501.12012)",
+    ),
+    "recurrent": Entry(
+        path="aegan.models.autoencoders.recurrent:Recurrent",
+        family="autoencoder",
+        kinds=("series",),
+        gives=("samples", "classes", "codes"),
+        summary="Series step by step, each value given those before it: samples, forecasts, gaps filled; a code.",
+        paper="Salinas et al. 2020 (arXiv 1704.04110); Salimans et al. 2017 (arXiv 1701.05517)",
     ),
     "vector-quantised": Entry(
         path="aegan.models.autoencoders.vector_quantised:VectorQuantised",

@@ -1,5 +1,7 @@
 """Encoder, decoder, generator and discriminator for a Spec: convolutional for images, dense for vectors and rows.
 
+Time series have convolutional, recurrent and attention networks, by ``series``.
+
 ``width`` is the one dial of size and means channels of the finest map of an image network; a dense network of the
 same width has ``8 * width`` hidden units. Rows of a table have encoders and decoders alone: what else there is looks at
 generated data, and no gradient comes back from names.
@@ -18,6 +20,7 @@ from aegan.nn.generator import Generator
 from aegan.nn.joint import JointDiscriminator
 from aegan.nn.plain import PlainConvDecoder, PlainConvTrunk, PlainDenseDecoder, PlainDenseTrunk
 from aegan.nn.rows import RowEncoder, RowHeads
+from aegan.nn.series import DECODERS, SERIES_NETWORKS, TRUNKS, SeriesDecoder, SeriesEncoder, SeriesTrunk
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
@@ -25,12 +28,19 @@ NETWORKS = ("residual", "plain", "dcgan")
 """Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
 KINDS = ("image", "vector")
 """Kinds of data that there are all networks for."""
-CODED_KINDS = (*KINDS, "table")
+CODED_KINDS = (*KINDS, "table", "series")
 """Kinds of data that there are encoders and decoders for."""
 
 
-def encoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> ConvEncoder | DenseEncoder | RowEncoder:
-    """Data ``(B, *spec.shape)`` to codes ``(B, latent_dim)``; ``blocks`` residual blocks a level (in all, if dense)."""
+def encoder_for(
+    spec: Spec, latent_dim: int, *, width: int, blocks: int, series: str = SERIES_NETWORKS[0]
+) -> ConvEncoder | DenseEncoder | RowEncoder | SeriesEncoder:
+    """Data ``(B, *spec.shape)`` to codes ``(B, latent_dim)``; ``blocks`` residual blocks a level (in all, if dense).
+
+    ``series`` is one of ``SERIES_NETWORKS``, for time series.
+    """
+    if spec.kind == "series":
+        return SeriesEncoder(TRUNKS[series](spec.shape, width=width, blocks=blocks), latent_dim)
     if _is_table(spec):
         return RowEncoder(spec.fields, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
@@ -38,8 +48,12 @@ def encoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> Conv
     return DenseEncoder(spec.shape, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
 
 
-def decoder_for(spec: Spec, latent_dim: int, *, width: int, blocks: int) -> ConvDecoder | DenseDecoder | RowHeads:
+def decoder_for(
+    spec: Spec, latent_dim: int, *, width: int, blocks: int, series: str = SERIES_NETWORKS[0]
+) -> ConvDecoder | DenseDecoder | RowHeads | SeriesDecoder:
     """Codes ``(B, latent_dim)`` to data ``(B, *spec.shape)``; to logits ``(B, F, V)`` of a row's ``F`` fields."""
+    if spec.kind == "series":
+        return DECODERS[series](spec.shape, latent_dim, width=width, blocks=blocks)
     if _is_table(spec):
         return RowHeads(spec.fields, latent_dim, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
@@ -56,6 +70,7 @@ def discriminator_for(
     pack: int = 1,
     auxiliary: bool = False,
     network: str = "residual",
+    series: str = SERIES_NETWORKS[0],
 ) -> Discriminator:
     """Data ``(B, *spec.shape)`` and classes to logits; see :class:`~aegan.nn.discriminator.Discriminator`.
 
@@ -63,7 +78,7 @@ def discriminator_for(
     """
     packed = replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
     trunk, hidden = (
-        _trunk_for(packed, width=width, blocks=blocks, network=network),
+        _trunk_for(packed, width=width, blocks=blocks, network=network, series=series),
         (4 if _is_image(spec) else DENSE_FACTOR) * width,
     )
     options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
@@ -84,8 +99,10 @@ def denoiser_for(spec: Spec, context_dim: int, *, width: int, blocks: int) -> Co
 
 
 def _trunk_for(
-    spec: Spec, *, width: int, blocks: int, network: str = "residual"
-) -> ConvTrunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk:
+    spec: Spec, *, width: int, blocks: int, network: str = "residual", series: str = SERIES_NETWORKS[0]
+) -> ConvTrunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk | SeriesTrunk:
+    if spec.kind == "series" and network == "residual":
+        return TRUNKS[series](spec.shape, width=width, blocks=blocks)
     if network != "residual":
         if _is_image(spec):
             return PlainConvTrunk(spec.shape, width=width, normalised=network == "dcgan")
@@ -132,7 +149,7 @@ def _is_image(spec: Spec) -> bool:
             "a hybrid whose discriminator sees codes: latent-gan with joint.share=0, adversarial-autoencoder or "
             "denoising-gan."
         )
-    if spec.kind not in KINDS:
+    if spec.kind not in CODED_KINDS:
         raise ConfigError(f"No networks for {spec.kind!r} data; there are some for {', '.join(CODED_KINDS)}.")
     if spec.kind == "image" and min(spec.shape[1:]) < MIN_SIDE:
         raise ConfigError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aegan.nn.steps import FEATURES, StepNetworks, draw_mixture
+from aegan.nn.step_scales import carried
+from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture
 
 
 @torch.no_grad()
@@ -16,44 +17,48 @@ def draw_series(
     *,
     x: Tensor | None = None,
     known: Tensor | None = None,
-    shift: Tensor | None = None,
+    aside: Aside | None = None,
 ) -> Tensor:
     """Series ``(B, T, C)``, step by step.
 
     Args:
         net: The distribution.
-        uniform: A number of [0, 1] for each value, ``(B, T, C)``; NaN-free also where values are known.
+        uniform: A number of [0, 1] for each value, ``(B, T, C)``; not read where values are known.
         condition: ``(B, D)``, or None for a net without one.
         x: Series ``(B, T, C)``; only known values are read.
         known: Bool ``(B, T, C)``; known values are kept.
-        shift: ``(B, T, C hidden)``, added to what the channels' networks see, as knowledge of later steps is.
+        aside: What is known besides the values before a step.
     """
     count, steps, channels = uniform.shape
-    scales = net.scales
-    out = torch.zeros(count, steps, channels, device=uniform.device) if x is None or known is None else x.clone()
-    known = torch.zeros(uniform.shape, dtype=torch.bool, device=uniform.device) if known is None else known
-    given = net._given(condition, count, uniform.device)
-    whole = known.all(2).all(0)
-    prefix = int(whole.long().cumprod(0).sum())
-    before = scales.mean.expand(count, channels)
-    state = net.begin(given)[None]
-    everything = torch.ones(count, 1, channels, dtype=torch.bool, device=uniform.device)
-    for t in range(steps):
-        if t >= prefix:
-            own = None if shift is None else shift[:, t]
-            if t == 0:
-                context = net.start.context(given)
-                out[:, 0] = _draw_step(net, uniform[:, 0], context, None, out[:, 0], known[:, 0], own)
-            else:
-                context = net.contexts(
-                    state.transpose(0, 1), torch.stack([out[:, t - 1], before], 1), torch.stack([before_last, before], 1),
-                    everything.expand(-1, 2, -1), condition,
-                )[:, 0]
-                out[:, t] = _draw_step(net, uniform[:, t], net.steps.context(context), before, out[:, t], known[:, t], own)
-        now = out[:, t]
+    scales, begin = net.scales, net.given(condition, uniform)
+    if x is None or known is None:
+        known = torch.zeros(uniform.shape, dtype=torch.bool, device=uniform.device)
+        out = torch.zeros_like(uniform)
+    else:
+        out = x.masked_fill(~known, 0.0)
+    prefix = int(known.all(2).all(0).long().cumprod(0).sum())
+    state, there = net.begin(begin)[None], torch.ones(count, 1, channels, dtype=torch.bool, device=uniform.device)
+    start = 0
+    if prefix > 1:
+        # What all know from the first step on is read at once.
+        head, mask = out[:, :prefix], there.expand(-1, prefix, -1)
+        state = net.recurrent(net.inputs(head, carried(head, mask, scales.mean)[0], mask, condition), state)[1]
+        start = prefix
+    for t in range(start, steps):
+        past = out[:, t - 1 : t]
+        if t == 0:
+            step = net.start.context(begin), None if aside is None else aside.first()
+        else:
+            older = out[:, t - 2 : t - 1] if t > 1 else scales.mean.expand(count, 1, channels)
+            # Contexts are those of the steps behind each given one; the last is not used.
+            pair, before = torch.cat([past, past], 1), torch.cat([older, past], 1)
+            contexts = net.contexts(state.transpose(0, 1), pair, before, there.expand(-1, 2, -1), condition)
+            own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
+            step = net.steps.context(contexts[:, 0]), own
+        out[:, t] = _draw_step(net, uniform[:, t], *step, past[:, 0] if t else None, out[:, t], known[:, t])
         if t + 1 < steps:
-            state = net.recurrent(net.inputs(now[:, None], before[:, None], everything, condition), state)[1]
-        before_last, before = before, now
+            older = past if t else scales.mean.expand(count, 1, channels)
+            state = net.recurrent(net.inputs(out[:, t : t + 1], older, there, condition), state)[1]
     return out
 
 
@@ -61,18 +66,18 @@ def _draw_step(
     net: StepNetworks,
     uniform: Tensor,
     context: Tensor,
+    aside: tuple[Tensor, Tensor] | None,
     past: Tensor | None,
     x: Tensor,
     known: Tensor,
-    shift: Tensor | None,
 ) -> Tensor:
     """One step ``(B, C)``, channel by channel; ``past`` is the step before, None for the first."""
     scales, channels = net.scales, net.channels
     own = net.start if past is None else net.steps
-    if shift is not None:
-        context = context + (net._doubled(shift) if past is None else shift)
+    if aside is not None:
+        context = context + aside[0]
     contexts = context.view(-1, channels, own.hidden)
-    units = net._units(own)
+    units = net.units(own)
     value = torch.zeros_like(x) if past is None else (past - scales.mean) / scales.std
     linear = scales.mean.expand_as(x) if past is None else past + scales.move * (value @ scales.past.T + scales.drift)
     weights = scales.same if past is None else scales.now
@@ -87,7 +92,8 @@ def _draw_step(
             drawn = x[:, c]
         else:
             numbers = own.one(c, contexts[:, c], seen[:, : c * FEATURES])
-            parts = net._mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
+            numbers = numbers if aside is None else numbers + aside[1][:, c]
+            parts = net.mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
             drawn = torch.where(known[:, c], x[:, c], scales.snapped(draw_mixture(uniform[:, c], *parts), c))
         out[:, c] = drawn
         standard = (drawn - scales.mean[c]) / scales.std[c]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 GRID_ERROR = 1e-3
 """How far from a grid's points, in parts of its step, values may lie that are taken to be on it."""
-MOST_VALUES = 2_000_000
+MOST_STEPS = 50_000
 """Steps at most that the channels are measured on."""
 
 
@@ -56,7 +56,7 @@ class StepScales(nn.Module):
     @torch.no_grad()
     def fit(self, x: Tensor, mask: Tensor) -> None:
         """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
-        most = max(2, MOST_VALUES // x.shape[1])
+        most = max(2, MOST_STEPS // x.shape[1])
         if len(x) > most:
             index = torch.linspace(0, len(x) - 1, most).long()
             x, mask = x[index], mask[index]

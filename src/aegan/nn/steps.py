@@ -9,6 +9,7 @@ around the mean, so that what does not move stays exactly where it is and what f
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,18 @@ FEATURES = 3
 """Numbers that a channel's network sees of each channel before it."""
 NARROWEST = 14.0
 """Parts of a cell that the narrowest part of a mixture is wide: nearly all of it lies in one cell then."""
+
+
+class Aside(Protocol):
+    """What is known of series besides the steps before: later ones, or their shape."""
+
+    def first(self) -> tuple[Tensor, Tensor]:
+        """For the first step; see :meth:`ChannelNetworks.forward`."""
+        ...
+
+    def rest(self, steps: slice, contexts: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """For other steps, from their contexts ``(B, T, D)`` and the values before ``(B, T, C)``; rows ``(B T, …)``."""
+        ...
 
 
 class ChannelNetworks(nn.Module):
@@ -63,21 +76,24 @@ class ChannelNetworks(nn.Module):
             self.head_bias[:, 0, count : 2 * count] = torch.cat(places)
             self.head_bias[:, 0, 2 * count :] = torch.cat(widths)
 
-    def forward(self, context: Tensor, seen: Tensor, shift: Tensor | None = None) -> Tensor:
+    def forward(self, context: Tensor, seen: Tensor, aside: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Mixtures' numbers ``(B, C, 3 K)`` of contexts ``(B, D)`` and channels seen ``(B, C, FEATURES)``.
 
-        ``shift`` ``(B, C hidden)`` is added to what the channels' networks see.
+        ``aside``: what else is known: ``(B, C hidden)`` is added to what the channels' networks see, and
+        ``(B, C, 3 K)`` to the numbers.
         """
         h = torch.addmm(self.context(context), seen.flatten(1), self.mix * self.visible)
-        if shift is not None:
-            h = h + shift
+        if aside is not None:
+            h = h + aside[0]
         h = h.view(-1, self.channels, self.hidden).transpose(0, 1)
         for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
             inner = torch.baddbmm(bias[0], activation(h), first)
             if self.dropped and self.training:
+                # The same units for every channel: drawing them all would take longer than using them.
                 inner = inner * dropout(torch.ones_like(inner[:1]), self.dropped)
             h = h + torch.baddbmm(bias[1], activation(inner), second)
-        return torch.baddbmm(self.head_bias, activation(h), self.head).transpose(0, 1)
+        numbers = torch.baddbmm(self.head_bias, activation(h), self.head).transpose(0, 1)
+        return numbers if aside is None else numbers + aside[1]
 
     def one(self, c: int, own: Tensor, seen: Tensor) -> Tensor:
         """Numbers ``(B, 3 K)`` of channel ``c`` alone, from its part of the context ``(B, hidden)``.
@@ -119,30 +135,34 @@ class StepNetworks(nn.Module):
 
     # --- training -------------------------------------------------------------------------------------------
 
-    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None, shift: Tensor | None = None) -> Tensor:
-        """Negative log-likelihood in nats of each value ``(B, T, C)``, 0 where ``mask`` is False."""
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None, aside: Aside | None = None) -> Tensor:
+        """Negative log-likelihood in nats of each value ``(B, T, C)``, 0 where ``mask`` is False.
+
+        Args:
+            x: Series ``(B, T, C)``.
+            mask: Bool, alike; True where observed.
+            condition: ``(B, condition)``, or None for a net without one.
+            aside: What is known besides the values before.
+        """
         scales = self.scales
         before, there = carried(x, mask, scales.mean)
-        given = self._given(condition, len(x), x.device)
-        numbers = self.start(given, self._first_seen(x[:, 0], mask[:, 0]), None if shift is None else self._doubled(shift[:, 0]))
-        anchors = self._first_anchors(x[:, 0], mask[:, 0])
+        given = self.given(condition, x)
+        anchors = self.first_anchors(x[:, 0], mask[:, 0])
+        seen = self._first_seen(x[:, 0], mask[:, 0], anchors[1])
+        numbers = self.start(given, seen, None if aside is None else aside.first())
         first = self._loss(x[:, 0], numbers, anchors, self.start)[:, None]
         if x.shape[1] == 1:
             return first * mask
         states = self.recurrent(self.inputs(x, before, mask, condition), self.begin(given)[None])[0][:, :-1]
-        now, past, seen = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
-        change = torch.where(seen, (now - past) / scales.move, 0.0)
-        context = self.contexts(states, x, before, mask, condition).flatten(0, 1)
+        contexts = self.contexts(states, x, before, mask, condition)
+        now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
+        change = torch.where(known, (now - past) / scales.move, 0.0)
         anchors = self._anchors(past, change)
-        numbers = self.steps(
-            context, self._seen(now, change, anchors[1], mask[:, 1:].flatten(0, 1)),
-            None if shift is None else shift[:, 1:].flatten(0, 1),
-        )
+        seen = self._seen(now, change, anchors[1], mask[:, 1:].flatten(0, 1))
+        rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
+        numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
         rest = self._loss(now, numbers, anchors, self.steps).view(len(x), -1, self.channels)
         return torch.cat([first, rest], 1) * mask
-
-    def _doubled(self, shift: Tensor) -> Tensor:
-        return shift.repeat_interleave(2, 1)
 
     def inputs(self, x: Tensor, before: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
         """What the recurrent network sees of each step: values, changes, what is missing, the condition."""
@@ -163,8 +183,9 @@ class StepNetworks(nn.Module):
     def _standard(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         return (x - self.scales.mean) / self.scales.std, torch.asinh((x - before) / self.scales.move)
 
-    def _given(self, condition: Tensor | None, count: int, device: torch.device) -> Tensor:
-        return torch.ones(count, 1, device=device) if condition is None else condition
+    def given(self, condition: Tensor | None, like: Tensor) -> Tensor:
+        """What the first step is made from: the condition, or a constant."""
+        return torch.ones(len(like), 1, device=like.device) if condition is None else condition
 
     def _seen(self, now: Tensor, change: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
         """Numbers ``(B, C, FEATURES)`` that later channels see of a step's earlier ones."""
@@ -172,10 +193,10 @@ class StepNetworks(nn.Module):
         parts = ((now - scales.mean) / scales.std, torch.asinh(change), torch.asinh((now - predicted) / scales.unit))
         return torch.stack(parts, 2) * mask[:, :, None]
 
-    def _first_seen(self, x: Tensor, mask: Tensor) -> Tensor:
+    def _first_seen(self, x: Tensor, mask: Tensor, predicted: Tensor) -> Tensor:
         scales = self.scales
         value = (x - scales.mean) / scales.std
-        error = torch.asinh((x - self._first_anchors(x, mask)[1]) / scales.same_unit)
+        error = torch.asinh((x - predicted) / scales.same_unit)
         return torch.stack([value, torch.sin(2.0 * value), error], 2) * mask[:, :, None]
 
     def _anchors(self, past: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -184,17 +205,18 @@ class StepNetworks(nn.Module):
         predicted = past + scales.move * (change @ scales.now.T + value @ scales.past.T + scales.drift)
         return past, predicted, scales.mean.expand_as(past)
 
-    def _first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scales = self.scales
         value = torch.where(mask, (x - scales.mean) / scales.std, 0.0)
         mean = scales.mean.expand_as(x)
         return mean, scales.mean + scales.std * (value @ scales.same.T), mean
 
-    def _units(self, net: ChannelNetworks) -> tuple[Tensor, Tensor, Tensor]:
+    def units(self, net: ChannelNetworks) -> tuple[Tensor, Tensor, Tensor]:
+        """What one stands for around each of the three anchors, in the data's units, ``(C,)`` each."""
         scales = self.scales
         return scales.move, (scales.same_unit if net is self.start else scales.unit), scales.std
 
-    def _mixture(
+    def mixture(
         self, numbers: Tensor, anchors: tuple[Tensor, ...], units: tuple[Tensor, ...], cell: Tensor, net: ChannelNetworks
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, centres and widths of the parts ``(..., K)``."""
@@ -206,7 +228,7 @@ class StepNetworks(nn.Module):
 
     def _loss(self, x: Tensor, numbers: Tensor, anchors: tuple[Tensor, ...], net: ChannelNetworks) -> Tensor:
         scales = self.scales
-        logits, centres, widths = self._mixture(numbers, anchors, self._units(net), scales.cell, net)
+        logits, centres, widths = self.mixture(numbers, anchors, self.units(net), scales.cell, net)
         half = scales.cell / 2
         return -log_chance(
             x, logits, centres, widths, scales.cell, x <= scales.low + half, x >= scales.high - half

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from aegan.models.base import Model
 from aegan.nn.backbone import CODED_KINDS, decoder_for, encoder_for
 from aegan.nn.init import activation, linear
 from aegan.nn.rows import drawn, likeliest
+from aegan.nn.series import SERIES_NETWORKS
 from aegan.types import Batch, Optimizer, Phase, Spec, Stage, Term
 
 ERRORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -51,6 +52,7 @@ class AutoencoderConfig:
         width: Channels of the finest feature map (coarser ones have up to four times as many), or an eighth of the
             hidden units where data have no grid.
         blocks: Residual blocks at each resolution.
+        series: Networks of time series: ``convolutional``, ``recurrent`` or ``attention``; no other data have them.
         error: Of a value: ``squared``, ``absolute``, ``bernoulli`` (values of -1 or 1, or in between as
             probabilities), ``categorical`` (a table's fields, and nothing else for those), or ``spec``: what the
             data's likelihood asks for.
@@ -64,6 +66,7 @@ class AutoencoderConfig:
     latent_dim: int = 64
     width: int = 32
     blocks: int = 1
+    series: str = "convolutional"
     error: str = "spec"
     feature_weight: float = 0.0
     class_weight: float = 0.0
@@ -74,6 +77,7 @@ class AutoencoderConfig:
         require_at_least_one(self, "latent_dim", "width", "blocks", "batch_size")
         require_non_negative(self, "feature_weight", "class_weight")
         require_choice(self, "error", ("spec", *ERRORS))
+        require_choice(self, "series", SERIES_NETWORKS)
         if not 0 < self.lr < float("inf"):
             raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
 
@@ -96,7 +100,8 @@ class AutoencoderModel(Model, ABC):
     def __init__(self, spec: Spec, config: AutoencoderConfig, *, code_features: int | None = None) -> None:
         """``code_features``: outputs of the encoder, where these are not the code itself."""
         super().__init__(spec, config)
-        dim, size = config.latent_dim, {"width": config.width, "blocks": config.blocks}
+        dim = config.latent_dim
+        size: dict[str, Any] = {"width": config.width, "blocks": config.blocks, "series": config.series}
         self.code_dim = dim
         self.error = _error_of(spec, config.error)
         self.draw_dim = len(spec.fields) if self.error == "categorical" else 0
@@ -141,15 +146,24 @@ class AutoencoderModel(Model, ABC):
         """Codes as the decoder meets them in training; a latent GAN learns these."""
         return z
 
-    def reconstruction(self, out: Tensor, x: Tensor, maps: list[Tensor]) -> dict[str, Term]:
+    def reconstruction(
+        self, out: Tensor, x: Tensor, maps: list[Tensor], mask: Tensor | None = None
+    ) -> dict[str, Term]:
         """Terms ``reconstruction`` and, with a weight, ``features``.
 
         Args:
             out: What the decoder gave for ``x``.
             x: Data ``(B, *shape)``.
             maps: The trunk's features of ``x``; they get no gradient.
+            mask: Bool, shape of ``x``; only values where it is True are to be reconstructed. None: all.
         """
-        terms = {"reconstruction": Term(ERRORS[self.error](out, x))}
+        if mask is None:
+            terms = {"reconstruction": Term(ERRORS[self.error](out, x))}
+        else:
+            # No value at all is no error, rather than none to divide by.
+            known = ERRORS[self.error](out[mask], x[mask]) if bool(mask.any()) else out.sum() * 0.0
+            terms = {"reconstruction": Term(known)}
+            out = observed(out, x, mask)
         if self.config.feature_weight and self.error != "categorical":
             x_hat = 2.0 * torch.sigmoid(out.float()) - 1.0 if self.error == "bernoulli" else out.float()
             terms["features"] = Term(self._feature_error(x_hat, maps), self.config.feature_weight)
@@ -172,6 +186,11 @@ class AutoencoderModel(Model, ABC):
         for p in learning:
             p.requires_grad_(True)
         return feature_error(made, maps)
+
+
+def observed(out: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+    """What the decoder gave, with the data in the place of values that were not observed: no error there."""
+    return out if mask is None else torch.where(mask, out.float(), x)
 
 
 def _error_of(spec: Spec, asked: str) -> str:

@@ -88,7 +88,7 @@ class Contractive(AutoencoderModel):
         given, maps = self._moving(x) if config.weight else (x, self.encoder.trunk.maps(x))
         z = self.encoder.from_maps(maps).float()
         out = self.decoder(z)
-        terms = self.reconstruction(out, x, maps) | self.classification(maps, batch)
+        terms = self.reconstruction(out, x, maps, batch.get("mask")) | self.classification(maps, batch)
         spread = spread_of(z, config.units) if config.weight or config.decoder_weight else None
         penalty = partial(jacobian_penalty, form=config.form, probes=config.probes)
         if config.weight:

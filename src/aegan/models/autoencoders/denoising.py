@@ -72,7 +72,7 @@ class Denoising(AutoencoderModel):
         if self.config.feature_weight:
             with torch.no_grad():
                 clean = self.encoder.trunk.maps(x)
-        return self.reconstruction(self.decoder(z), x, clean) | self.classification(maps, batch)
+        return self.reconstruction(self.decoder(z), x, clean, batch.get("mask")) | self.classification(maps, batch)
 
 
 def corrupted(x: Tensor, corruption: str, amount: float) -> Tensor:

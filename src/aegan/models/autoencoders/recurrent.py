@@ -1,63 +1,290 @@
-"""Prototype."""
+"""Recurrent model of time series: each value given those before it, step by step and channel by channel.
+
+References: Salinas et al. 2020, "DeepAR" (arXiv 1704.04110) for a recurrent network over the steps with a likelihood;
+Salimans et al. 2017, "PixelCNN++" (arXiv 1701.05517) for mixtures of logistics over cells of values. What differs here:
+the channels of a step are drawn one after another, and the parts of a mixture lie around the value before, around a
+linear prediction, and around the mean (see :mod:`aegan.nn.steps`).
+
+The series' distribution is learnt first, and samples and forecasts come from it. A second stage learns what later
+values say of the steps before them, so that gaps are filled given both sides; a third one learns whole-window codes by
+an autoencoder of its own. Classes are given, attributes and lengths drawn first, and the series given these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
-from aegan.config import require_at_least_one, require_non_negative
+from aegan.config import require_at_least_one, require_choice, require_non_negative
 from aegan.errors import ConfigError
+from aegan.losses import squared_error
+from aegan.models.autoencoders.autoregressive import Autoregressive, AutoregressiveConfig
 from aegan.models.base import Model
+from aegan.nn.backbone import decoder_for, encoder_for
+from aegan.nn.fields import FieldEmbedding
+from aegan.nn.init import class_embedding, linear
+from aegan.nn.series import SERIES_NETWORKS
+from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import draw_series
 from aegan.nn.steps import StepNetworks
-from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
+from aegan.types import Batch, Field, Health, Optimizer, Phase, Samples, Spec, Stage, Term
+
+CONDITION = 32
+"""Length of the vector that classes and attributes become."""
+CLASS = "\0class"
+"""Name of the class among the fields of attributes; no column is called so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentConfig:
+    """Settings of the recurrent model.
+
+    Attributes:
+        state: Units of the network over the steps.
+        hidden: Width of each channel's network.
+        layers: Residual layers in it.
+        parts: Parts of a value's mixture around the value before, and around a linear prediction.
+        dropout: Share of hidden units left out in a training step.
+        patience: Steps at least without a better likelihood of held-out series before a stage ends early.
+        gaps_share: Part of the budget for filling gaps; 0 leaves it out.
+        latent_dim: Length of a code.
+        series: Networks of the code: ``convolutional``, ``recurrent`` or ``attention``.
+        width: Channels of their finest map.
+        code_share: Part of the budget for the code; 0 leaves it out: no encoder then.
+        batch_size: Series a step.
+        lr: Peak learning rate of Adam.
+    """
+
     state: int = 128
     hidden: int = 32
     layers: int = 1
     parts: int = 4
     dropout: float = 0.1
-    patience: int = 1000
+    patience: int = 500
+    gaps_share: float = 0.12
+    latent_dim: int = 32
+    series: str = "convolutional"
+    width: int = 32
+    code_share: float = 0.08
     batch_size: int = 64
     lr: float = 2e-3
+
+    def __post_init__(self) -> None:
+        require_at_least_one(self, "state", "hidden", "layers", "parts", "latent_dim", "width", "batch_size")
+        require_non_negative(self, "patience", "gaps_share", "code_share")
+        require_choice(self, "series", SERIES_NETWORKS)
+        if not 0 <= self.dropout <= 0.9:
+            raise ConfigError(f"dropout: a number from 0 to 0.9 expected, got {self.dropout}.")
+        if self.gaps_share + self.code_share >= 1:
+            raise ConfigError(
+                f"gaps_share and code_share: less than 1 together expected, got {self.gaps_share} and {self.code_share}."
+            )
+        if not 0 < self.lr < float("inf"):
+            raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
+
+
+class _Condition(nn.Module):
+    """Classes ``(B,)`` and rows of attributes ``(B, F)`` to a vector ``(B, CONDITION)``."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.classes = class_embedding(spec.num_classes, CONDITION) if spec.classes else None
+        self.fields = FieldEmbedding(spec.fields, 8) if spec.fields else None
+        self.mix = linear(8 * len(spec.fields), CONDITION) if spec.fields else None
+
+    def forward(self, y: Tensor | None, static: Tensor | None) -> Tensor:
+        out: Tensor | None = None
+        if self.classes is not None and y is not None:
+            # Rows of the embedding are short; the factor gives each number unit variance.
+            out = self.classes(y) * CONDITION**0.5
+        if self.fields is not None and self.mix is not None and static is not None:
+            mixed = self.mix(self.fields(static).flatten(1))
+            out = mixed if out is None else out + mixed
+        if out is None:
+            raise ConfigError("These series have classes or attributes; expected them beside the series.")
+        return out
 
 
 @final
 class Recurrent(Model):
+    """Series step by step; see the module's text."""
+
     Config: ClassVar[type] = RecurrentConfig
     kinds: ClassVar[tuple[str, ...]] = ("series",)
-    block: ClassVar[int] = 1024
+    block: ClassVar[int] = 256
     config: RecurrentConfig
+    samples_from = "steps"
 
     def __init__(self, spec: Spec, config: RecurrentConfig) -> None:
         super().__init__(spec, config)
-        self.noise_dim = self.draw_dim = spec.shape[0] * spec.shape[1]
-        self.steps = StepNetworks(spec.shape[1], 0, state=config.state, hidden=config.hidden, layers=config.layers, dropped=config.dropout, parts=config.parts)
+        steps, channels = spec.shape
+        self.values = steps * channels
+        self.conditional = spec.num_classes > 0
+        conditioned = bool(spec.classes or spec.fields)
+        self.condition = _Condition(spec) if conditioned else None
+        self.steps = StepNetworks(
+            channels,
+            CONDITION if conditioned else 0,
+            state=config.state,
+            hidden=config.hidden,
+            layers=config.layers,
+            dropped=config.dropout,
+            parts=config.parts,
+        )
+        self.attributes: Autoregressive | None = None
+        if spec.fields:
+            classes = (Field(column=CLASS, size=spec.num_classes),) if spec.classes else ()
+            fields = (*classes, *spec.fields)
+            rows = Spec(kind="table", shape=(len(fields),), likelihood="categorical", fields=fields)
+            self.attributes = Autoregressive(rows, AutoregressiveConfig(hidden=32, dropout=0.2, code_share=0.0))
+        self.static_dim = 0 if self.attributes is None else self.attributes.noise_dim
+        self.noise_dim = self.draw_dim = self.values + self.static_dim
+        self.gaps = AsideNetwork(self.steps, state=64, width=128) if config.gaps_share else None
+        self.encoder = self.decoder = None
+        if config.code_share:
+            size = {"width": config.width, "blocks": 1, "series": config.series}
+            self.encoder = encoder_for(spec, config.latent_dim, **size)
+            self.decoder = decoder_for(spec, config.latent_dim, **size)
+            self.code_dim = config.latent_dim
 
     @property
     def stages(self) -> tuple[Stage, ...]:
+        """The series' distribution; gaps and code unless their share is 0."""
         config = self.config
-        phase = Phase(name="steps", networks=("steps",), optimizer=Optimizer(lr=config.lr, betas=(0.9, 0.99)))
-        return (Stage(name="steps", share=1.0, phases=(phase,), ema=("steps",), batch_size=config.batch_size, ema_samples=20_000.0, patience=config.patience),)
+        optimizer = Optimizer(lr=config.lr, betas=(0.9, 0.99))
+        networks = ("steps", *["condition"] * (self.condition is not None), *["attributes"] * bool(self.static_dim))
+        named = {"steps": networks, "gaps": ("gaps",), "code": ("encoder", "decoder")}
+        shares = {"steps": 1.0 - config.gaps_share - config.code_share}
+        shares |= {"gaps": config.gaps_share, "code": config.code_share}
+        return tuple(
+            Stage(
+                name=name,
+                share=share,
+                phases=(Phase(name=name, networks=named[name], optimizer=optimizer),),
+                batch_size=config.batch_size,
+                ema=named[name],
+                ema_samples=20_000.0,
+                patience=config.patience,
+            )
+            for name, share in shares.items()
+            if share
+        )
 
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
+        """Units and linear parts of the channels, before the first stage."""
         if stage == "steps":
-            batch = data.batch(torch.arange(len(data)))
-            self.steps.scales.fit(batch["x"].cpu(), batch.get("mask", torch.ones_like(batch["x"], dtype=torch.bool)).cpu())
+            parts = [data.batch(index) for index in torch.arange(len(data)).split(4096)]
+            x = torch.cat([part["x"] for part in parts]).cpu()
+            self.steps.scales.fit(x, torch.cat([_mask(part) for part in parts]).cpu())
         return data
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
-        x = batch["x"]
-        mask = batch.get("mask", torch.ones_like(x, dtype=torch.bool))
-        nll = self.steps(x, mask, None)
-        return {"reconstruction": Term(nll.sum() / mask.sum()), "start": Term(nll[:, 0].mean(), 0.0)}
+        """Terms of ``steps``, ``gaps`` and ``code``; nats a value, and squared error."""
+        x, mask = batch["x"], _mask(batch)
+        if phase == "steps":
+            nll = self.steps(x, mask, self._condition(batch))
+            terms = {"reconstruction": Term(nll.sum() / mask.sum().clamp(min=1))}
+            if self.attributes is not None:
+                part = self.attributes.loss("fields", {"x": self._rows(batch)})["reconstruction"]
+                terms["attributes"] = Term(part.value, part.weight / x.shape[1])
+            return terms
+        if phase == "gaps" and self.gaps is not None:
+            known = random_known(mask)
+            unknown = mask & ~known
+            with torch.no_grad():
+                condition = self._condition(batch)
+            nll = self.steps(x, mask, condition, self.gaps(self.steps.scales, x, known)) * unknown
+            return {"reconstruction": Term(nll.sum() / unknown.sum().clamp(min=1))}
+        if phase == "code" and self.encoder is not None and self.decoder is not None:
+            out = self.decoder(self.encoder(x))
+            return {"reconstruction": Term(squared_error(out[mask], x[mask]))}
+        raise ConfigError(f"Recurrent has no phase {phase!r}.")
 
-    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        return draw_series(self.steps, torch.special.ndtr(noise).view(-1, *self.spec.shape), None)
+    def generate(self, noise: Tensor, y: Tensor | None, static: Tensor | None = None) -> Tensor:
+        """Series ``(B, T, C)`` from noise ``(B, noise_dim)`` and classes; attributes are drawn where none are given."""
+        if self.attributes is not None and static is None:
+            static = self.draw_static(noise, y)
+        return draw_series(self.steps, self._uniform(noise), self._given(y, static))
+
+    def draw_static(self, noise: Tensor, y: Tensor | None, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Rows ``(B, F)`` of attributes, given classes, within what is allowed by position of a field."""
+        return self.draw_labels(noise, y, allowed)[0]
+
+    def draw_labels(
+        self, noise: Tensor, y: Tensor | None, allowed: Mapping[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Rows of attributes ``(B, F)`` and classes ``(B,)``; classes that are None are drawn together with them."""
+        if self.attributes is None:
+            raise ConfigError("These series have no attributes.")
+        shift = 1 if self.spec.classes else 0
+        rows = torch.zeros(len(noise), shift + len(self.spec.fields), device=noise.device)
+        known = torch.zeros(rows.shape, dtype=torch.bool, device=noise.device)
+        if shift and y is not None:
+            rows[:, 0], known[:, 0] = y + 0.5, True
+        masks = {place + shift: mask for place, mask in (allowed or {}).items()}
+        rows = self.attributes.complete(noise[:, self.values :], rows, known, masks)
+        return rows[:, shift:], rows[:, 0].long() if shift else None
+
+    def fill(
+        self, noise: Tensor, x: Tensor, known: Tensor, y: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        """Series ``(B, T, C)`` whose known values are kept and whose others are drawn given all of them.
+
+        Args:
+            noise: ``(B, noise_dim)``.
+            x: ``(B, T, C)``; only known values are read.
+            known: Bool ``(B, T, C)``.
+            y: Classes ``(B,)``, where there are any.
+            static: Attributes ``(B, F)``, where there are any.
+
+        Raises:
+            ConfigError: Values are known behind unknown ones, and the model was fitted with ``gaps_share=0``.
+        """
+        whole = known.all(2)
+        # Nothing is known behind the first step that is not known altogether: a forecast.
+        ahead = not bool((known.any(2) & ~whole.long().cumprod(1).bool()).any())
+        if ahead:
+            aside = None
+        elif self.gaps is None:
+            raise ConfigError("Filling gaps needs its stage: fit with gaps_share above 0.")
+        else:
+            aside = self.gaps(self.steps.scales, x.masked_fill(~known, 0.0), known)
+        return draw_series(self.steps, self._uniform(noise), self._given(y, static), x=x, known=known, aside=aside)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)`` of whole series."""
+        return super().encode(x) if self.encoder is None else self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The smooth shape ``(B, T, C)`` that a code keeps of a series; nothing is drawn."""
+        return super().decode(z) if self.decoder is None else self.decoder(z)
+
+    @torch.no_grad()
+    def health(self, x: Tensor) -> Health:
+        """The log-likelihood of held-out series, in nats a value; not where classes or attributes would be needed."""
+        if self.condition is not None:
+            return Health()
+        nll = self.steps(x, torch.ones_like(x, dtype=torch.bool), None)
+        return Health(figures={"log_likelihood": -nll.mean().item()})
+
+    def _uniform(self, noise: Tensor) -> Tensor:
+        return torch.special.ndtr(noise[:, : self.values]).view(-1, *self.spec.shape)
+
+    def _given(self, y: Tensor | None, static: Tensor | None) -> Tensor | None:
+        return None if self.condition is None else self.condition(y, static)
+
+    def _condition(self, batch: Batch) -> Tensor | None:
+        return self._given(batch.get("y"), batch.get("static"))
+
+    def _rows(self, batch: Batch) -> Tensor:
+        """Attributes and, in front of them, classes as rows of a table."""
+        static = batch["static"]
+        return torch.cat([batch["y"][:, None] + 0.5, static], 1) if self.spec.classes else static
+
+
+def _mask(batch: Batch) -> Tensor:
+    return batch["mask"] if "mask" in batch else torch.ones_like(batch["x"], dtype=torch.bool)

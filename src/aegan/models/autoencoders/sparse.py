@@ -56,7 +56,7 @@ class Sparse(AutoencoderModel):
         maps = self.encoder.trunk.maps(x)
         z = self._activated(self.encoder.from_maps(maps).float())
         penalty = z.abs().sum(1).mean() if config.penalty == "l1" else rate_divergence(z, config.rate)
-        terms = self.reconstruction(self.decoder(z), x, maps) | self.classification(maps, batch)
+        terms = self.reconstruction(self.decoder(z), x, maps, batch.get("mask")) | self.classification(maps, batch)
         return terms | {"sparsity": Term(penalty, config.weight)}
 
     def encode(self, x: Tensor) -> Tensor:

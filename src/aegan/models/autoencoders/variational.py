@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from aegan.config import require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import above_free_bits, gaussian_kl
-from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
+from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel, observed
 from aegan.models.autoencoders.collapse import posterior_statistics, posterior_verdict
 from aegan.models.autoencoders.likelihood import elbo, log_density, log_likelihood
 from aegan.types import Batch, Health, Spec, Term
@@ -113,9 +113,10 @@ class Variational(AutoencoderModel):
         mu, logvar = _split(self.encoder.from_maps(maps))
         std = (0.5 * logvar).exp()
         out = self.decoder(mu + std * torch.randn_like(mu))
+        out = observed(out, x, batch.get("mask"))
         scale = self._scale(out, x)
         self.statistics.update(std.mean(0), scale if config.output_std is None else None)
-        terms = self.reconstruction(out, x, maps)
+        terms = self.reconstruction(out, x, maps, batch.get("mask"))
         terms["reconstruction"] = Term(-log_density(self.error, out, x, scale).mean(), 1.0 / self.values)
         kl, weight = gaussian_kl(mu, logvar, reduce=False), self.beta(self.stage_step) / self.values
         terms["kl"] = Term(kl.sum(), 0.0 if config.free_bits else weight)

@@ -126,7 +126,7 @@ class VectorQuantised(AutoencoderModel):
         quantiser.observe(z.detach())
         points = quantiser.nearest(z)
         out = self.decoder.network(straight_through(z, points))
-        terms = self.reconstruction(out, x, maps) | self.classification(maps, batch)
+        terms = self.reconstruction(out, x, maps, batch.get("mask")) | self.classification(maps, batch)
         if self.config.quantiser == "codebook":
             terms["commitment"] = Term((z - points).square().mean(), self.config.commitment_weight)
         return terms | {

@@ -57,7 +57,7 @@ class Wasserstein(AutoencoderModel):
         x = batch["x"]
         maps = self.encoder.trunk.maps(x)
         z = self.encoder.from_maps(maps).float()
-        terms = self.reconstruction(self.decoder(z), x, maps) | self.classification(maps, batch)
+        terms = self.reconstruction(self.decoder(z), x, maps, batch.get("mask")) | self.classification(maps, batch)
         distance = mmd(z, torch.randn_like(z), kernel=self.config.kernel)
         return terms | {"mmd": Term(distance, self.config.weight)}
 

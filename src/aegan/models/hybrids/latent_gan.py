@@ -183,7 +183,8 @@ class LatentGAN(AutoencoderHybrid):
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
         )
         if not spec.discrete:
-            self.discriminator = discriminator_for(spec, width=joint.width, blocks=config.autoencoder.blocks)
+            own = config.autoencoder
+            self.discriminator = discriminator_for(spec, width=joint.width, blocks=own.blocks, series=own.series)
 
     @property
     def decoder(self) -> torch.nn.Module:
@@ -368,6 +369,7 @@ class LatentGAN(AutoencoderHybrid):
                 maps = self.autoencoder.encoder.trunk.maps(half)
                 z = self.encode(half).float() if "z" not in batch else batch["z"][: len(half)]
             out = self.autoencoder.decoder(self.autoencoder.noisy(z))
-            for name, term in self.autoencoder.reconstruction(out, half, maps).items():
+            mask = batch["mask"][: len(half)] if "mask" in batch else None
+            for name, term in self.autoencoder.reconstruction(out, half, maps, mask).items():
                 terms[name] = Term(term.value, term.weight * joint.anchor)
         return terms
