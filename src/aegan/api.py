@@ -21,7 +21,6 @@ from aegan import __version__, presets
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import ADAPTERS, adapter_class, detect_kind, new_adapter, own_options
-from aegan.data.split import split
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
 from aegan.estimator import Estimator
@@ -96,7 +95,9 @@ def fit(
             Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
             ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
             where that shall not be found out, as in ``{"zip": "categorical"}``, and ``rules``, ``"auto"``, ``"none"``
-            or a list such as ``["start <= end"]``.
+            or a list such as ``["start <= end"]``. Series (:class:`~aegan.data.series.SeriesAdapter`): ``window``,
+            ``stride``, ``id``, ``time``, ``label``, ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``,
+            ``irregular``.
 
     Returns:
         The fitted model.
@@ -355,9 +356,10 @@ def _train(
     share = min(about["holdout"], HOLDOUT_AT_MOST / len(data))
     train, held = data, None
     if share > 0:
-        train, held = (data.subset(i) for i in split(len(data), data.labels, holdout=share, seed=config.seed))
+        train, held = (data.subset(i) for i in _kept(adapter, data, share, config.seed))
+        held = held if len(held) else None
     backend = Backend(config.device, config.precision)
-    learnt, validation = _set_apart(network, train, config.seed)
+    learnt, validation = _set_apart(network, adapter, train, config.seed)
     drawn = handler(adapter.spec.kind).grids
     grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * drawn
     watch = DoctorProbe(holdout=held, settings=run.config["model_config"])
@@ -390,12 +392,28 @@ def _train(
     return Estimator(network, adapter, run, device=backend.device, train=train, holdout=held)
 
 
-def _set_apart(network: Model, train: TensorData, seed: int) -> tuple[TensorData, TensorData | None]:
+def _kept(adapter: Adapter, data: TensorData, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training samples and the holdout, which is empty where the data are too few for one."""
+    try:
+        return adapter.split(data, holdout=share, seed=seed)
+    except DataError as error:
+        if adapter.spec.kind != "series":
+            raise
+        warnings.warn(f"No holdout to judge by: {error}", AeganWarning, stacklevel=2)
+        return torch.arange(len(data)), torch.arange(0)
+
+
+def _set_apart(
+    network: Model, adapter: Adapter, train: TensorData, seed: int
+) -> tuple[TensorData, TensorData | None]:
     """What is learnt, and what a model that keeps its best weights looks at."""
     if not any(stage.patience for stage in network.stages) or len(train) < 20:
         return train, None
     share = min(VALIDATION, VALIDATION_AT_MOST / len(train))
-    learnt, apart = split(len(train), train.labels, holdout=share, seed=seed + 1)
+    try:
+        learnt, apart = adapter.split(train, holdout=share, seed=seed + 1)
+    except DataError:
+        return train, None
     return train.subset(learnt), train.subset(apart)
 
 

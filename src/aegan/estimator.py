@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aegan.codec import Written
     from aegan.kinds.base import Kind
     from aegan.metrics.features import Features
+    from aegan.series_filling import Forecast
 
 _CLASS_STREAM = 7_919
 """Offset of the seed from which classes are drawn, apart from the noise's own."""
@@ -78,6 +79,7 @@ class Estimator:
             spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
                 right less often, below 1 the other way round. Not for tables.
             **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often.
+                Series: ``steps``, how long each shall be; windows of longer series alone.
 
         Raises:
             ConfigError: ``num`` or ``seed`` out of range, an unknown condition or option, or a model that cannot
@@ -111,12 +113,20 @@ class Estimator:
         )
 
     def complete(self, source: Any, *, seed: int = 0) -> Any:
-        """``source``, a table, with its missing cells drawn given the rest of their row; other cells stay as they are.
+        """``source``, a table or series, with what is missing drawn given the rest; all else stays as it is.
 
         Raises:
             ConfigError: A run of other data, or of a model that cannot.
         """
         return self.kind.complete(self, source, seed=seed)
+
+    def forecast(self, source: Any, *, steps: int, num: int = 100, seed: int = 0) -> Forecast:
+        """How series of ``source`` may go on behind their last step: ``num`` draws of ``steps`` steps of each.
+
+        Raises:
+            ConfigError: A run of other data, or of a model that cannot.
+        """
+        return self.kind.forecast(self, source, steps=steps, num=num, seed=seed)
 
     def sample_tensors(
         self,
@@ -133,10 +143,8 @@ class Estimator:
         """
         self._check_draw(num, seed, spread)
         classes = self._condition(where)
-        if not self.classes:
-            y = None
-        elif y is None:
-            y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
+        if not self.classes or y is None:
+            y = self.draw_classes(num, seed, classes)
         noise = noise_for(seed, num, self.model.noise_dim)
         noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
         x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
@@ -159,7 +167,7 @@ class Estimator:
         Raises:
             DataError: Codes of another shape, or not finite.
         """
-        return self.adapter.from_tensors(self.decode_tensors(codes))
+        return self.kind.in_form(self, self.decode_tensors(codes))
 
     def decode_tensors(self, codes: Any) -> Tensor:
         """Data ``(N, *shape)`` in [-1, 1] of codes ``(N, D)``."""
@@ -181,7 +189,8 @@ class Estimator:
 
     def reconstruct(self, source: Any) -> Any:
         """``decode(encode(source))``, in the form that ``fit`` was given."""
-        return self.adapter.from_tensors(self.reconstruct_tensors(self.adapter.to_tensors(source)))
+        data = self.adapter.to_tensors(source)
+        return self.kind.in_form(self, self.reconstruct_tensors(data), data)
 
     def reconstruct_tensors(self, data: TensorData) -> Tensor:
         """Reconstructions ``(N, *shape)`` in [-1, 1]."""
@@ -219,7 +228,7 @@ class Estimator:
         Raises:
             DataError: Missing, damaged, not such a file, newer, or compressed with other weights than these.
         """
-        return self.adapter.from_tensors(self.decompress_tensors(path)[0])
+        return self.kind.in_form(self, self.decompress_tensors(path)[0])
 
     def decompress_tensors(self, path: str | Path) -> tuple[Tensor, Tensor | None]:
         """As :meth:`decompress`, but tensors: data ``(N, *shape)`` in [-1, 1] and classes ``(N,)`` or None."""
@@ -311,21 +320,34 @@ class Estimator:
     def _condition(self, where: Mapping[str, Any] | None) -> int | None:
         if not where:
             return None
-        classes = self.adapter.spec.classes
         for key in where:
             if key != "class":
                 raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, ['class'])}")
+        return self.class_index(where["class"])
+
+    def class_index(self, name: Any) -> int:
+        """The index of the class that is asked for by name.
+
+        Raises:
+            ConfigError: No such class, no classes, or a model that is not told them.
+        """
+        classes = self.adapter.spec.classes
         if classes and not self.classes:
             raise ConfigError(
                 f"--where class=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked for. "
-                "Fit latent-gan or gan."
+                "`aegan models` lists those that are."
             )
         if not classes:
             raise ConfigError("--where class=…: the model was trained without labels, so classes cannot be asked for.")
-        name = str(where["class"])
-        if name not in classes:
-            raise ConfigError(f"--where class={name}: no such class. {nearest(name, classes)}")
-        return classes.index(name)
+        if str(name) not in classes:
+            raise ConfigError(f"--where class={name}: no such class. {nearest(str(name), classes)}")
+        return classes.index(str(name))
+
+    def draw_classes(self, num: int, seed: int, wanted: int | None = None) -> Tensor | None:
+        """Classes ``(num,)`` as often as in the training data, or all of one; None for a model that is not told them."""
+        if not self.classes:
+            return None
+        return self._draw_classes(num, seed) if wanted is None else torch.full((num,), wanted)
 
     def _draw_classes(self, num: int, seed: int) -> Tensor:
         uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1).squeeze(1).double())

@@ -14,11 +14,14 @@ from aegan.cli.options import (
     ImageEvaluate,
     ImageFit,
     Repeated,
+    SeriesFit,
+    SeriesSample,
     TableEvaluate,
     TableFit,
     TableSample,
     pairs,
 )
+from aegan.cli.series import forecast
 
 Positional = tyro.conf.Positional
 Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
@@ -62,10 +65,11 @@ def fit(
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
     images: Grouped[ImageFit] = ImageFit(),
     tables: Grouped[TableFit] = TableFit(),
+    series: Grouped[SeriesFit] = SeriesFit(),
 ) -> None:
-    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, or a table.
+    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, a table, or series.
 
-    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
+    Time series: .ts, .arff, or --kind series with a table or .npy. Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
 
     Args:
         source: What to learn from.
@@ -90,6 +94,7 @@ def fit(
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
         images: Options for images.
         tables: Options for tables.
+        series: Options for time series.
     """
     from aegan import api
     from aegan.cli.summary import print_summary
@@ -114,8 +119,7 @@ def fit(
         doctor=doctor,
         heal=heal,
         quiet=False,
-        **images.given(),
-        **tables.given(),
+        **(images.given() | tables.given() | series.given()),
     )
     print_summary(estimator)
 
@@ -132,14 +136,15 @@ def sample(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
     tables: Grouped[TableSample] = TableSample(),
+    series: Grouped[SeriesSample] = SeriesSample(),
 ) -> None:
-    """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows into a table.
+    """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows and series into files.
 
     Args:
         run: Run folder.
         num: How many.
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
-            database such as sqlite:///shop.db::made.
+            database such as sqlite:///shop.db::made; for series also .ts, .arff, .npy and .npz.
         seed: The same seed gives the same samples.
         where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
             score=missing; may be repeated.
@@ -147,16 +152,14 @@ def sample(
         device: Where to compute.
         overwrite: Replace what is at --out.
         tables: Options for tables.
+        series: Options for time series.
     """
     from aegan import api
 
     estimator = api.load(run, device=device)
     conditions = pairs("--where", where)
-    print(
-        estimator.write_samples(
-            num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **tables.given()
-        )
-    )
+    own = tables.given() | series.given()
+    print(estimator.write_samples(num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **own))
 
 
 def complete(
@@ -169,11 +172,11 @@ def complete(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Fill the missing cells of SOURCE, a table, by draws given the rest of each row; other cells stay as they are.
+    """Fill what is missing in SOURCE, a table or series, by draws given the rest; all else stays as it is.
 
     Args:
-        run: Run folder of a table.
-        source: Table with the columns that RUN was fitted on.
+        run: Run folder of a table or of series.
+        source: Table or series with the columns that RUN was fitted on.
         out: File ending in .csv, .tsv (also .gz), .parquet or .xlsx, or a database.
         seed: The same seed draws the same.
         device: Where to compute.
@@ -277,6 +280,7 @@ def evaluate(
     html: Path | None = None,
     images: Grouped[ImageEvaluate] = ImageEvaluate(),
     tables: Grouped[TableEvaluate] = TableEvaluate(),
+    series: Grouped[SeriesFit] = SeriesFit(),
 ) -> None:
     """Judge SYNTHETIC against REAL, beside what real data score against real data.
 
@@ -290,6 +294,7 @@ def evaluate(
         html: File for a report.
         images: Options for images.
         tables: Options for tables.
+        series: Options for time series.
     """
     from aegan import api
     from aegan.data.kinds import detect_kind
@@ -297,7 +302,7 @@ def evaluate(
     from aegan.storage import write_json
 
     kind = kind or detect_kind(real)
-    options = {**images.given(), **tables.given()}
+    options = images.given() | tables.given() | series.given()
     result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:
@@ -364,6 +369,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fit": fit,
     "sample": sample,
     "complete": complete,
+    "forecast": forecast,
     "evaluate": evaluate,
     "encode": encode,
     "decode": decode,

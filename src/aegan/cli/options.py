@@ -53,6 +53,54 @@ class TableFit:
 
 
 @dataclass(frozen=True)
+class SeriesFit:
+    """Time series."""
+
+    window: int | None = None
+    """Steps of the windows that long series are cut into; chosen from the data when left out."""
+    stride: int | None = None
+    """Steps from one window to the next; 1 when left out."""
+    id: str | None = None
+    """Column that names the series, for many series one below the other."""
+    time: str | None = None
+    """Column of time stamps; the first one of dates when left out."""
+    label: str | None = None
+    """Column of classes."""
+    static: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN")] = field(default_factory=list)
+    """A column of attributes of whole series; may be repeated. With --id, the columns that never change within a
+    series when left out."""
+    channel: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN")] = field(default_factory=list)
+    """A column to learn; may be repeated. All others when left out."""
+    layout: Literal["auto", "long", "wide"] = "auto"
+    """long: an array (T, C) is one long series; wide: each row of a table is a series."""
+    scaling: Literal["minmax", "robust"] = "minmax"
+    """robust keeps resolution for the bulk where few values lie far out."""
+    per_series: Flag[bool] = False
+    """Scale each series by its own range, and learn the range beside it."""
+    irregular: Literal["channel", "ignore"] = "channel"
+    """Where time is irregular: learn the gaps between stamps, or take the steps as they come."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.fit` and :func:`aegan.evaluate`."""
+        names = ("window", "stride", "id", "time", "label", "layout", "scaling", "per_series", "irregular")
+        own = {name: getattr(self, name) for name in names} | {"static": self.static or None}
+        # Images have an option of this name too: theirs stays unless it is meant.
+        return own | ({"channels": self.channel} if self.channel else {})
+
+
+@dataclass(frozen=True)
+class SeriesSample:
+    """Time series."""
+
+    steps: int | None = None
+    """Steps of each, also many more than a window has; for windows of longer series."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :meth:`aegan.Estimator.sample`."""
+        return {"steps": self.steps}
+
+
+@dataclass(frozen=True)
 class TableSample:
     """Tables."""
 

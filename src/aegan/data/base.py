@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aegan.data.split import split
 from aegan.errors import DataError
 from aegan.types import Batch, Spec
 
@@ -106,6 +107,15 @@ class Adapter(ABC):
     @abstractmethod
     def from_tensors(self, x: Tensor) -> Any:
         """Turn network output ``x`` back into the kind of thing that ``fit`` was given."""
+
+    def split(self, data: TensorData, *, holdout: float, seed: int) -> tuple[Tensor, Tensor]:
+        """Which samples to train on and which to hold out: sorted int64 indices; classes in proportion.
+
+        Raises:
+            ConfigError: ``holdout`` out of range.
+            DataError: Too few samples.
+        """
+        return split(len(data), data.labels, holdout=holdout, seed=seed)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:

@@ -20,7 +20,19 @@ ADAPTERS = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"size": None, "resize": "crop", "channels": None, "skip_bad": False},
     "table": {"columns": None, "rules": "auto"},
-    "series": {},
+    "series": {
+        "id": None,
+        "time": None,
+        "label": None,
+        "static": None,
+        "channels": None,
+        "layout": "auto",
+        "window": None,
+        "stride": None,
+        "scaling": "minmax",
+        "per_series": False,
+        "irregular": "channel",
+    },
 }
 """Options of ``fit`` that go to the adapter of each kind, with what they are when nobody sets them."""
 SERIES_SUFFIXES = (".ts", ".arff")

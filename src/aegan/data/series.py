@@ -265,7 +265,7 @@ class SeriesAdapter(Adapter):
         first one on.
 
         Args:
-            x: Float ``(N, T, C)``; cut to [-1, 1], so that nothing leaves the observed range.
+            x: Float ``(N, T, C)``; cut to [-1, 1], so that nothing leaves the observed range. Of any length for windows.
             static: Float ``(N, F)``, where ``spec.fields`` has any; gives length, attributes and amplitudes.
             y: Class indices int64 ``(N,)``; without them, samples have no class.
             mask: Bool ``(N, T, C)``; values are missing where it is False.
@@ -278,7 +278,7 @@ class SeriesAdapter(Adapter):
             ConfigError: A condition that cannot be met, or ``begin`` without time.
         """
         decoder = self._fitted()
-        values = _checked(x, self.spec.shape, "x")
+        values = _checked(x, self.spec.shape, "x", longer=self.window is not None)
         table = None
         if self.table is not None:
             if static is None:
@@ -382,8 +382,9 @@ class SeriesAdapter(Adapter):
         return self.decoder
 
 
-def _checked(x: Tensor, shape: tuple[int, ...], name: str) -> np.ndarray:
-    if not x.is_floating_point() or x.ndim != 3 or tuple(x.shape[1:]) != shape:
+def _checked(x: Tensor, shape: tuple[int, ...], name: str, *, longer: bool = False) -> np.ndarray:
+    fits = x.ndim == 3 and x.shape[2] == shape[1] and (longer or x.shape[1] == shape[0])
+    if not x.is_floating_point() or not fits:
         raise DataError(
             f"from_tensors: {name} is {x.dtype} {tuple(x.shape)}; expected floats (N, {shape[0]}, {shape[1]})."
         )

@@ -71,7 +71,7 @@ class Decoder:
         gaps = [one[:, -1] for one in parts] if self.gaps else None
         times = self._times(lengths, gaps, start * longest, begin)
         ids = None if self.names is None else self.names.make(n, start)
-        return self._restore(values, times, labels, ids, table)
+        return self.restore(values, times, labels, ids, table)
 
     def attributes(self, table: pd.DataFrame | None, n: int) -> pd.DataFrame | None:
         """The table of attributes, made from the constants where nothing else is in it."""
@@ -131,7 +131,7 @@ class Decoder:
             raise ConfigError(f"from_tensors: begin is {begin!r}, no time stamp like those of the data.")
         return counts[0].item()
 
-    def _restore(
+    def restore(
         self,
         values: list[np.ndarray],
         times: list[np.ndarray] | None,
@@ -139,6 +139,7 @@ class Decoder:
         ids: pd.Series | None,
         table: pd.DataFrame | None,
     ) -> Any:
+        """Series in the data's units, with all that belongs to them, as the fitted kind of thing."""
         form = self.form
         static = None if table is None or not form.static else pd.DataFrame(table[list(form.static)])
         if form.container == "file":

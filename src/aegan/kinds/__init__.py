@@ -5,24 +5,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aegan.data.kinds import adapter_class
+from aegan.data.kinds import OPTIONS, adapter_class
 from aegan.errors import ConfigError
 
 if TYPE_CHECKING:
     from aegan.kinds.base import Kind
 
+SERIES_OPTIONS = OPTIONS["series"]
 HANDLERS = {
     "image": "aegan.kinds.image:ImageKind",
     "table": "aegan.kinds.table:TableKind",
+    "series": "aegan.kinds.series:SeriesKind",
 }
 """By kind of data: ``module:Class``."""
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"balance": None},
+    "series": {"steps": None},
 }
 """Options of ``Estimator.sample`` for one kind alone, with what they are when nobody sets them."""
 EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"features": None, "size": None, "skip_bad": False},
     "table": {"target": "auto"},
+    "series": SERIES_OPTIONS,
 }
 """The same for :func:`aegan.evaluate`."""
 

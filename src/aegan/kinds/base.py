@@ -11,6 +11,7 @@ from aegan.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -76,7 +77,15 @@ class Kind(ABC):
 
     def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
         """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""
-        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables alone.")
+        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables and series.")
+
+    def in_form(self, estimator: Estimator, x: Tensor, data: TensorData | None = None) -> Any:
+        """Decoded data ``(N, *shape)`` in the form that ``fit`` was given; ``data`` are those that were encoded."""
+        return estimator.adapter.from_tensors(x)
+
+    def forecast(self, estimator: Estimator, source: Any, *, steps: int, num: int, seed: int) -> Any:
+        """See :meth:`aegan.Estimator.forecast`."""
+        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; only time series go on.")
 
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
         """As :meth:`complete`, into a file; returns a line that says what was made."""

@@ -140,15 +140,15 @@ def in_blocks(
     return torch.cat(parts)
 
 
-def noise_for(seed: int, count: int, dim: int) -> Tensor:
-    """Noise ``(count, dim)`` whose row i depends on the seed and i alone.
+def noise_for(seed: int, count: int, dim: int, *, start: int = 0) -> Tensor:
+    """Noise ``(count, dim)`` whose row i depends on the seed and i alone; from row ``start`` on, a multiple of 64.
 
     >>> bool((noise_for(1, 5, 3) == noise_for(1, 500, 3)[:5]).all())
     True
     """
     blocks = []
-    for start in range(0, count, BLOCK):
+    for row in range(start, start + count, BLOCK):
         # One stream per block: the normal sampler of a whole tensor depends on its length.
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + start // BLOCK) % (2**63))
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + row // BLOCK) % (2**63))
         blocks.append(torch.randn(BLOCK, dim, generator=generator))
     return torch.cat(blocks)[:count] if blocks else torch.empty(0, dim)

@@ -285,4 +285,9 @@ def build(name: str, spec: Spec, settings: dict[str, Any]) -> Model:
         use = f"Models that can: {', '.join(able)}." if able else "No model of this version can."
         raise ConfigError(f"{name} models {', '.join(found.kinds)}, got {spec.kind} data. {use}")
     cls = found.load()
+    if spec.kind == "series" and spec.fields and "samples" in found.gives and not hasattr(cls, "draw_labels"):
+        raise ConfigError(
+            f"{name} does not draw attributes, lengths or amplitudes, which these series have "
+            f"({', '.join(sorted({field.column for field in spec.fields}))}). Fit recurrent, or leave them out."
+        )
     return cls(spec, from_json(cls.Config, settings, where=f"{name} settings"))  # type: ignore[call-arg]

@@ -9,7 +9,7 @@ around the mean, so that what does not move stays exactly where it is and what f
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -230,23 +230,52 @@ class StepNetworks(nn.Module):
         scales = self.scales
         logits, centres, widths = self.mixture(numbers, anchors, self.units(net), scales.cell, net)
         half = scales.cell / 2
-        return -log_chance(
-            x, logits, centres, widths, scales.cell, x <= scales.low + half, x >= scales.high - half
-        )
+        low, high = x <= scales.low + half, x >= scales.high - half
+        return -LogChance.apply(x, logits, centres, widths, scales.cell, low, high)  # type: ignore[no-any-return]
 
 
-def log_chance(
-    x: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, cell: Tensor, lowest: Tensor, highest: Tensor
-) -> Tensor:
-    """Logarithm of the probability of the cells around ``x`` ``(...)`` under mixtures of logistics ``(..., K)``.
+class LogChance(torch.autograd.Function):
+    """Logarithm of the probability of the cells around values under mixtures of logistics.
 
-    The lowest cell reaches down without end, the highest one up.
+    The lowest cell reaches down without end, the highest one up. Its gradient is spelt out: there are some forty
+    passes over all parts otherwise, which would take most of a step's time.
+
+    Args:
+        x: Values ``(...)``.
+        logits, centres, widths: Of the parts, ``(..., K)``.
+        cell: Width of the cells, ``(...)`` or what broadcasts to it.
+        lowest, highest: Bool ``(...)``.
     """
-    offset, half = x[..., None] - centres, (cell / 2)[..., None]
-    above = softplus(-(offset + half) / widths).masked_fill(highest[..., None], 0.0)
-    below = softplus((offset - half) / widths).masked_fill(lowest[..., None], 0.0)
-    between = torch.log(-torch.expm1(-2.0 * half / widths)).masked_fill((lowest | highest)[..., None], 0.0)
-    return torch.logsumexp(logits.log_softmax(-1) - above - below + between, -1)
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, cell: Tensor, lowest: Tensor, highest: Tensor
+    ) -> Tensor:
+        inverse = widths.reciprocal()
+        half = (cell / 2)[..., None]
+        offset = x[..., None] - centres
+        above, below = (offset + half).mul_(inverse), offset.sub_(half).mul_(inverse)
+        ratio = 2.0 * half * inverse
+        down, up = lowest[..., None], highest[..., None]
+        share = logits.log_softmax(-1)
+        part = share - softplus(-above).masked_fill_(up, 0.0) - softplus(below).masked_fill_(down, 0.0)
+        part += torch.log(-torch.expm1(-ratio)).masked_fill_(down | up, 0.0)
+        total = part.logsumexp(-1)
+        # Gradients of the parts' own logarithms, then of the whole.
+        rest = (1.0 - above.sigmoid()).masked_fill_(up, 0.0)
+        under = below.sigmoid().masked_fill_(down, 0.0)
+        chance = (part - total[..., None]).exp_()
+        place = (under - rest).mul_(inverse).mul_(chance)
+        edge = (ratio / torch.expm1(ratio)).masked_fill_(down | up, 0.0)
+        width = (below.mul_(under) - above.mul_(rest) - edge).mul_(inverse).mul_(chance)
+        ctx.save_for_backward(chance.sub_(share.exp_()), place, width)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad = grads[0][..., None]
+        logits, place, width = (saved * grad for saved in ctx.saved_tensors)
+        return None, logits, place, width, None, None, None
 
 
 def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tensor) -> Tensor:

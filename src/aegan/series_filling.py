@@ -1,0 +1,260 @@
+"""Gaps of series filled given what surrounds them, and series gone on with: draws, many of them, and their quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from aegan.data.series import SeriesAdapter
+from aegan.data.series_attributes import attributes_of
+from aegan.data.series_samples import with_gaps
+from aegan.data.series_set import SeriesSet
+from aegan.data.series_windows import interpolate
+from aegan.errors import ConfigError, DataError
+from aegan.models.base import noise_for
+from aegan.series import AT_ONCE, extended, series_adapter
+
+if TYPE_CHECKING:
+    from aegan.data.series_back import Decoder
+    from aegan.estimator import Estimator
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_AGAIN = 1_000_003
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """How series may go on.
+
+    Attributes:
+        samples: By series, continuations ``(K, steps, C)`` in the data's units.
+        channels: Names of the channels.
+        times: By series, time stamps as a column; None without time.
+        ids: Names of the series; None where they have none.
+        time: Name of the column of time stamps.
+        id: Name of the column of names.
+    """
+
+    samples: tuple[np.ndarray, ...]
+    channels: tuple[str, ...]
+    times: tuple[pd.Series, ...] | None
+    ids: pd.Series | None
+    time: str = "time"
+    id: str = "id"
+
+    def quantile(self, level: float) -> tuple[np.ndarray, ...]:
+        """By series, the quantile ``(steps, C)`` of each value at a level of [0, 1].
+
+        Raises:
+            ConfigError: The level is out of range.
+        """
+        if not 0 <= level <= 1:
+            raise ConfigError(f"quantile {level}: a number from 0 to 1 expected, such as 0.9.")
+        return tuple(np.quantile(one, level, axis=0) for one in self.samples)
+
+    def to_frame(self, levels: Sequence[float] = QUANTILES) -> pd.DataFrame:
+        """A row a step, with the mean and the quantiles of each channel as columns, as in ``"price q0.05"``."""
+        parts = []
+        found = {level: self.quantile(level) for level in levels}
+        for i, one in enumerate(self.samples):
+            columns: dict[str, Any] = {}
+            if len(self.samples) > 1 or self.ids is not None:
+                columns[self.id] = i if self.ids is None else self.ids.iloc[i]
+            columns[self.time if self.times is not None else "step"] = (
+                np.arange(1, one.shape[1] + 1) if self.times is None else self.times[i].to_numpy()
+            )
+            for c, name in enumerate(self.channels):
+                columns[f"{name} mean"] = one[:, :, c].mean(axis=0)
+                columns |= {f"{name} q{level:g}": found[level][i][:, c] for level in levels}
+            parts.append(pd.DataFrame(columns, index=pd.RangeIndex(one.shape[1])))
+        return pd.concat(parts, ignore_index=True)
+
+
+def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int = 100, seed: int = 0) -> Forecast:
+    """How the series of ``source`` may go on after their last step.
+
+    Args:
+        estimator: Of a model that fills series.
+        source: Series as the run was fitted on, of any length; their last steps are what the draws follow from.
+        steps: Steps to draw.
+        num: Draws of each series.
+        seed: The same seed draws the same.
+
+    Raises:
+        ConfigError: A model that cannot, numbers out of range, or series scaled one by one.
+        DataError: Series that cannot be read, or whose class is missing.
+    """
+    adapter, decoder = _filling(estimator)
+    for name, value in (("--steps", steps), ("--num", num)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name} {value!r}: a whole number of at least 1 expected.")
+    if decoder.own or decoder.variable:
+        what = "scaled one by one" if decoder.own else "of differing length"
+        raise ConfigError(f"forecast: for windows of long series; these are {what}. Fit with --window, without scaling each.")
+    opened = adapter.open(source)
+    values, there = _scaled(adapter, decoder, opened)
+    y, static = _labels(adapter, opened)
+    window = adapter.spec.shape[0]
+    context = max(1, window - steps if steps < window else window // 2)
+    samples = []
+    for i, (one, known) in enumerate(zip(values, there, strict=True)):
+        kept = min(len(one), context)
+        made = _continued(
+            estimator, one[-kept:], known[-kept:], steps, num, seed * _AGAIN + i, y and y[i], None if static is None else static[i]
+        )
+        flat = decoder.scaler.decode(made.flatten(0, 1).numpy())[:, : len(decoder.channels)]
+        samples.append(decoder.form.numbers(flat).reshape(num, steps, -1))
+    clock = decoder.clock
+    times = None
+    if clock is not None and opened.times is not None:
+        times = tuple(clock.write(clock.grid(clock.after(one[-1]), steps)) for one in opened.times)
+    return Forecast(
+        samples=tuple(samples),
+        channels=decoder.channels,
+        times=times,
+        ids=opened.ids,
+        time=decoder.form.time or decoder.form.index or "time",
+        id=decoder.form.id or "id",
+    )
+
+
+def _continued(
+    estimator: Estimator, x: Tensor, known: Tensor, steps: int, num: int, seed: int, y: int | None, static: Tensor | None
+) -> Tensor:
+    """``num`` continuations ``(num, steps, C)`` of one series ``(L, C)``, L less than a window."""
+    model: Any = estimator.model
+    window = estimator.adapter.spec.shape[0]
+    length = len(x)
+    given, mask = torch.zeros(window, x.shape[1]), torch.zeros(window, x.shape[1], dtype=torch.bool)
+    given[:length], mask[:length] = x, known
+    out = []
+    for start in range(0, num, AT_ONCE):
+        count = min(AT_ONCE, num - start)
+        noise = noise_for(seed, count, model.noise_dim, start=start).to(estimator.device)
+        many = [t.expand(count, *t.shape).to(estimator.device) for t in (given, mask)]
+        labels = None if y is None else torch.full((count,), y, device=estimator.device)
+        rows = None if static is None else static.expand(count, -1).to(estimator.device)
+        done = model.fill(noise, *many, labels, rows).cpu().clamp_(-1.0, 1.0)
+        whole = extended(estimator, done, length + steps, seed=seed + 1, start=start, y=labels, static=rows)
+        out.append(whole[:, length : length + steps])
+    return torch.cat(out)
+
+
+def complete_series(estimator: Estimator, source: Any, *, seed: int = 0) -> Any:
+    """``source`` with its gaps drawn given what surrounds them; every other value as it was.
+
+    Steps that a regular clock has and the source has not are put in. Series longer than a window are gone through in
+    pieces, every other one first, each given the steps around it.
+
+    Raises:
+        ConfigError: A model that cannot, or windows scaled one by one.
+        DataError: Series that cannot be read.
+    """
+    adapter, decoder = _filling(estimator)
+    if decoder.own:
+        raise ConfigError("complete: not for series scaled one by one: their range is not known before they are whole.")
+    opened = adapter.open(source)
+    values, there = _scaled(adapter, decoder, opened)
+    y, static = _labels(adapter, opened)
+    done = [one.clone() for one in values]
+    for i, (one, known) in enumerate(zip(done, there, strict=True)):
+        label = None if y is None else y[i]
+        row = None if static is None else static[i]
+        for tiles in _tiles(len(one), adapter.spec.shape[0]):
+            _fill_tiles(estimator, one, known, tiles, seed * _AGAIN + i, label, row)
+    width = len(decoder.channels)
+    filled = []
+    for raw, one in zip(opened.values, done, strict=True):
+        made = decoder.form.numbers(decoder.scaler.decode(one.numpy())[:, :width])
+        filled.append(np.where(np.isfinite(raw), raw, made))
+    labels = None if opened.classes is None else [str(label) for label in opened.classes]
+    return decoder.restore(filled, opened.times, labels, opened.ids, opened.static)
+
+
+def _tiles(length: int, window: int) -> list[list[tuple[int, int, int]]]:
+    """Pieces to draw in two turns, each as (first step seen, first step drawn, step behind the last one drawn)."""
+    if length <= window:
+        return [[(0, 0, length)]]
+    side = window // 4
+    size = max(1, window - 2 * side)
+    every = [
+        (max(0, min(start - side, length - window)), start, min(start + size, length)) for start in range(0, length, size)
+    ]
+    return [every[::2], every[1::2]]
+
+
+def _fill_tiles(
+    estimator: Estimator,
+    x: Tensor,
+    known: Tensor,
+    tiles: list[tuple[int, int, int]],
+    seed: int,
+    y: int | None,
+    static: Tensor | None,
+) -> None:
+    """Draw what is unknown in the pieces of one series ``(L, C)``, in place."""
+    model: Any = estimator.model
+    window = estimator.adapter.spec.shape[0]
+    open_ = [tile for tile in tiles if not bool(known[tile[1] : tile[2]].all())]
+    for part in range(0, len(open_), AT_ONCE):
+        chunk = open_[part : part + AT_ONCE]
+        given = torch.zeros(len(chunk), window, x.shape[1])
+        mask = torch.zeros(given.shape, dtype=torch.bool)
+        for row, (first, _, _) in enumerate(chunk):
+            count = min(window, len(x) - first)
+            given[row, :count], mask[row, :count] = x[first : first + count], known[first : first + count]
+        noise = noise_for(seed, len(chunk), model.noise_dim).to(estimator.device)
+        labels = None if y is None else torch.full((len(chunk),), y, device=estimator.device)
+        rows = None if static is None else static.expand(len(chunk), -1).to(estimator.device)
+        drawn = model.fill(noise, given.to(estimator.device), mask.to(estimator.device), labels, rows).cpu()
+        for one, (first, begin, end) in zip(drawn.clamp_(-1.0, 1.0), chunk, strict=True):
+            x[begin:end] = torch.where(known[begin:end], x[begin:end], one[begin - first : end - first])
+            known[begin:end] = True
+
+
+def _filling(estimator: Estimator) -> tuple[SeriesAdapter, Decoder]:
+    adapter = series_adapter(estimator)
+    if not hasattr(estimator.model, "fill") or adapter.decoder is None:
+        raise ConfigError(
+            f"{estimator.run.config['model']!r} cannot fill series. Fit the default model of series, recurrent."
+        )
+    return adapter, adapter.decoder
+
+
+def _scaled(adapter: SeriesAdapter, decoder: Decoder, opened: SeriesSet) -> tuple[list[Tensor], list[Tensor]]:
+    """Series as the networks see them, and which of their values are there."""
+    raw = with_gaps(opened, decoder.clock) if decoder.gaps and decoder.clock is not None else opened.values
+    if adapter.window is None and max(opened.lengths) > adapter.spec.shape[0]:
+        raise DataError(
+            f"{opened.name}: a series of {max(opened.lengths)} steps; the fitted data have at most "
+            f"{adapter.spec.shape[0]}. Cut it, or fit with a window."
+        )
+    there = [torch.from_numpy(np.isfinite(one)) for one in raw]
+    return [torch.from_numpy(decoder.scaler.encode(interpolate(one))).clamp(-1.0, 1.0) for one in raw], there
+
+
+def _labels(adapter: SeriesAdapter, opened: SeriesSet) -> tuple[list[int] | None, Tensor | None]:
+    """The class of each series, the most frequent one where it changes, and its attributes."""
+    classes = adapter.spec.classes
+    y = None
+    if classes:
+        if opened.labels is None:
+            raise DataError(f"{opened.name}: no classes; expected them, as the fitted data have: {', '.join(classes[:8])}.")
+        y = []
+        for i, names in enumerate(opened.labels):
+            found, counts = np.unique(names.astype(str), return_counts=True)
+            name = str(found[np.argmax(counts)])
+            if name not in classes:
+                raise DataError(
+                    f"{opened.name}: {opened.which(i)} has the class {name!r}; expected one of {', '.join(classes[:8])}."
+                )
+            y.append(classes.index(name))
+    if adapter.table is None:
+        return y, None
+    return y, attributes_of(adapter, opened)
