@@ -403,9 +403,7 @@ def _kept(adapter: Adapter, data: TensorData, share: float, seed: int) -> tuple[
         return torch.arange(len(data)), torch.arange(0)
 
 
-def _set_apart(
-    network: Model, adapter: Adapter, train: TensorData, seed: int
-) -> tuple[TensorData, TensorData | None]:
+def _set_apart(network: Model, adapter: Adapter, train: TensorData, seed: int) -> tuple[TensorData, TensorData | None]:
     """What is learnt, and what a model that keeps its best weights looks at."""
     if not any(stage.patience for stage in network.stages) or len(train) < 20:
         return train, None

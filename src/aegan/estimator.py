@@ -344,7 +344,7 @@ class Estimator:
         return classes.index(str(name))
 
     def draw_classes(self, num: int, seed: int, wanted: int | None = None) -> Tensor | None:
-        """Classes ``(num,)`` as often as in the training data, or all of one; None for a model that is not told them."""
+        """Classes ``(num,)`` as often as in the training data, or all of one; None for a model without them."""
         if not self.classes:
             return None
         return self._draw_classes(num, seed) if wanted is None else torch.full((num,), wanted)

@@ -64,7 +64,7 @@ def sample_series(
     spread: float = 1.0,
     steps: int | None = None,
 ) -> Any:
-    """``num`` series in the form that ``fit`` was given, each meeting ``where``, of ``steps`` steps where that is given.
+    """``num`` series in the form that ``fit`` was given, each meeting ``where``; of ``steps`` steps if that is given.
 
     Raises:
         ConfigError: A condition that cannot be met, or longer series of data that are no windows of longer ones.
@@ -316,9 +316,7 @@ def evaluate_series_sources(
             held = None
     sets = [in_units(adapter, _few(one, seed)) for one in (reference, made, held)]
     few = sets[2] is None or len(sets[2]) < 20
-    return evaluate_series(
-        train=sets[0], synthetic=sets[1], holdout=None if few else sets[2], channels=None, seed=seed
-    )
+    return evaluate_series(train=sets[0], synthetic=sets[1], holdout=None if few else sets[2], channels=None, seed=seed)
 
 
 def write_series_results(estimator: Estimator, *, console: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Gaps of series filled given what surrounds them, and series gone on with: draws, many of them, and their quantiles."""
+"""Gaps of series filled given what surrounds them, and series gone on with: draws, and their quantiles."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
             raise ConfigError(f"{name} {value!r}: a whole number of at least 1 expected.")
     if decoder.own or decoder.variable:
         what = "scaled one by one" if decoder.own else "of differing length"
-        raise ConfigError(f"forecast: for windows of long series; these are {what}. Fit with --window, without scaling each.")
+        raise ConfigError(
+            f"forecast: for windows of long series; these are {what}. Fit with --window, without scaling each."
+        )
     opened = adapter.open(source)
     values, there = _scaled(adapter, decoder, opened)
     y, static = _labels(adapter, opened)
@@ -106,7 +108,14 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
     for i, (one, known) in enumerate(zip(values, there, strict=True)):
         kept = min(len(one), context)
         made = _continued(
-            estimator, one[-kept:], known[-kept:], steps, num, seed * _AGAIN + i, y and y[i], None if static is None else static[i]
+            estimator,
+            one[-kept:],
+            known[-kept:],
+            steps,
+            num,
+            seed * _AGAIN + i,
+            y and y[i],
+            None if static is None else static[i],
         )
         flat = decoder.scaler.decode(made.flatten(0, 1).numpy())[:, : len(decoder.channels)]
         samples.append(decoder.form.numbers(flat).reshape(num, steps, -1))
@@ -125,7 +134,14 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
 
 
 def _continued(
-    estimator: Estimator, x: Tensor, known: Tensor, steps: int, num: int, seed: int, y: int | None, static: Tensor | None
+    estimator: Estimator,
+    x: Tensor,
+    known: Tensor,
+    steps: int,
+    num: int,
+    seed: int,
+    y: int | None,
+    static: Tensor | None,
 ) -> Tensor:
     """``num`` continuations ``(num, steps, C)`` of one series ``(L, C)``, L less than a window."""
     model: Any = estimator.model
@@ -184,7 +200,8 @@ def _tiles(length: int, window: int) -> list[list[tuple[int, int, int]]]:
     side = window // 4
     size = max(1, window - 2 * side)
     every = [
-        (max(0, min(start - side, length - window)), start, min(start + size, length)) for start in range(0, length, size)
+        (max(0, min(start - side, length - window)), start, min(start + size, length))
+        for start in range(0, length, size)
     ]
     return [every[::2], every[1::2]]
 
@@ -245,14 +262,16 @@ def _labels(adapter: SeriesAdapter, opened: SeriesSet) -> tuple[list[int] | None
     y = None
     if classes:
         if opened.labels is None:
-            raise DataError(f"{opened.name}: no classes; expected them, as the fitted data have: {', '.join(classes[:8])}.")
+            raise DataError(
+                f"{opened.name}: no classes; expected them, as the fitted data have: {', '.join(classes[:8])}."
+            )
         y = []
         for i, names in enumerate(opened.labels):
             found, counts = np.unique(names.astype(str), return_counts=True)
             name = str(found[np.argmax(counts)])
             if name not in classes:
                 raise DataError(
-                    f"{opened.name}: {opened.which(i)} has the class {name!r}; expected one of {', '.join(classes[:8])}."
+                    f"{opened.name}: {opened.which(i)} has the class {name!r}; expected {', '.join(classes[:8])}."
                 )
             y.append(classes.index(name))
     if adapter.table is None:

@@ -25,7 +25,7 @@ def write_pictures(estimator: Estimator, path: Path) -> None:
     adapter = series_adapter(estimator)
     held = estimator.holdout if estimator.holdout is not None and len(estimator.holdout) >= 20 else estimator.train
     real = in_units(adapter, _few(held, 0))
-    made = in_units(adapter, draw(estimator, min(1000, max(100, len(held or [])))  , seed=0))
+    made = in_units(adapter, draw(estimator, min(1000, max(100, len(held or []))), seed=0))
     if real is None or made is None:
         return
     write_json(path, pictures(real, made, list(adapter.channels)))
@@ -39,7 +39,9 @@ def pictures(real: TensorData, made: TensorData, channels: list[str]) -> dict[st
     bands = {}
     for name, x in sets.items():
         levels = torch.tensor(LEVELS)
-        bands[name] = [_plain(torch.nanquantile(x[:, kept, c], levels, dim=0)) for c in range(min(len(channels), CHANNELS))]
+        bands[name] = [
+            _plain(torch.nanquantile(x[:, kept, c], levels, dim=0)) for c in range(min(len(channels), CHANNELS))
+        ]
     examples = {
         name: [_plain(x[:SHOWN, kept, c]) for c in range(min(len(channels), CHANNELS))] for name, x in sets.items()
     }
@@ -54,7 +56,7 @@ def pictures(real: TensorData, made: TensorData, channels: list[str]) -> dict[st
 
 
 def overlay(real: Tensor, made: Tensor) -> dict[str, Any]:
-    """Both sets along the two main directions of the real one, ``(N, 2)`` each, and the share of variance these hold."""
+    """Both sets along the two main directions of the real one, ``(N, 2)`` each, and these directions' share of variance."""
     flat = real.nan_to_num(0.0).flatten(1).double()
     mean, std = flat.mean(0), flat.std(0).clamp(min=1e-12)
     scaled = (flat - mean) / std

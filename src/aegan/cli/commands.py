@@ -69,7 +69,8 @@ def fit(
 ) -> None:
     """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, a table, or series.
 
-    Time series: .ts, .arff, or --kind series with a table or .npy. Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
+    Time series: .ts, .arff, or --kind series with a table or .npy.
+    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
 
     Args:
         source: What to learn from.

@@ -265,7 +265,7 @@ class SeriesAdapter(Adapter):
         first one on.
 
         Args:
-            x: Float ``(N, T, C)``; cut to [-1, 1], so that nothing leaves the observed range. Of any length for windows.
+            x: Float ``(N, T, C)``; cut to [-1, 1], so that nothing leaves the observed range. Windows: of any T.
             static: Float ``(N, F)``, where ``spec.fields`` has any; gives length, attributes and amplitudes.
             y: Class indices int64 ``(N,)``; without them, samples have no class.
             mask: Bool ``(N, T, C)``; values are missing where it is False.

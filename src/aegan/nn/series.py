@@ -123,7 +123,9 @@ class _Attention(nn.Module):
         self.first, self.second = linear(dim, 2 * dim, gain=LEAKY_GAIN), linear(2 * dim, dim, gain=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = self.into(self.norms[0](x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = (
+            self.into(self.norms[0](x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        )
         # Spelt out: torch's own kernel for a CPU has no second derivative, which penalties need.
         weights = (query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])).softmax(3)
         x = x + self.out((weights @ value).transpose(1, 2).flatten(2))

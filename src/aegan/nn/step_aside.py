@@ -68,7 +68,7 @@ class Known:
         return self._given(h, self.any[:, 0], net.first_shift, net.first_numbers)
 
     def rest(self, steps: slice, contexts: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """For steps behind the first, from contexts ``(B, T, D)`` and values before ``(B, T, C)``; rows of all steps."""
+        """For steps behind the first, from contexts ``(B, T, D)`` and values before ``(B, T, C)``; a row a step."""
         net = self.net
         distance = self.there[:, steps] * torch.asinh((self.value[:, steps] - past) / self.scales.move)
         h = net.layer(net.stem(torch.cat([self.features[:, steps], distance, contexts], 2).flatten(0, 1)))
@@ -90,9 +90,14 @@ def random_known(mask: Tensor) -> Tensor:
     at = torch.arange(steps, device=mask.device)[None, :, None]
     ends = (draw[:, :2] * (steps + 1)).floor().sort(1).values[:, :, None]
     stretch = (at >= ends[:, :1]) & (at < ends[:, 1:])
-    some = torch.rand(count, 1, channels, device=mask.device) < torch.where(draw[:, 2] < 0.5, 2.0, draw[:, 3])[:, None, None]
+    some = (
+        torch.rand(count, 1, channels, device=mask.device)
+        < torch.where(draw[:, 2] < 0.5, 2.0, draw[:, 3])[:, None, None]
+    )
     spots = torch.rand(count, steps, channels, device=mask.device) < draw[:, 3, None, None]
     early = at < ends[:, 1:]
     kind = draw[:, 4, None, None]
-    unknown = torch.where(kind < 1 / 3, stretch & some, torch.where(kind < 2 / 3, spots, some & (early | (draw[:, 5, None, None] < 0.5))))
+    unknown = torch.where(
+        kind < 1 / 3, stretch & some, torch.where(kind < 2 / 3, spots, some & (early | (draw[:, 5, None, None] < 0.5)))
+    )
     return mask & ~unknown

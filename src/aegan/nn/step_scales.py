@@ -89,7 +89,9 @@ class StepScales(nn.Module):
         resolution = max(0.02 * move, 1e-5)
         if least > resolution:
             places = (unique - unique[0]) / least
-            self.grid[c] = bool((places - places.round()).abs().max() < GRID_ERROR * max(1.0, float(places.max()) ** 0.5))
+            self.grid[c] = bool(
+                (places - places.round()).abs().max() < GRID_ERROR * max(1.0, float(places.max()) ** 0.5)
+            )
         self.cell[c] = max(least, resolution)
         self.move[c] = max(move, float(self.cell[c]))
 

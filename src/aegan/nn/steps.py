@@ -70,7 +70,11 @@ class ChannelNetworks(nn.Module):
         with torch.no_grad():
             # Parts begin side by side, narrow ones around the value before.
             places = [torch.linspace(-1.5, 1.5, n) if n > 1 else torch.zeros(n) for n in parts]
-            widths = [torch.linspace(-3.0, 1.0, parts[0]), torch.linspace(-2.0, 1.0, parts[1]), torch.full((parts[2],), -1.0)]
+            widths = [
+                torch.linspace(-3.0, 1.0, parts[0]),
+                torch.linspace(-2.0, 1.0, parts[1]),
+                torch.full((parts[2],), -1.0),
+            ]
             places[0] *= 0.0
             places[1] *= 0.0
             self.head_bias[:, 0, count : 2 * count] = torch.cat(places)
@@ -130,8 +134,12 @@ class StepNetworks(nn.Module):
         self.begin = linear(max(1, condition), state)
         options = {"layers": layers, "dropped": dropped}
         context = state + 2 * channels + condition
-        self.steps = ChannelNetworks(channels, context, hidden=hidden, parts=(parts, parts, max(1, parts // 2)), **options)
-        self.start = ChannelNetworks(channels, max(1, condition), hidden=2 * hidden, parts=(0, parts, 2 * parts), **options)
+        self.steps = ChannelNetworks(
+            channels, context, hidden=hidden, parts=(parts, parts, max(1, parts // 2)), **options
+        )
+        self.start = ChannelNetworks(
+            channels, max(1, condition), hidden=2 * hidden, parts=(0, parts, 2 * parts), **options
+        )
 
     # --- training -------------------------------------------------------------------------------------------
 
@@ -217,7 +225,12 @@ class StepNetworks(nn.Module):
         return scales.move, (scales.same_unit if net is self.start else scales.unit), scales.std
 
     def mixture(
-        self, numbers: Tensor, anchors: tuple[Tensor, ...], units: tuple[Tensor, ...], cell: Tensor, net: ChannelNetworks
+        self,
+        numbers: Tensor,
+        anchors: tuple[Tensor, ...],
+        units: tuple[Tensor, ...],
+        cell: Tensor,
+        net: ChannelNetworks,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, centres and widths of the parts ``(..., K)``."""
         logits, centres, widths = numbers.float().chunk(3, -1)
@@ -249,7 +262,14 @@ class LogChance(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, cell: Tensor, lowest: Tensor, highest: Tensor
+        ctx: Any,
+        x: Tensor,
+        logits: Tensor,
+        centres: Tensor,
+        widths: Tensor,
+        cell: Tensor,
+        lowest: Tensor,
+        highest: Tensor,
     ) -> Tensor:
         inverse = widths.reciprocal()
         half = (cell / 2)[..., None]

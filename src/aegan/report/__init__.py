@@ -1,7 +1,8 @@
 """Reports: self-contained HTML pages made from nothing but the files of a run folder.
 
 ``write_report`` turns a run folder into ``report.html``; ``write_evaluation`` turns the JSON of an
-evaluation into a page of its own, ``write_table_evaluation`` that of a table; ``figures`` holds the Plotly
+evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_series_evaluation`` that of
+series; ``figures`` holds the Plotly
 figures that the report, a notebook and the web page share. Names are imported on first use, so
 ``import aegan.report`` stays cheap.
 """
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from aegan.report.evaluation import write_evaluation
     from aegan.report.html import write_report
     from aegan.report.reader import RunFolder, read_run
+    from aegan.report.series import write_series_evaluation
     from aegan.report.table import write_table_evaluation
 
 _HOMES = {
@@ -22,10 +24,18 @@ _HOMES = {
     "read_run": "reader",
     "write_evaluation": "evaluation",
     "write_report": "html",
+    "write_series_evaluation": "series",
     "write_table_evaluation": "table",
 }
 
-__all__ = ["RunFolder", "read_run", "write_evaluation", "write_report", "write_table_evaluation"]
+__all__ = [
+    "RunFolder",
+    "read_run",
+    "write_evaluation",
+    "write_report",
+    "write_series_evaluation",
+    "write_table_evaluation",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -146,9 +146,7 @@ class AutoencoderModel(Model, ABC):
         """Codes as the decoder meets them in training; a latent GAN learns these."""
         return z
 
-    def reconstruction(
-        self, out: Tensor, x: Tensor, maps: list[Tensor], mask: Tensor | None = None
-    ) -> dict[str, Term]:
+    def reconstruction(self, out: Tensor, x: Tensor, maps: list[Tensor], mask: Tensor | None = None) -> dict[str, Term]:
         """Terms ``reconstruction`` and, with a weight, ``features``.
 
         Args:

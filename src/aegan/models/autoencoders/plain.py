@@ -66,7 +66,9 @@ class Autoencoder(AutoencoderModel):
         x = batch["x"]
         maps = self.encoder.trunk.maps(x)
         z = self.encoder.from_maps(maps).float()
-        terms = self.reconstruction(self.decoder(self.noisy(z)), x, maps, batch.get("mask")) | self.classification(maps, batch)
+        terms = self.reconstruction(self.decoder(self.noisy(z)), x, maps, batch.get("mask")) | self.classification(
+            maps, batch
+        )
         if self.config.code_weight:
             pull = z.mean(0).square().mean() + (z.var(0) - 1.0).square().mean()
             terms["code"] = Term(pull, self.config.code_weight)

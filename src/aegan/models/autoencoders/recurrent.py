@@ -81,7 +81,7 @@ class RecurrentConfig:
             raise ConfigError(f"dropout: a number from 0 to 0.9 expected, got {self.dropout}.")
         if self.gaps_share + self.code_share >= 1:
             raise ConfigError(
-                f"gaps_share and code_share: less than 1 together expected, got {self.gaps_share} and {self.code_share}."
+                f"gaps_share and code_share: below 1 together expected, got {self.gaps_share} and {self.code_share}."
             )
         if not 0 < self.lr < float("inf"):
             raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
