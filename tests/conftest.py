@@ -18,7 +18,7 @@ TINY = {
     **{
         name: TINY_AUTOENCODER | TINY_OWN.get(name, {})
         for name, entry in MODELS.items()
-        if entry.family == "autoencoder" and name != "autoregressive"
+        if entry.family == "autoencoder" and name not in ("autoregressive", "recurrent")
     },
     "gan": {"noise_dim": 8, "width": 8, "blocks": 1, "batch_size": 16},
     "adversarial-autoencoder": {"autoencoder": TINY_AUTOENCODER, "hidden": 16, "depth": 1},
@@ -83,6 +83,11 @@ VARIANTS = {
 """What the contract suite is run on: every model as it comes, and forms that are other models in all but name."""
 OF_TABLES = {"autoregressive": {"embedding": 4, "hidden": 8, "layers": 1, "code_share": 0.5, "batch_size": 16}}
 """Models of tables alone."""
+OF_SERIES = {
+    "recurrent": {"state": 16, "hidden": 8, "parts": 2, "latent_dim": 8, "width": 8, "batch_size": 16, "lr": 5e-3},
+}
+"""Models of series alone."""
+SERIES = Spec(kind="series", shape=(12, 3))
 FIELDS = (
     Field(column="trade", size=4),
     Field(column="city", size=7),
@@ -129,6 +134,15 @@ def rows(n: int = 64, seed: int = 0) -> torch.Tensor:
     other = (torch.rand(n, len(FIELDS), generator=generator) * sizes).long()
     values = torch.where(torch.rand(n, len(FIELDS), generator=generator) < 0.05, other, values)
     return values + torch.rand(n, len(FIELDS), generator=generator).clamp_(max=0.99)
+
+
+def waves(n: int = 64, steps: int = 12, seed: int = 0) -> torch.Tensor:
+    """Series of ``SERIES``: a wave of random phase, its double with noise, and its sign; in [-1, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    phase = 6.28 * torch.rand(n, 1, generator=generator)
+    wave = torch.sin(phase + 0.6 * torch.arange(steps))
+    noisy = 0.7 * wave + 0.05 * torch.randn(n, steps, generator=generator)
+    return torch.stack([0.8 * wave, noisy.clamp(-1, 1), 0.5 * wave.sign()], 2)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import FIELDS, OF_TABLES, TABLE, VARIANTS, bars, rows
+from tests.conftest import FIELDS, OF_SERIES, OF_TABLES, SERIES, TABLE, VARIANTS, bars, rows, waves
 
 from aegan.config import TrainConfig, to_json
 from aegan.data.base import TensorData
@@ -31,10 +31,12 @@ SPECS = {
     "labelled-vector": Spec(kind="vector", shape=(12,), classes=("a", "b")),
     "table": TABLE,
     "labelled-table": replace(TABLE, classes=("a", "b")),
+    "series": SERIES,
+    "labelled-series": replace(SERIES, classes=("a", "b")),
 }
 SLOW = ("began", "ebgan", "alae", "latent-gan, correcting", "autoregressive")
 """Whose codes come late: the first three learn at lower rates, the last two have few steps for them."""
-ALL = VARIANTS | {name: (name, settings) for name, settings in OF_TABLES.items()}
+ALL = VARIANTS | {name: (name, settings) for name, settings in (OF_TABLES | OF_SERIES).items()}
 NOT_OF_TABLES = ("denoising-gan on data",)
 """Forms of models that are for tables by other settings."""
 CASES = [
@@ -43,8 +45,12 @@ CASES = [
     for spec in SPECS
     if SPECS[spec].kind in MODELS[ALL[name][0]].kinds and not (SPECS[spec].discrete and name in NOT_OF_TABLES)
 ]
-PAIRS = [(name, spec) for name, spec in CASES if spec in ("labelled", "table")]
-"""Every model on images, every one that can on rows."""
+PAIRS = [
+    (name, spec)
+    for name, spec in CASES
+    if spec in ("labelled", "table") or (spec == "labelled-series" and ALL[name][0] in OF_SERIES)
+]
+"""Every model on images, every one that can on rows, and those of series alone."""
 
 
 def made(name: str, spec: Spec, seed: int = 0) -> Model:
@@ -58,6 +64,9 @@ def made(name: str, spec: Spec, seed: int = 0) -> Model:
 def data_for(spec: Spec, n: int = 32) -> TensorData:
     if spec.kind == "table":
         x = rows(n)
+        return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
+    if spec.kind == "series":
+        x = waves(n)
         return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (n, *spec.shape), generator=generator, dtype=torch.uint8)
@@ -197,6 +206,15 @@ def test_reconstructions_beat_the_mean_image(name: str) -> None:
     assert error < 0.5 * (real - real.mean(0)).square().mean()
 
 
+@pytest.mark.parametrize("name", [n for n, s in CASES if s == "series" and made(n, SERIES).code_dim])
+def test_reconstructions_of_series_beat_the_mean_series(name: str) -> None:
+    x = waves(256)
+    model = trained(name, SERIES, steps=360 if name in SLOW else 180, data=TensorData(x=x))
+    with torch.no_grad():
+        error = (model.decode(model.encode(x)) - x).square().mean()
+    assert error < 0.5 * (x - x.mean(0)).square().mean()
+
+
 @pytest.mark.parametrize("name", [n for n, s in PAIRS if s == "table" and made(n, TABLE).code_dim])
 def test_reconstructions_of_rows_beat_the_most_frequent_values(name: str) -> None:
     data = TensorData(x=rows(256))
@@ -247,7 +265,9 @@ def test_a_table_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stoppe
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_registry_tells_what_a_model_gives(name: str) -> None:
-    model, entry = made(name, SPECS["labelled"] if "image" in MODELS[name].kinds else TABLE), MODELS[name]
+    kinds = MODELS[name].kinds
+    spec = "labelled" if "image" in kinds else "table" if "table" in kinds else "labelled-series"
+    model, entry = made(name, SPECS[spec]), MODELS[name]
     able = {"samples": model.noise_dim, "classes": model.noise_dim and model.conditional, "codes": model.code_dim}
     assert entry.gives == tuple(key for key, value in able.items() if value)
     assert entry.paper and entry.summary.endswith(".") and entry.kinds == type(model).kinds

@@ -25,7 +25,8 @@ STEPS = 6
 
 
 def _spec(name: str) -> Spec:
-    return SPECS["labelled" if "image" in MODELS[ALL[name][0]].kinds else "table"]
+    kinds = MODELS[ALL[name][0]].kinds
+    return SPECS["labelled" if "image" in kinds else "table" if "table" in kinds else "series"]
 
 
 def _trained(name: str, *, accumulate: int, folder: Path | None = None) -> Model:

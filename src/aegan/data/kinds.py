@@ -92,12 +92,14 @@ def own_options(
 def detect_kind(source: Any) -> str:
     """The kind of data that ``source`` is.
 
-    Frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
+    Frames with time stamps as their index, ``.ts`` and ``.arff`` are series. Other frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
     files, in partitions or not; everything else is taken for images.
 
     >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts")
     ('table', 'image', 'series')
     """
+    if getattr(getattr(source, "index", None), "inferred_type", "") in ("datetime64", "period"):
+        return "series"  # without importing pandas
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
         return "table"
     if isinstance(source, (str, os.PathLike)):
