@@ -37,7 +37,7 @@ from aegan.train.probes import EventProbe, GridProbe, ProgressProbe
 from aegan.train.trainer import Trainer
 
 HOLDOUT_AT_MOST = 10_000
-VALIDATION, VALIDATION_AT_MOST = 0.1, 3_000
+VALIDATION, VALIDATION_AT_MOST, SERIES_AT_MOST = 0.1, 3_000, 400
 """Part of the training samples set apart for stages that keep the weights these like best."""
 
 
@@ -412,6 +412,9 @@ def _set_apart(network: Model, adapter: Adapter, train: TensorData, seed: int) -
         learnt, apart = adapter.split(train, holdout=share, seed=seed + 1)
     except DataError:
         return train, None
+    if adapter.spec.kind == "series" and len(apart) > SERIES_AT_MOST:
+        # Windows overlap; some of them, spread over all, say as much, and each is as dear as hundreds of rows.
+        apart = apart[torch.linspace(0, len(apart) - 1, SERIES_AT_MOST).long()]
     return train.subset(learnt), train.subset(apart)
 
 

@@ -14,7 +14,7 @@ from aegan.data.series import SeriesAdapter
 from aegan.data.series_attributes import lengths_of
 from aegan.data.series_write import write_series
 from aegan.errors import AeganError, ConfigError, nearest
-from aegan.metrics.series import evaluate_series
+from aegan.metrics.series import DISCRIMINATIVE_ITERATIONS, PREDICTIVE_ITERATIONS, evaluate_series
 from aegan.metrics.series_evaluation import SeriesEvaluation
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.storage import write_json
@@ -26,6 +26,11 @@ JUDGED = 3_000
 """Series at most of each side of an evaluation."""
 QUICK = {"discriminative_iterations": 500, "predictive_iterations": 500}
 """Of the evaluation at a fit's end, which nobody asked to wait for."""
+PUBLISHED = {
+    "discriminative_iterations": DISCRIMINATIVE_ITERATIONS,
+    "predictive_iterations": PREDICTIVE_ITERATIONS,
+}
+"""Of the evaluation that was asked for."""
 AT_ONCE = 1_024
 """Series drawn at once: the noise of one is as long as the series itself."""
 _AGAIN = 1_000_000_007
@@ -257,7 +262,6 @@ def evaluate_run(
         rebuilt = estimator.reconstruct_tensors(holdout)
         fields = {k: v for k, v in holdout.batch(torch.arange(len(holdout))).items() if k != "x"}
         reconstructions = TensorData(x=rebuilt, **fields)
-    names = [*adapter.channels, *["time gap"] * (adapter.spec.shape[1] - len(adapter.channels))]
     encoder, block = None, estimator.model.block
     if estimator.model.code_dim and not adapter.options["per_series"]:
         scale = _Scaled(adapter)
@@ -267,12 +271,16 @@ def evaluate_run(
         synthetic=in_units(adapter, made),
         holdout=None if few else in_units(adapter, _few(holdout, seed)),
         reconstructions=in_units(adapter, reconstructions and _few(reconstructions, seed)),
-        channels=names,
+        channels=_channels(adapter),
         encoder=encoder,
         encoder_name=f"the run's own autoencoder ({estimator.model.code_dim}-d codes)",
         seed=seed,
         **options,
     )
+
+
+def _channels(adapter: SeriesAdapter) -> list[str]:
+    return [*adapter.channels, *["time gap"] * (adapter.spec.shape[1] - len(adapter.channels))]
 
 
 class _Scaled:

@@ -52,7 +52,7 @@ class Autoencoder(AutoencoderModel):
     def __init__(self, spec: Spec, config: PlainConfig) -> None:
         super().__init__(spec, config)
         # A categorical value says as much as the indicators of all its field's values but one.
-        values = sum(field.size - 1 for field in spec.fields) if spec.fields else math.prod(spec.shape)
+        values = sum(field.size - 1 for field in spec.fields) if spec.discrete else math.prod(spec.shape)
         if config.latent_dim >= values:
             warnings.warn(
                 f"latent_dim={config.latent_dim} for {values} input values: nothing is compressed, so the autoencoder "

@@ -1,0 +1,179 @@
+"""Networks of series: whole ones, and the distribution step by step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.conftest import waves
+from torch import Tensor
+
+from aegan.nn.backbone import decoder_for, discriminator_for, encoder_for
+from aegan.nn.series import SERIES_NETWORKS
+from aegan.nn.step_aside import AsideNetwork, random_known
+from aegan.nn.step_draw import draw_series
+from aegan.nn.step_scales import StepScales
+from aegan.nn.steps import LogChance, StepNetworks, draw_mixture
+from aegan.types import Spec
+
+
+def _nets(channels: int = 3, condition: int = 0) -> StepNetworks:
+    torch.manual_seed(0)
+    net = StepNetworks(channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    x = waves(64)[:, :, :channels]
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    return net.eval()
+
+
+@pytest.mark.parametrize("network", SERIES_NETWORKS)
+@pytest.mark.parametrize("shape", [(2, 1), (13, 3), (64, 2)])
+def test_encoders_and_decoders_of_series_fit_any_length(network: str, shape: tuple[int, int]) -> None:
+    spec = Spec(kind="series", shape=shape, classes=("a", "b"))
+    x = torch.randn(4, *shape)
+    encoder = encoder_for(spec, 5, width=8, blocks=1, series=network)
+    decoder = decoder_for(spec, 5, width=8, blocks=1, series=network)
+    z = encoder(x)
+    assert z.shape == (4, 5) and decoder(z).shape == x.shape
+    maps = encoder.trunk.maps(x)
+    assert maps[-1].shape == (4, encoder.trunk.features) and all(m.ndim == 3 for m in maps[:-1])
+    judge = discriminator_for(spec, width=8, blocks=1, series=network)
+    assert judge(x, torch.tensor([0, 1, 0, 1])).shape == (4,)
+
+
+@pytest.mark.parametrize("network", SERIES_NETWORKS)
+def test_every_step_of_a_series_reaches_its_code(network: str) -> None:
+    torch.manual_seed(0)
+    encoder = encoder_for(Spec(kind="series", shape=(13, 2)), 4, width=8, blocks=1, series=network)
+    with torch.no_grad():
+        for p in encoder.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    x = torch.randn(2, 13, 2, requires_grad=True)
+    encoder(x).square().sum().backward()
+    assert x.grad is not None and bool((x.grad.abs().sum((0, 2)) > 0).all())
+
+
+def test_the_gradient_of_a_mixtures_chances_is_that_of_their_formula() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    x, low, high = draw(4, 3), draw(4, 3) < -1, draw(4, 3) > 1
+    logits, centres = draw(4, 3, 5).requires_grad_(), draw(4, 3, 5).requires_grad_()
+    widths = (draw(4, 3, 5).abs() + 0.1).requires_grad_()
+    cell = torch.tensor([0.1, 0.5, 0.01], dtype=torch.float64)
+    chances = lambda *numbers: LogChance.apply(x, *numbers, cell, low, high)  # noqa: E731
+    assert torch.autograd.gradcheck(chances, (logits, centres, widths))
+
+
+def test_the_chances_of_all_cells_sum_to_one() -> None:
+    cell = torch.full((9,), 0.25)
+    x = torch.linspace(-1, 1, 9)
+    logits, centres, widths = torch.randn(3, 1, 4).unbind(0)
+    numbers = [t.expand(9, 4) for t in (logits, centres, 0.01 + widths.abs())]
+    chances = LogChance.apply(x, *numbers, cell, x <= -0.9, x >= 0.9).exp()
+    assert chances.sum().item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_draws_of_a_mixture_follow_its_chances() -> None:
+    uniform = (torch.arange(20_000) + 0.5) / 20_000
+    logits = torch.tensor([0.0, 1.0]).expand(20_000, 2)
+    centres, widths = torch.tensor([-1.0, 2.0]).expand(20_000, 2), torch.tensor([0.1, 0.3]).expand(20_000, 2)
+    x = draw_mixture(uniform, logits, centres, widths)
+    grid = torch.tensor([-1.2, -1.0, 0.5, 2.0, 2.5])
+    share = torch.tensor([0.0, 1.0]).softmax(0)
+    expected = (share * torch.sigmoid((grid[:, None] - centres[0]) / widths[0])).sum(1)
+    assert torch.allclose((x[:, None] < grid).double().mean(0).float(), expected, atol=2e-3)
+
+
+def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(monkeypatch) -> None:
+    net, x = _nets(), waves(20)
+    seen: list[Tensor] = []
+    mixture = net.mixture
+    monkeypatch.setattr(net, "mixture", lambda numbers, *rest: seen.append(numbers) or mixture(numbers, *rest))
+    with torch.no_grad():
+        net(x, torch.ones_like(x, dtype=torch.bool), None)
+        first, rest = seen[0], seen[1].unflatten(0, (20, 11))
+        seen.clear()
+        # The first series is unknown throughout, so that nothing can be read at once; the others are known.
+        known = torch.ones_like(x, dtype=torch.bool)
+        known[0] = False
+        out = draw_series(net, torch.rand(20, 12, 3), None, x=x, known=known)
+    assert torch.equal(out[1:], x[1:])
+    for c in range(3):
+        assert torch.allclose(seen[c][1:], first[1:, c], atol=1e-5)
+        for t in range(11):
+            assert torch.allclose(seen[3 + 3 * t + c][1:], rest[1:, t, c], atol=1e-4)
+
+
+def test_a_value_depends_on_those_before_it_alone() -> None:
+    net, x = _nets(), waves(8)
+    mask = torch.ones_like(x, dtype=torch.bool)
+    other = x.clone()
+    other[:, 7, 1] += 0.1
+    with torch.no_grad():
+        a, b = net(x, mask, None), net(other, mask, None)
+    assert torch.equal(a[:, :7], b[:, :7]) and torch.equal(a[:, 7, 0], b[:, 7, 0])
+    assert not torch.equal(a[:, 7, 2], b[:, 7, 2]) and not torch.equal(a[:, 8], b[:, 8])
+
+
+def test_values_that_were_not_observed_change_nothing() -> None:
+    net, x = _nets(), waves(8)
+    mask = torch.ones_like(x, dtype=torch.bool)
+    mask[:, 4:6, 1] = False
+    other = torch.where(mask, x, torch.full_like(x, 0.33))
+    with torch.no_grad():
+        a, b = net(x, mask, None), net(other, mask, None)
+    assert torch.equal(a, b) and not a[:, 4:6, 1].any()
+
+
+def test_known_prefixes_are_read_at_once_and_step_by_step_alike() -> None:
+    net, x = _nets(), waves(4)
+    known = torch.zeros_like(x, dtype=torch.bool)
+    known[:, :7] = True
+    uniform = torch.rand(4, 12, 3)
+    fast = draw_series(net, uniform, None, x=x, known=known)
+    mixed = torch.cat([known, torch.zeros_like(known[:1])])
+    slow = draw_series(net, torch.cat([uniform, uniform[:1]]), None, x=torch.cat([x, x[:1]]), known=mixed)[:4]
+    assert torch.equal(fast[:, :7], x[:, :7]) and torch.allclose(fast, slow, atol=1e-3)
+
+
+def test_scales_tell_grids_copies_and_constants() -> None:
+    generator = torch.Generator().manual_seed(0)
+    walk = (0.02 * torch.randn(40, 30, generator=generator)).cumsum(1).clamp(-0.9, 0.9)
+    whole = torch.randint(0, 5, (40, 30), generator=generator) / 2.0 - 1.0
+    x = torch.stack([walk, whole, walk * 0.5 + 0.1, torch.zeros(40, 30)], 2)
+    scales = StepScales(4)
+    scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    assert scales.grid.tolist() == [False, True, False, False] and scales.cell[1].item() == pytest.approx(0.5)
+    assert scales.snapped(torch.tensor([-0.4, 7.0]), 1).tolist() == [-0.5, 1.0]
+    assert scales.snapped(torch.tensor([0.3]), 3).item() == 0.0
+    # The third channel follows from the first without an error.
+    assert scales.unit[2] <= scales.cell[2] * 1.01 and scales.unit[0] > 5 * scales.cell[0]
+
+
+def test_what_is_known_aside_adds_nothing_where_nothing_is_known() -> None:
+    net, x = _nets(), waves(6)
+    aside = AsideNetwork(net, state=8, width=16)
+    with torch.no_grad():
+        for p in aside.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+        mask, known = torch.ones_like(x, dtype=torch.bool), torch.zeros_like(x, dtype=torch.bool)
+        assert torch.equal(net(x, mask, None, aside(net.scales, x, known)), net(x, mask, None))
+        known[:, 8] = True
+        moved = net(x, mask, None, aside(net.scales, x, known)) - net(x, mask, None)
+    assert bool(moved[:, :8].abs().amax((0, 2)).gt(0).all()) and not moved[:, 9:].any()
+
+
+def test_random_known_values_are_observed_ones_and_of_every_sort() -> None:
+    torch.manual_seed(0)
+    mask = torch.rand(600, 10, 3) < 0.9
+    known = random_known(mask)
+    assert not (known & ~mask).any()
+    unknown = (mask & ~known).float()
+    assert 0.15 < unknown.mean() < 0.85
+    # Some series know nothing at the end, some nothing at the start, some all of a channel.
+    assert bool((known[:, 5:].sum((1, 2)) == 0).any()) and bool((known[:, :5].sum((1, 2)) == 0).any())
+    assert bool(((unknown.sum(1) == 0).any(1) & (unknown.sum((1, 2)) > 0)).any())
