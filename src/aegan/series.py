@@ -324,7 +324,14 @@ def evaluate_series_sources(
             held = None
     sets = [in_units(adapter, _few(one, seed)) for one in (reference, made, held)]
     few = sets[2] is None or len(sets[2]) < 20
-    return evaluate_series(train=sets[0], synthetic=sets[1], holdout=None if few else sets[2], channels=None, seed=seed)
+    return evaluate_series(
+        train=sets[0],
+        synthetic=sets[1],
+        holdout=None if few else sets[2],
+        channels=_channels(adapter),
+        seed=seed,
+        **PUBLISHED,
+    )
 
 
 def write_series_results(estimator: Estimator, *, console: bool = False) -> None:

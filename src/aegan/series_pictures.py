@@ -56,7 +56,7 @@ def pictures(real: TensorData, made: TensorData, channels: list[str]) -> dict[st
 
 
 def overlay(real: Tensor, made: Tensor) -> dict[str, Any]:
-    """Both sets along the two main directions of the real one, ``(N, 2)`` each, and these directions' share of variance."""
+    """Both sets along the two main directions of the real one, ``(N, 2)`` each, and their share of variance."""
     flat = real.nan_to_num(0.0).flatten(1).double()
     mean, std = flat.mean(0), flat.std(0).clamp(min=1e-12)
     scaled = (flat - mean) / std
