@@ -93,7 +93,8 @@ def detect_kind(source: Any) -> str:
     """The kind of data that ``source`` is.
 
     Frames with time stamps as their index, ``.ts`` and ``.arff`` are series. Other frames, dicts of columns, databases
-    and files with a table's suffix are tables, also a folder with ``.parquet`` files, in partitions or not; everything else is taken for images.
+    and files with a table's suffix are tables, also a folder with ``.parquet`` files, in partitions or not;
+    everything else is taken for images.
 
     >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts")
     ('table', 'image', 'series')
