@@ -88,6 +88,13 @@ def test_longer_samples_have_no_seams(run: aegan.Estimator) -> None:
     assert x[:, 24:].std() == pytest.approx(x[:, :12].std().item(), rel=0.25)
 
 
+def test_shards_hold_what_one_file_would(run: aegan.Estimator, tmp_path: Path) -> None:
+    run.write_samples(300, tmp_path / "parts", shard=256)
+    parts = pd.concat([pd.read_parquet(path) for path in sorted((tmp_path / "parts").glob("*.parquet"))])
+    whole = run.sample(300)
+    assert np.array_equal(parts["swing"], whole["swing"]) and np.array_equal(parts["when"], whole.index)
+
+
 def test_a_longer_sample_begins_as_the_short_one_does(run: aegan.Estimator) -> None:
     assert run.sample(1, steps=40).iloc[:12].equals(run.sample(1))
     with pytest.raises(ConfigError, match="a whole number of at least 1"):

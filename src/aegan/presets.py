@@ -21,6 +21,8 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     """
     if spec.kind == "table":
         return _of_table(model, spec, samples)
+    if spec.kind == "series":
+        return _of_series(model, spec, samples)
     if spec.kind != "image":
         return {}
     side, defaults = min(spec.shape[1:]), entry(model).load().Config()
@@ -47,6 +49,29 @@ def private(model: str, samples: int) -> dict[str, Any]:
         return {}
     size = max(64, min(2048, samples // 8))
     return {"batch_size": size, "dropout": 0.0, "patience": 0, "code_share": 0.0, "hidden": 32, "layers": 1}
+
+
+def _of_series(model: str, spec: Spec, samples: int) -> dict[str, Any]:
+    steps, channels = spec.shape
+    defaults = entry(model).load().Config()
+    nested = getattr(defaults, "autoencoder", None)
+    changes: dict[str, Any] = {}
+    own: dict[str, Any] = changes if nested is None else {}
+    if steps * channels < 64:
+        own["latent_dim"] = max(2, steps * channels // 4)
+    if steps > 64:
+        # A step on long series is dear: smaller ones, so that there are enough of them.
+        own["batch_size"] = 32
+    if hasattr(defaults if nested is None else nested, "codebook"):
+        own["codebook"] = max(2, min((defaults if nested is None else nested).codebook, samples // 8))
+        own.pop("latent_dim", None)
+    if model == "recurrent":
+        if channels > 40:
+            # Every pair of channels has its own weights: narrower ones, so that a step stays affordable.
+            changes |= {"hidden": 12}
+        if samples < 5_000:
+            changes["dropout"] = 0.25
+    return changes if nested is None else changes | {"autoencoder": own}
 
 
 def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def sample_series(
     where: Mapping[str, Any] | None = None,
     spread: float = 1.0,
     steps: int | None = None,
+    start: int = 0,
 ) -> Any:
     """``num`` series in the form that ``fit`` was given, each meeting ``where``; of ``steps`` steps if that is given.
 
@@ -75,9 +76,9 @@ def sample_series(
         ConfigError: A condition that cannot be met, or longer series of data that are no windows of longer ones.
     """
     adapter = series_adapter(estimator)
-    drawn = draw(estimator, num, seed=seed, where=where, spread=spread, steps=steps)
+    drawn = draw(estimator, num, seed=seed, where=where, spread=spread, steps=steps, start=start)
     _, attributes = _parted(estimator, where)
-    return adapter.from_tensors(drawn.x, static=drawn.static, y=drawn.y, where=attributes or None)
+    return adapter.from_tensors(drawn.x, static=drawn.static, y=drawn.y, where=attributes or None, start=start)
 
 
 def draw(
@@ -88,19 +89,20 @@ def draw(
     where: Mapping[str, Any] | None = None,
     spread: float = 1.0,
     steps: int | None = None,
+    start: int = 0,
 ) -> Drawn:
-    """As :func:`sample_series`, but tensors. Series i depends on the seed and i alone."""
+    """As :func:`sample_series`, but tensors, from number ``start`` on. Series i depends on the seed and i alone."""
     adapter, model = series_adapter(estimator), estimator.model
     wanted, attributes = _parted(estimator, where)
     allowed = adapter.condition(attributes) if attributes else {}
     _check_length(estimator, steps)
-    y = estimator.draw_classes(num, seed, wanted)
+    y = estimator.draw_classes(num, seed, wanted, start=start)
     parts = []
-    for start in range(0, num, AT_ONCE):
-        count = min(AT_ONCE, num - start)
-        noise = noise_for(seed, count, model.noise_dim, start=start)
+    for begin in range(0, num, AT_ONCE):
+        count = min(AT_ONCE, num - begin)
+        noise = noise_for(seed, count, model.noise_dim, start=start + begin)
         noise[:, : model.noise_dim - model.draw_dim] *= spread
-        own = None if y is None else y[start : start + count]
+        own = None if y is None else y[begin : begin + count]
         # Where attributes say what comes, they say of which class too.
         given = None if attributes and wanted is None else own
         static, own = _labels(estimator, noise, given, own, allowed)
@@ -110,7 +112,7 @@ def draw(
             x = in_blocks(model.generate, noise, own, device=estimator.device, block=model.block)
         x = x.clamp_(-1.0, 1.0)
         if steps is not None:
-            x = extended(estimator, x, steps, seed=seed, start=start, y=own, static=static)
+            x = extended(estimator, x, steps, seed=seed, start=start + begin, y=own, static=static)
         parts.append((x, static, own))
     xs, statics, classes = zip(*parts, strict=True)
     return Drawn(

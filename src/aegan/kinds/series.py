@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aegan import series
@@ -20,6 +21,7 @@ class SeriesKind(Kind):
 
     name = "series"
     bounded = True
+    shard_suffix = ".parquet"
     shown = ("samples/series.csv", "some series")
     example = "series.csv"
 
@@ -79,6 +81,23 @@ class SeriesKind(Kind):
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
         made = self.complete(estimator, source, seed=seed)
         return f"series without gaps in {series.write_samples(estimator, made, out, overwrite=overwrite)}"
+
+    def write_shard(
+        self,
+        estimator: Estimator,
+        num: int,
+        path: Path,
+        *,
+        start: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        **own: Any,
+    ) -> None:
+        made = series.sample_series(
+            estimator, num, seed=seed, where=where, spread=spread, steps=own["steps"], start=start
+        )
+        series.write_samples(estimator, made, str(path), overwrite=True)
 
     def next_steps(self, estimator: Estimator) -> list[str]:
         run = estimator.run.path

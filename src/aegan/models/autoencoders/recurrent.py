@@ -60,9 +60,9 @@ class RecurrentConfig:
     """
 
     state: int = 128
-    hidden: int = 32
+    hidden: int = 24
     layers: int = 1
-    parts: int = 4
+    parts: int = 3
     dropout: float = 0.1
     patience: int = 500
     gaps_share: float = 0.12
@@ -169,6 +169,8 @@ class Recurrent(Model):
                 ema=named[name],
                 ema_samples=20_000.0,
                 patience=config.patience,
+                # Cells of values are finer than what bf16 tells apart.
+                autocast=name == "code",
             )
             for name, share in shares.items()
             if share
