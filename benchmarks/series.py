@@ -143,10 +143,12 @@ def augmented(data: Path, model: str, seed: int, options: argparse.Namespace) ->
         )
     cpu = time.process_time() - began
     train, test = (fitted.adapter.to_tensors(path) for path in paths)
-    x, y = train.fields["x"], train.labels
+    x, y = train.batch(torch.arange(len(train)))["x"], train.labels
+    if y is None:
+        raise ValueError("ECG200 has classes; none were read")
     made = draw(fitted, len(train), seed=seed)
     rng = np.random.default_rng(seed)
-    extra = {
+    extra: dict[str, Any] = {
         "real only": None,
         f"+ {model}": (made.x, made.y),
         "+ jittered": (x + 0.05 * x.std() * torch.from_numpy(rng.normal(size=x.shape)).float(), y),
@@ -156,15 +158,16 @@ def augmented(data: Path, model: str, seed: int, options: argparse.Namespace) ->
     for name, more in extra.items():
         xs = x if more is None else torch.cat([x, more[0]])
         ys = y if more is None else torch.cat([y, more[1]])
-        found = series_downstream(TensorData(x=xs, y=ys), test, seed=seed)
-        out[name] = {"1-NN": found.neighbour, "network": found.network}
-    out[f"{model} alone"] = _alone(made.x, made.y, test, seed)
+        out[name] = accuracies(xs, ys, test, seed)
+    if made.y is not None:
+        out[f"{model} alone"] = accuracies(made.x, made.y, test, seed)
     out["fit"] = {"cpu": cpu}
     return out
 
 
-def _alone(x: Tensor, y: Tensor | None, test: TensorData, seed: int) -> dict[str, float]:
-    found = series_downstream(TensorData(x=x, y=y), test, seed=seed)  # type: ignore[arg-type]
+def accuracies(x: Tensor, y: Tensor, test: TensorData, seed: int) -> dict[str, float]:
+    """Of both classifiers, trained on ``x`` and ``y``."""
+    found = series_downstream(TensorData(x=x, y=y), test, seed=seed)
     return {"1-NN": found.neighbour, "network": found.network}
 
 

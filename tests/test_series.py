@@ -34,7 +34,7 @@ def hours(n: int = 900, seed: int = 0) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> aegan.Estimator:
     out = tmp_path_factory.mktemp("series") / "run"
-    return aegan.fit(hours(), out=out, window=12, steps=420, settings=SMALL, **OPTIONS)
+    return aegan.fit(hours(), out=out, window=12, steps=340, settings=SMALL | {"gaps_share": "0.25"}, **OPTIONS)
 
 
 def people(n: int = 120) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def people(n: int = 120) -> pd.DataFrame:
 def wards(tmp_path_factory: pytest.TempPathFactory) -> aegan.Estimator:
     out = tmp_path_factory.mktemp("wards") / "run"
     options = OPTIONS | {"id": "id", "time": "day", "label": "ill"}
-    return aegan.fit(people(), out=out, kind="series", steps=300, settings=SMALL, **options)
+    return aegan.fit(people(), out=out, kind="series", steps=280, settings=SMALL, **options)
 
 
 def test_frames_with_time_stamps_as_index_are_series() -> None:
@@ -111,8 +111,9 @@ def test_gaps_are_filled_and_all_else_stays(run: aegan.Estimator) -> None:
     assert len(done) == 120 and not done.isna().any().any()
     known = holes.notna().reindex(done.index, fill_value=False).to_numpy()
     assert np.array_equal(done.to_numpy()[known], frame.to_numpy()[known])
-    error = np.abs(done["swing"] - frame["swing"])[~known[:, 0]].mean()
-    assert error < 0.8 * np.abs(frame["swing"] - frame["swing"].mean()).mean()
+    middle = np.mean([run.complete(holes, seed=s)["swing"] for s in range(8)], axis=0)
+    error = np.abs(middle - frame["swing"])[~known[:, 0]].mean()
+    assert error < 0.6 * np.abs(frame["swing"] - frame["swing"].mean()).mean()
     assert run.complete(holes).equals(done) and not run.complete(holes, seed=1).equals(done)
 
 
@@ -164,6 +165,8 @@ def test_unknown_classes_attributes_and_values_are_refused_at_sampling(wards: ae
         wards.sample(2, where={"ward": "Z"})
     with pytest.raises(ConfigError, match="unknown condition.*ward"):
         wards.sample(2, where={"wart": "A"})
+    with pytest.raises(ConfigError, match="id=…: unknown condition"):
+        wards.sample(2, where={"id": "p999"})
     with pytest.raises(ConfigError, match="learnt as wholes"):
         wards.sample(2, steps=50)
     with pytest.raises(ConfigError, match="of differing length"):

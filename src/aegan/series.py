@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 JUDGED = 3_000
 """Series at most of each side of an evaluation."""
-QUICK = {"discriminative_iterations": 500, "predictive_iterations": 500}
+QUICK: dict[str, Any] = {"discriminative_iterations": 500, "predictive_iterations": 500}
 """Of the evaluation at a fit's end, which nobody asked to wait for."""
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "discriminative_iterations": DISCRIMINATIVE_ITERATIONS,
     "predictive_iterations": PREDICTIVE_ITERATIONS,
 }

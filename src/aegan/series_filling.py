@@ -114,7 +114,7 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
             steps,
             num,
             seed * _AGAIN + i,
-            y and y[i],
+            None if y is None else y[i],
             None if static is None else static[i],
         )
         flat = decoder.scaler.decode(made.flatten(0, 1).numpy())[:, : len(decoder.channels)]

@@ -42,7 +42,7 @@ def walks(n: int = 512, steps: int = 12) -> Tensor:
 @pytest.fixture(scope="module")
 def walker() -> Recurrent:
     x = walks()
-    return trained(Spec(kind="series", shape=(12, 4)), TensorData(x=x), 500, gaps_share=0.3, code_share=0.2)
+    return trained(Spec(kind="series", shape=(12, 4)), TensorData(x=x), 360, gaps_share=0.3, code_share=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_missing_values_are_not_learnt() -> None:
     x = waves(256)
     mask = torch.rand(256, 12, 3, generator=torch.Generator().manual_seed(1)) < 0.7
     spoilt = torch.where(mask, x, torch.full_like(x, 0.95))
-    model = trained(SERIES, TensorData(x=spoilt, mask=mask), 250)
+    model = trained(SERIES, TensorData(x=spoilt, mask=mask), 150)
     made = model.generate(noise_for(0, 256, model.noise_dim), None)
     assert (made > 0.9).float().mean() < 0.02
     assert made[..., 0].std() == pytest.approx(x[..., 0].std().item(), rel=0.25)
@@ -128,7 +128,7 @@ def test_classes_and_attributes_say_what_comes() -> None:
     # The class flips the third channel, and a place goes with the class.
     x[..., 2] = torch.where(y[:, None] == 0, 0.5, -0.5) + 0.1 * place[:, None]
     static = torch.stack([(torch.arange(256) % 3) + 0.5, torch.where(y == 0, place // 2, 2 + place // 2) + 0.5], 1)
-    model = trained(spec, TensorData(x=x, y=y, static=static), 300)
+    model = trained(spec, TensorData(x=x, y=y, static=static), 200)
     noise = noise_for(0, 128, model.noise_dim)
     wanted = torch.arange(128) % 2
     rows, labels = model.draw_labels(noise, wanted)
@@ -147,7 +147,7 @@ def test_series_of_256_steps_train_and_stay_in_range() -> None:
     generator = torch.Generator().manual_seed(0)
     phase = 6.28 * torch.rand(48, 1, generator=generator)
     x = (0.8 * torch.sin(phase + torch.arange(256) / 8) + 0.02 * torch.randn(48, 256, generator=generator))[..., None]
-    model = trained(Spec(kind="series", shape=(256, 1)), TensorData(x=x), 70, gaps_share=0.0, code_share=0.0, lr=1e-2)
+    model = trained(Spec(kind="series", shape=(256, 1)), TensorData(x=x), 50, gaps_share=0.0, code_share=0.0, lr=1e-2, batch_size=16)
     made = model.generate(noise_for(0, 32, model.noise_dim), None)
     late = made[:, 192:, 0]
     assert bool(torch.isfinite(made).all())
