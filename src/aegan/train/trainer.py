@@ -174,7 +174,8 @@ class Trainer:
                 if self.shards.world > 1:  # all processes stop, or none
                     self._check_finite(phase, values)
                 norm = self._gradient_norm(phase, gradients)
-                optimizer.step()
+                if norm > 0 or not phase.skips:
+                    optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             record.terms |= {f"{phase.name}/{name}": value for name, value in values.items()}
             record.grad_norm[phase.name] = norm
