@@ -42,4 +42,5 @@ class Stepwise(nn.Module):
         nn.init.zeros_(self.read.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.read(run(self.gru, x))
+        # Contiguous: what PyTorch does else depends on whether the weights are frozen, and so do the last bits.
+        return self.read(run(self.gru, x).contiguous())
