@@ -2,9 +2,9 @@
 
     python benchmarks/transitions.py --envs CartPole-v1 Pendulum-v1 --real 500 1000 --seeds 3 --out transitions.json
 
-For each seed: random play gives the real transitions, ``aegan.rl.fit`` learns from them, and a fitted Q agent is trained
-on the real ones, on real and synthetic ones together, on synthetic ones alone, and on as many real ones as both
-together, which is the most that could be hoped for. Nothing is shared between seeds. The floor of the errors is the
+For each seed: random play gives the real transitions, ``aegan.rl.fit`` learns from them, and a fitted Q agent is
+trained on the real ones, on real and synthetic ones together, on synthetic ones alone, and on as many real ones as both
+together. Nothing is shared between seeds. The floor of the errors is the
 coding alone (``codec``); unseen real transitions are judged.
 """
 
@@ -22,7 +22,9 @@ import torch
 import aegan.rl as rl
 
 
-def run(env: str, real: int, *, seed: int, ratio: float, fit_steps: int, agent_steps: int, episodes: int) -> dict[str, Any]:
+def run(
+    env: str, real: int, *, seed: int, ratio: float, fit_steps: int, agent_steps: int, episodes: int
+) -> dict[str, Any]:
     whole = rl.rollout(env, real + round(ratio * real), seed=1_000 * seed)
     mine, unseen = whole[:real], rl.rollout(env, 1_000, seed=1_000 * seed + 500)
     began = time.process_time()
@@ -43,7 +45,12 @@ def run(env: str, real: int, *, seed: int, ratio: float, fit_steps: int, agent_s
 
 
 def table(env: str, runs: list[dict[str, Any]]) -> str:
-    lines = [f"{env}, {len(runs)} seeds", "", "| | dynamics | reward | terminal | missed ends |", "|---|---|---|---|---|"]
+    lines = [
+        f"{env}, {len(runs)} seeds",
+        "",
+        "| | dynamics | reward | terminal | missed ends |",
+        "|---|---|---|---|---|",
+    ]
     for name in runs[0]["errors"]:
         rows = [r["errors"][name] for r in runs]
         lines.append(f"| {name} | " + " | ".join(_mean([r[k] for r in rows], 4) for k in _COLUMNS) + " |")

@@ -146,9 +146,7 @@ def returns(agent: Agent, env: Any, *, episodes: int = 10, seed: int = 0, limit:
         actions = agent.act(np.stack([np.ravel(states[i]) for i in live]))
         going = []
         for i, action in zip(live, actions, strict=True):
-            states[i], reward, terminated, truncated, _ = running[i].step(
-                int(action) if agent.space.one_of else action
-            )
+            states[i], reward, terminated, truncated, _ = running[i].step(int(action) if agent.space.one_of else action)
             sums[i] += float(reward)
             if not (terminated or truncated):
                 going.append(i)
@@ -169,8 +167,10 @@ def _choices(space: Actions) -> Tensor:
                 f"train: {space.describe()}; bounded ones of at most {MOST} components, or choices, expected. Use an "
                 "agent of your own."
             )
-        sides = [np.linspace(*ends, GRID) for ends in zip(space.low or (), space.high or (), strict=True)]
-    return torch.as_tensor(np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, len(sides)), dtype=torch.float32)
+        sides = [np.linspace(*ends, GRID) for ends in zip(space.low, space.high, strict=True)]
+    return torch.as_tensor(
+        np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, len(sides)), dtype=torch.float32
+    )
 
 
 def _network(inputs: int, hidden: int) -> nn.Module:

@@ -63,7 +63,9 @@ class Fit:
         rng = np.random.default_rng(0)
         lengths = np.resize(LENGTHS, count)[:, None]
         directions = rng.normal(size=(count, inputs.shape[1])) / lengths
-        wavy = cls(plain.mean, plain.scale, plain.weight, plain.degree, np.c_[directions, rng.uniform(0, 2 * np.pi, count)])
+        wavy = cls(
+            plain.mean, plain.scale, plain.weight, plain.degree, np.c_[directions, rng.uniform(0, 2 * np.pi, count)]
+        )
         terms, held = wavy.terms(inputs), rng.permutation(rows) < rows // 5
         ways = [(few, RIDGE), *((terms.shape[1], ridge) for ridge in RIDGES)]
         errors = []
@@ -146,7 +148,7 @@ def _solved(terms: np.ndarray, outputs: np.ndarray, ridge: float, few: int) -> n
 
 
 def _penalty(terms: np.ndarray, ridge: float, few: int) -> np.ndarray:
-    """Of the squared coefficients: none of the constant, what makes a solution unique of the next, ``ridge`` of waves."""
+    """Of squared coefficients: none of the constant, enough for one solution of the next, ``ridge`` of waves."""
     weight = np.full(terms.shape[1], ridge)
     weight[:few], weight[0] = RIDGE, 0.0
     return len(terms) * np.diag(weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def open_minari(dataset_id: str) -> Any:
         ) from error
 
 
-def export_minari(transitions: Transitions, dataset_id: str, *, env: Any = None, description: str = "") -> Any:
+def export_minari(transitions: Transitions, dataset_id: str, *, env: Any = None, **about: Any) -> Any:
     """Write transitions as a Minari data set, steps that follow on from each other as episodes.
 
     Steps that were drawn by themselves follow on from none: each is an episode of one step, cut unless it is terminal.
@@ -42,7 +43,8 @@ def export_minari(transitions: Transitions, dataset_id: str, *, env: Any = None,
         transitions: From :func:`aegan.rl.read`, :func:`aegan.rl.rollout` or :func:`aegan.rl.augment`.
         dataset_id: Such as ``"cartpole/synthetic-v0"``.
         env: Environment or its name, whose spaces the data set then has.
-        description: Kept with the data set.
+        about: Kept with the data set: ``author``, ``description``, ``code_permalink`` and what else
+            ``minari.create_dataset_from_buffers`` takes. Minari warns of those that are left out; that is kept quiet.
 
     Returns:
         The ``MinariDataset``.
@@ -79,15 +81,15 @@ def export_minari(transitions: Transitions, dataset_id: str, *, env: Any = None,
         )
     given = {"env": env} if env is not None else {}
     given |= {"observation_space": states, "action_space": transitions.space.gymnasium()} if env is None else {}
+    given |= {"jpeg_encoding": False} if transitions.kind == "image" else {}
     try:
-        return library.create_dataset_from_buffers(
-            dataset_id,
-            buffer=buffers,
-            data_format=_format(),
-            description=description or "Written by aegan.",
-            **({"jpeg_encoding": False} if transitions.kind == "image" else {}),
-            **given,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return library.create_dataset_from_buffers(
+                dataset_id,
+                buffer=buffers,
+                **{"data_format": _format(), "description": "Written by aegan.", **given, **about},
+            )
     except (FileExistsError, ValueError) as error:
         if "exist" in str(error):
             raise DataError(f"minari:{dataset_id}: there is one already. Choose another name, or delete it.") from error

@@ -75,7 +75,7 @@ class TransitionModel:
         acts = self.rows.space.shaped(np.asarray(actions), "step")
         if len(seen) != len(acts):
             raise DataError(f"step: {len(seen)} observations, {len(acts)} actions; as many of either expected.")
-        states = seen if self.frames is None else self._codes(seen)
+        states = seen if self.frames is None else self.frames.encode(seen)
         if states.shape[1:] != self.rows.shape:
             raise DataError(f"step: observations of shape {states.shape[1:]}; {self.rows.shape} expected.")
         frame = pd.DataFrame(self.rows.given(states, acts))
@@ -87,7 +87,7 @@ class TransitionModel:
 
     def coded(self, real: Transitions) -> Transitions:
         """``real`` to the rows' tensors and back: what the coding alone does to them."""
-        small = self._hidden(read(real))
+        small = _hidden(read(real), self.frames)
         self.rows.check(small)
         adapter = self.table.adapter
         back = adapter.from_tensors(adapter.to_tensors(self.rows.to_frame(small)).fields["x"])
@@ -111,18 +111,6 @@ class TransitionModel:
         write_json(target / FILE, {"format": FORMAT, "rows": self.rows.to_json()})
         return target
 
-    def _hidden(self, real: Transitions) -> Transitions:
-        """Images as codes."""
-        if self.frames is None:
-            return real
-        return replace(
-            real, observations=self._codes(real.observations), next_observations=self._codes(real.next_observations)
-        )
-
-    def _codes(self, images: np.ndarray) -> np.ndarray:
-        assert self.frames is not None  # noqa: S101 - the caller looked
-        return self.frames.encode(images)
-
     def _shown(self, drawn: Transitions) -> Transitions:
         """Codes as images."""
         if self.frames is None:
@@ -141,6 +129,7 @@ def fit(
     settings: Mapping[str, str] | None = None,
     code: int = CODE,
     image_share: float = 0.5,
+    image_settings: Mapping[str, str] | None = None,
     action_space: Any = None,
     device: str = "auto",
     quiet: bool = True,
@@ -155,6 +144,7 @@ def fit(
         settings: Of the model of rows, ``autoregressive``, as text.
         code: Length of an image's code, where observations are images.
         image_share: Part of the budget for their autoencoder, between 0 and 1.
+        image_settings: Its settings, as text.
         action_space: As for :func:`aegan.rl.read`.
         device: ``auto``, ``cpu`` or ``cuda``.
         quiet: No progress line.
@@ -170,23 +160,23 @@ def fit(
         raise ConfigError(f"fit: code={code}, image_share={image_share}; at least 1, and between 0 and 1, expected.")
     common: dict[str, Any] = {"seed": seed, "device": device, "quiet": quiet, "evaluate": False}
     shares = (image_share, 1.0 - image_share) if real.kind == "image" else (0.0, 1.0)
-    frames = _fit_frames(real, code, _part(budget, steps, shares[0]) | common) if real.kind == "image" else None
-    model = TransitionModel.__new__(TransitionModel)
-    model.frames = frames
-    small = model._hidden(real)
-    model.rows = Rows.of(small)
-    frame = model.rows.to_frame(small)
-    model.table = fit_estimator(
-        frame,
+    frames = None
+    if real.kind == "image":
+        chosen = {"latent_dim": str(code), **(image_settings or {})}
+        frames = _fit_frames(real, chosen, _part(budget, steps, shares[0]) | common)
+    small = _hidden(real, frames)
+    rows = Rows.of(small)
+    table = fit_estimator(
+        rows.to_frame(small),
         kind="table",
         model="autoregressive",
-        columns=model.rows.types,
+        columns=rows.types,
         rules="none",
         settings=settings,
         **_part(budget, steps, shares[1]),
         **common,
     )
-    return model
+    return TransitionModel(table, rows, frames)
 
 
 def augment(
@@ -246,13 +236,20 @@ def load(path: str | Path, *, device: str = "auto") -> TransitionModel:
     )
 
 
-def _fit_frames(real: Transitions, code: int, common: dict[str, Any]) -> Estimator:
+def _hidden(real: Transitions, frames: Estimator | None) -> Transitions:
+    """Images as codes; what is no image as it is."""
+    if frames is None:
+        return real
+    codes = [frames.encode(part) for part in (real.observations, real.next_observations)]
+    return replace(real, observations=codes[0], next_observations=codes[1])
+
+
+def _fit_frames(real: Transitions, settings: Mapping[str, str], common: dict[str, Any]) -> Estimator:
     """An autoencoder of the states: each once, and the last of each episode."""
     ends = real.terminated | real.truncated
     ends[-1] = True
     images = np.concatenate([real.observations, real.next_observations[ends]])
     side = real.observation_shape[:2]
-    settings = {"latent_dim": str(code), "class_weight": "0"}
     return fit_estimator(
         images, kind="image", model="autoencoder", size=(side[0], side[1]), settings=settings, holdout=0.0, **common
     )

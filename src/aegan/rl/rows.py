@@ -191,7 +191,9 @@ class Rows:
     def from_json(cls, data: Mapping[str, Any]) -> Rows:
         """Inverse of :meth:`to_json`."""
         space = {k: tuple(v) if isinstance(v, list) else v for k, v in data["space"].items()}
-        fits = {name: None if data[name] is None else Fit.from_json(data[name]) for name in ("dynamics", "reward", "ends")}
+        fits = {
+            name: None if data[name] is None else Fit.from_json(data[name]) for name in ("dynamics", "reward", "ends")
+        }
         plain = {name: tuple(data[name]) for name in ("shape", "kept", "low", "high")}
         return cls(kind=data["kind"], dtype=data["dtype"], space=Actions(**space), **plain, **fits)
 

@@ -110,7 +110,7 @@ def _of_npz(path: Path, action_space: Any) -> Transitions:
     if path.suffix.lower() != ".npz":
         raise DataError(f"{path}: a .npz of named arrays expected, with observations, actions, rewards and so on.")
     try:
-        with np.load(path, allow_pickle=False) as opened:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as opened:
             parts = {name: opened[name] for name in opened.files}
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as .npz ({error}). Arrays of objects are not read.") from error

@@ -16,15 +16,15 @@ class Actions:
 
     Attributes:
         sizes: Discrete actions: how many each component has; one for actions ``(N,)``. Empty for amounts.
-        low: Amounts: lowest value of each component; None where discrete.
+        low: Amounts: lowest value of each component; empty where discrete.
         high: The highest.
         scalar: Whether an action is one number, shape ``(N,)``.
         start: The lowest whole number of discrete actions.
     """
 
     sizes: tuple[int, ...] = ()
-    low: tuple[float, ...] | None = None
-    high: tuple[float, ...] | None = None
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
     scalar: bool = False
     start: int = 0
 
@@ -36,7 +36,7 @@ class Actions:
     @property
     def length(self) -> int:
         """Components of an action."""
-        return len(self.sizes) if self.discrete else len(self.low or ())
+        return len(self.sizes) if self.discrete else len(self.low)
 
     @property
     def one_of(self) -> int:
@@ -143,7 +143,7 @@ class Actions:
         if self.one_of:
             return spaces.Discrete(self.sizes[0], start=self.start)
         if self.discrete:
-            return spaces.MultiDiscrete(self.sizes)
+            return spaces.MultiDiscrete(list(self.sizes))
         shape = () if self.scalar else (self.length,)
         bounds = [np.asarray(end, dtype=np.float32).reshape(shape) for end in (self.low, self.high)]
         return spaces.Box(bounds[0], bounds[1], shape=shape, dtype=np.float32)
