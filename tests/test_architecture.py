@@ -93,7 +93,8 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, contextlib; from aegan.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main(['--help'])\n"
-        "heavy = {'torch', 'numpy', 'pandas', 'pyarrow', 'scipy', 'sklearn', 'aegan.sklearn', 'gymnasium', 'minari', 'plotly', 'PIL'}\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'pyarrow', 'scipy', 'sklearn', 'aegan.sklearn', 'plotly', 'PIL'}\n"
+        "heavy |= {'gymnasium', 'minari', 'aegan.rl'}\n"
         "heavy &= set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

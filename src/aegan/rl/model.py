@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from aegan.api import fit as fit_estimator
 from aegan.api import load as load_estimator
@@ -21,7 +22,7 @@ from aegan.rl.sources import read
 from aegan.rl.transitions import Transitions
 from aegan.run import check_free
 from aegan.storage import explained, write_json
-from aegan.tables import completes
+from aegan.tables import completes, table_adapter
 
 FORMAT = 1
 LEAST = 20
@@ -89,8 +90,8 @@ class TransitionModel:
         """``real`` to the rows' tensors and back: what the coding alone does to them."""
         small = _hidden(read(real), self.frames)
         self.rows.check(small)
-        adapter = self.table.adapter
-        back = adapter.from_tensors(adapter.to_tensors(self.rows.to_frame(small)).fields["x"])
+        adapter = table_adapter(self.table)
+        back = adapter.from_tensors(torch.as_tensor(adapter.to_tensors(self.rows.to_frame(small)).fields["x"]))
         return self._shown(self.rows.from_frame(back))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

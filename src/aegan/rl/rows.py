@@ -119,7 +119,7 @@ class Rows:
             if self.reward is not None:
                 columns["r"] = real.rewards - self._fit_reward(before, real.actions, change)
         columns |= {"end": real.terminated ^ self._ended(after), "truncated": real.truncated}
-        return pd.DataFrame(columns)[list(self.types)]
+        return pd.DataFrame({name: columns[name] for name in self.types})
 
     def given(self, observations: np.ndarray, actions: np.ndarray) -> dict[str, np.ndarray]:
         """The columns of states and actions alone."""
@@ -134,7 +134,7 @@ class Rows:
         before = frame[self.states].to_numpy(dtype=float)
         actions = frame[self.actions].to_numpy(dtype=np.int64 if self.space.discrete else np.float32)
         if not self.space.discrete:
-            actions = np.clip(actions, np.float32(self.space.low), np.float32(self.space.high))
+            actions = np.clip(actions, np.asarray(self.space.low, np.float32), np.asarray(self.space.high, np.float32))
         rewards = frame["r"].to_numpy(dtype=float)
         if self.dynamics is None:
             after = frame[["n0"]].to_numpy(dtype=float)
@@ -180,7 +180,7 @@ class Rows:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict."""
-        fits = {name: None if fit is None else fit.to_json() for name, fit in self._fits.items()}
+        fits: dict[str, Any] = {name: None if fit is None else fit.to_json() for name, fit in self._fits.items()}
         return asdict(self) | fits
 
     @property
@@ -190,11 +190,11 @@ class Rows:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Rows:
         """Inverse of :meth:`to_json`."""
-        space = {k: tuple(v) if isinstance(v, list) else v for k, v in data["space"].items()}
-        fits = {
+        space: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["space"].items()}
+        fits: dict[str, Any] = {
             name: None if data[name] is None else Fit.from_json(data[name]) for name in ("dynamics", "reward", "ends")
         }
-        plain = {name: tuple(data[name]) for name in ("shape", "kept", "low", "high")}
+        plain: dict[str, Any] = {name: tuple(data[name]) for name in ("shape", "kept", "low", "high")}
         return cls(kind=data["kind"], dtype=data["dtype"], space=Actions(**space), **plain, **fits)
 
 
