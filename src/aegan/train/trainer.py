@@ -8,7 +8,6 @@ checkpoint, so that a killed and resumed run of a given number of steps ends wit
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import threading
 import time
@@ -22,12 +21,14 @@ from torch import Tensor
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
+from aegan.train.backward import Place, backward, values_of
 from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
+from aegan.train.private import PrivateSteps
 from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.selection import Selection
@@ -48,6 +49,7 @@ class Trainer:
         probes: Observers.
         stages: Train these instead of the model's own, for studies of one stage.
         validation: Held-out samples, for stages that keep the weights these like best.
+        private: Batches and noise of a differentially private training. No loss is recorded then.
     """
 
     def __init__(
@@ -62,10 +64,13 @@ class Trainer:
         probes: Sequence[Observer] = (),
         stages: Sequence[Stage] | None = None,
         validation: Samples | None = None,
+        private: PrivateSteps | None = None,
     ) -> None:
         self.model, self.data, self.stage_data, self.config, self.backend = model, data, data, config, backend
         self.folder, self.identity = folder, identity or {}
-        self.shards = Shards(config.accumulate, config.seed)
+        self.shards, self.private = Shards(config.accumulate, config.seed), private
+        if private is not None and self.shards.total > 1:
+            raise ConfigError("Private training: one process and accumulate=1 expected: noise is for whole batches.")
         # One process of a group observes and writes; the others compute.
         self.probes = list(probes) if self.shards.rank == 0 else []
         self.stages = tuple(model.stages if stages is None else stages)
@@ -132,7 +137,7 @@ class Trainer:
             self._tell_step()
             data = self.stage_data = self.model.prepare(stage.name, self.data, self._encode_all)
             self._open_stage(stage)
-            order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
+            order = self.private or BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
             while (progress := self.shards.agree(self._progress())) < 1.0:
                 record = self._train_step(stage, data, order, progress)
@@ -149,7 +154,7 @@ class Trainer:
                     self.model.finish(self.data)
             self.checkpoint()
 
-    def _train_step(self, stage: Stage, data: Samples, order: BatchOrder, progress: float) -> StepRecord:
+    def _train_step(self, stage: Stage, data: Samples, order: BatchOrder | PrivateSteps, progress: float) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress)
         self._tell_step()
@@ -157,7 +162,7 @@ class Trainer:
         for number, phase in enumerate(stage.phases):
             if self.stage_step % phase.every:
                 continue
-            index, values = order.index(self.stage_step * draws + number), {}
+            index, values, place = order.index(self.stage_step * draws + number), {}, self._place(phase)
             optimizer = self._optimizers[phase.name]
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
@@ -166,14 +171,21 @@ class Trainer:
                 for part, weight in self.shards.of(index, self.step, number, buffers):
                     batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
                     with self.backend.autocast(stage.autocast):
-                        terms = self.model.loss(phase.name, batch)
-                    for name, value in self._backward(phase, terms, weight).items():
+                        terms = self._terms(phase.name, batch)
+                    found = values_of(terms)
+                    if self.shards.world == 1:
+                        place.check(found)
+                    backward(terms, weight, place)
+                    for name, value in found.items():
                         values[name] = values.get(name, 0.0) + weight * value
                 gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
                 values = self.shards.join(gradients, buffers, values)
                 if self.shards.world > 1:  # all processes stop, or none
-                    self._check_finite(phase, values)
-                norm = self._gradient_norm(phase, gradients)
+                    place.check(values)
+                if self.private is not None:
+                    self.private.disturb(gradients)
+                    values = {}  # a loss would tell of the samples what the noise hides
+                norm = place.norm(self.model, gradients)
                 if norm > 0 or not phase.skips:
                     optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -187,6 +199,11 @@ class Trainer:
         record.stage_progress = self._progress()
         return record
 
+    def _terms(self, phase: str, batch: Batch) -> dict[str, Term]:
+        if self.private is None:
+            return self.model.loss(phase, batch)
+        return self.model.private_loss(phase, batch, self.private.config.bound, self.private.expected)
+
     def _tell_step(self) -> None:
         """The stage's step, to the model and to the models within it."""
         for model in self._models:
@@ -195,43 +212,6 @@ class Trainer:
     def _cut_buffers(self, phase: Phase) -> Buffers:
         """The phase's buffers, where batches are cut; looking for them takes time in every step."""
         return buffers_of([getattr(self.model, n) for n in phase.networks]) if self.shards.total > 1 else ()
-
-    def _backward(self, phase: Phase, terms: dict[str, Term], weight: float) -> dict[str, float]:
-        stacked = torch.stack([t.value.detach().float() for t in terms.values()])
-        values = dict(zip(terms, stacked.tolist(), strict=True))
-        if self.shards.world == 1:
-            self._check_finite(phase, values)
-        total = sum(
-            (t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device)
-        )
-        if not total.requires_grad:
-            raise ConfigError(
-                f"{self._where(phase)}: nothing to learn, for every term has the weight 0 ({', '.join(terms)}). "
-                "Give one of them a weight."
-            )
-        (total if weight == 1.0 else weight * total).backward()
-        return values
-
-    def _check_finite(self, phase: Phase, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise NonFiniteError(
-                    f"{self._where(phase)}, term {name!r}: the loss is {value}. {self._advice()} "
-                    f"All terms: {', '.join(f'{k}={v:.4g}' for k, v in values.items())}."
-                )
-
-    def _gradient_norm(self, phase: Phase, gradients: list[Tensor]) -> float:
-        norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
-        if not math.isfinite(norm):
-            bad = [
-                f"{network}.{name}"
-                for network in phase.networks
-                for name, p in getattr(self.model, network).named_parameters()
-                if p.grad is not None and not bool(torch.isfinite(p.grad).all())
-            ]
-            named = f"parameter {bad[0]!r} and {len(bad) - 1} more" if bad else "their norm overflows"
-            raise NonFiniteError(f"{self._where(phase)}: the gradient is not finite ({named}). {self._advice()}")
-        return norm
 
     # --- stages, phases and weights -------------------------------------------------------------------------
 
@@ -392,18 +372,8 @@ class Trainer:
         if self.events is not None:
             self.events.write(event, **values)
 
-    def _where(self, phase: Phase) -> str:
-        return f"Stage {self.stage.name!r}, phase {phase.name!r}, step {self.step + 1}"
-
-    def _advice(self) -> str:
-        kept = ""
-        if self.folder is not None and (self.folder / "state.pt").exists():
-            kept = f"The last good checkpoint is kept in {self.folder}. "
-        precision = "--precision fp32, " if self.backend.precision == "bf16" else ""
-        return (
-            f"{kept}Start a new run with a lower learning rate of this stage (`aegan models NAME` lists the settings "
-            f"for --set), {precision}or look for bad values in the data."
-        )
+    def _place(self, phase: Phase) -> Place:
+        return Place(self.stage, phase, self.step + 1, self.folder, self.backend.precision)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
