@@ -260,6 +260,6 @@ def _part(budget: str | float | None, steps: int | None, share: float) -> dict[s
     """A share of the whole budget."""
     if steps is not None:
         return {"steps": max(1, round(steps * share)), "budget": budget}
-    from aegan.api import seconds
+    from aegan.fitting import seconds
 
     return {"budget": share * seconds("5m" if budget is None else budget)}
