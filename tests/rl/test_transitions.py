@@ -237,3 +237,17 @@ def test_without_gymnasium_its_installation_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "gymnasium", None)
     with pytest.raises(ConfigError, match=r"pip install 'aegan\[rl\]'"):
         rl.rollout("CartPole-v1", 5)
+
+
+def test_observations_of_several_parts_are_refused() -> None:
+    class Parts:
+        action_space = rl.Actions(sizes=(2,), scalar=True)
+
+        def reset(self, seed: int | None = None) -> tuple[dict[str, int], dict[str, int]]:
+            return {"camera": 1, "speed": 2}, {}
+
+        def step(self, action: int) -> tuple[dict[str, int], float, bool, bool, dict[str, int]]:
+            return {"camera": 1, "speed": 2}, 0.0, False, False, {}
+
+    with pytest.raises(DataError, match=r"rollout: s: .*no numbers"):
+        rl.rollout(Parts(), 3)
