@@ -37,6 +37,7 @@ TOP = {
     "evaluation",
     "compression",
     "sklearn",
+    "augmentation",
     "tables",
     "healing",
     "grids",

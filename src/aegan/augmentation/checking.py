@@ -79,7 +79,7 @@ def _codes(space: Space, x: Tensor) -> Tensor:
 
 
 def _distance(space: Space, data: TensorData, mover: Mover, y: Tensor, *, others: bool = False) -> Measure:
-    """To the nearest real sample of the class, or to the nearest but the source: of codes, or how many values differ."""
+    """To the nearest real sample of the class (but the source): of codes, or how many values differ."""
     coded = isinstance(mover, CodeMover)
     real = mover.codes.z if isinstance(mover, CodeMover) else data.batch(torch.arange(len(data)))["x"]
 

@@ -24,13 +24,13 @@ from aegan.augmentation.movers import (
     codes_for,
     default_operations,
 )
-from aegan.augmentation.plan import assigned, planned
+from aegan.augmentation.plan import assigned, planned, replaced
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 
-TRIES = 4
-"""Times that what was dropped is drawn again."""
+TRIES = 6
+"""Times that what was dropped is drawn again; from the third on, from another source of the class."""
 AT_ONCE = 1024
 
 
@@ -134,7 +134,6 @@ class Augmenter:
         settings: How.
         labels: Classes of the source, if it carries any.
         classify: A classifier better than a vote of the nearest codes.
-        allowed: Tables: which values may come in which field, when cells are drawn again.
 
     Raises:
         ConfigError: An operation that the model cannot do, or a check that cannot be made.
@@ -149,7 +148,6 @@ class Augmenter:
         labels: Labels | None = None,
         *,
         classify: Classify | None = None,
-        allowed: dict[int, Tensor] | None = None,
     ) -> None:
         self.space, self.data, self.settings, self.labels = space, data, settings, labels
         self.operations = _listed(settings.operations) or default_operations(space)
@@ -164,7 +162,7 @@ class Augmenter:
             raise DataError(f"augment: {len(self.y)} labels for {len(data)} samples; one a sample expected.")
         if len(data) < 2:
             raise DataError("augment: one sample has no neighbour to measure strength by; give two or more.")
-        self.movers = self._movers(allowed or {})
+        self.movers = self._movers()
         self.single = next(iter(self.movers.values())).near.count == 0
         if bool(self.single.all()):
             raise DataError(
@@ -175,7 +173,7 @@ class Augmenter:
         self.sizes = {name: self._calibrated(name, mover) for name, mover in self.movers.items()}
         self.checks = self._checks(classify)
 
-    def _movers(self, allowed: dict[int, Tensor]) -> dict[str, Mover]:
+    def _movers(self) -> dict[str, Mover]:
         k = self.settings.neighbours
         movers: dict[str, Mover] = {}
         on_codes = tuple(name for name in self.operations if name in OPERATIONS)
@@ -185,7 +183,7 @@ class Augmenter:
         if RESAMPLE in self.operations:
             kept = list(self.labels.fields) if self.labels is not None else []
             x = self.data.batch(torch.arange(len(self.data)))["x"]
-            movers[RESAMPLE] = CellMover(self.space, x, self.y, kept, allowed, k)
+            movers[RESAMPLE] = CellMover(self.space, x, self.y, kept, k)
         return {name: movers[name] for name in self.operations}
 
     # --- strength --------------------------------------------------------------------------------------------
@@ -248,10 +246,12 @@ class Augmenter:
         rows = planned(self.y, settings.num, balance=settings.balance, seed=settings.seed)
         names = self.labels.names if self.labels is not None else ()
         operation = assigned(rows, self.single, self.operations, names, self.y)
-        x = torch.empty(len(rows), *self.space.spec.shape)
+        x = torch.zeros(len(rows), *self.space.spec.shape)
         reached, left = torch.zeros(len(rows)), torch.arange(len(rows))
         dropped, drawn = dict.fromkeys(self.checks.names, 0), 0
         for turn in range(TRIES):
+            if turn > 1:
+                rows[left] = replaced(rows[left], self.y, seeded(settings.seed, 5, turn))
             failed = torch.zeros(len(left), dtype=torch.bool)
             for number, name in enumerate(self.operations):
                 own = torch.tensor([operation[i] == name for i in left.tolist()], dtype=torch.bool)

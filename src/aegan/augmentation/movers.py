@@ -19,6 +19,8 @@ RESAMPLE = "resample"
 """The operation that draws cells of a table's rows again, given the others."""
 NAMES = (*OPERATIONS, RESAMPLE)
 """Every operation."""
+BLOCK = 256
+"""Rows completed at once."""
 ON_CODES = ("gaussian", "interpolate", "mix")
 """What is done to codes when nobody says what."""
 
@@ -64,8 +66,8 @@ class CodeMover(Mover):
 class CellMover(Mover):
     """Each column of a row but the label's is drawn again with probability ``size``, given the others."""
 
-    def __init__(self, space: Space, x: Tensor, y: Tensor, kept: list[int], allowed: dict[int, Tensor], k: int) -> None:
-        self.space, self.x, self.kept, self.allowed = space, x, kept, allowed
+    def __init__(self, space: Space, x: Tensor, y: Tensor, kept: list[int], k: int) -> None:
+        self.space, self.x, self.kept = space, x, kept
         self.near = class_neighbours(x, y, k, differing=True)
         names = [field.column for field in space.spec.fields]
         self.place = torch.tensor([list(dict.fromkeys(names)).index(name) for name in names])
@@ -80,14 +82,15 @@ class CellMover(Mover):
         seed = int(torch.randint(2**31, (), generator=generator))
         known = (chance >= size)[:, self.place]
         known[:, self.kept] = True
-        noise, model = noise_for(seed, len(rows), self.space.model.noise_dim), self.space.model
+        model = self.space.model
+        noise = noise_for(seed, len(rows), model.noise_dim)
         return in_blocks(
-            lambda n, x, k: model.complete(n, x, k, self.allowed),
+            lambda n, x, k: model.complete(n, x, k, {}),
             noise,
             self.x[rows],
             known,
             device=self.space.device,
-            block=model.block,
+            block=BLOCK,
         )
 
 
@@ -114,7 +117,7 @@ def codes_for(
 def _generated(space: Space, y: Tensor, generator: torch.Generator) -> Tensor:
     """Codes of samples of these classes."""
     noise = torch.randn(len(y), space.model.noise_dim, generator=generator)
-    return space.encode(TensorData(x=space.sample(noise, y if space.model.conditional else None)))
+    return space.sample_codes(noise, y if space.model.conditional else None)
 
 
 def _check_generator(space: Space, labelled: bool) -> None:

@@ -72,8 +72,9 @@ def assigned(rows: Tensor, single: Tensor, operations: Sequence[str], names: Seq
         label = int(y[rows[alone][0]])
         name = f"class {names[label]!r}" if label < len(names) else "the data"
         raise DataError(
-            f"augment: {name} has one sample, but another of the same class is needed by {', '.join(operations)}. Add samples, leave the class out, or let gaussian be among the operations: it makes do "
-            "with how the samples of other classes differ."
+            f"augment: {name} has one sample, but {', '.join(operations)} would need another of the same class. Add "
+            "samples, leave the class out, or let gaussian be among the operations: it makes do with how the samples "
+            "of other classes differ."
         )
     turns = {True: 0, False: 0}
     out = []
@@ -81,4 +82,13 @@ def assigned(rows: Tensor, single: Tensor, operations: Sequence[str], names: Seq
         able = free if lonely else operations
         out.append(able[turns[lonely] % len(able)])
         turns[lonely] += 1
+    return out
+
+
+def replaced(rows: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    """Other sources, drawn from the classes of the sources ``rows`` ``(B,)``."""
+    out = rows.clone()
+    for label in y[rows].unique():
+        own, members = (y[rows] == label).nonzero().squeeze(1), (y == label).nonzero().squeeze(1)
+        out[own] = members[torch.randint(len(members), (len(own),), generator=generator)]
     return out

@@ -96,9 +96,9 @@ class Space:
         """Logits ``(N,)`` of the discriminator."""
         return in_blocks(self.model.judge, x, y if self.model.conditional else None, device=self.device)
 
-    def sample(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Samples ``(N, *shape)`` of noise and classes."""
-        return in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
+    def sample_codes(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Codes ``(N, D)`` of samples of noise and classes."""
+        return in_blocks(self.model.generate_codes, noise, y, device=self.device)
 
     def apart(self, a: Tensor, b: Tensor) -> Tensor:
         """Distance of each pair of samples, ``(N,)``; see :mod:`aegan.augment.latent.strength`."""

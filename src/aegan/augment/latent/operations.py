@@ -59,8 +59,8 @@ Operation = Callable[[Codes, Tensor, torch.Generator], Move]
 def gaussian(codes: Codes, rows: Tensor, generator: torch.Generator) -> Move:
     """Normal noise with the covariance of the sample and its neighbours.
 
-    As DeVries & Taylor 2017 (arXiv 1702.05538), but locally. The covariance of k + 1 codes has at most k directions; noise stays within them, where the data are. The only sample
-    of a class borrows deviations from the other classes.
+    As DeVries & Taylor 2017 (arXiv 1702.05538), but locally. The covariance of k + 1 codes has at most k directions;
+    noise stays within them, where the data are. The only sample of a class borrows deviations from the other classes.
     """
     z, near = codes.z, codes.near
     around = torch.cat([rows[:, None], near.index[rows]], 1)
