@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from aegan.augment.latent.checks import CHECKS, Checks
-from aegan.augment.latent.operations import OPERATIONS
+from aegan.augment.latent.neighbours import separations
+from aegan.augment.latent.operations import OF_NEIGHBOURS, OPERATIONS
 from aegan.augment.latent.strength import CALIBRATED_ON, calibrated, seeded
 from aegan.augmentation.checking import Classify, checks_for
 from aegan.augmentation.movers import (
@@ -279,6 +280,31 @@ class Augmenter:
             reached=reached[kept],
             report=report,
         )
+
+    def moved(self, rows: Tensor, stream: torch.Generator) -> Tensor:
+        """Samples ``(B, *shape)`` of sources ``(B,)``, each by one of the operations at random, unchecked."""
+        out = torch.empty(len(rows), *self.space.spec.shape)
+        free = [i for i, name in enumerate(self.operations) if name not in OF_NEIGHBOURS]
+        which = torch.randint(len(self.operations), (len(rows),), generator=stream)
+        if free:
+            which = torch.where(self.single[rows], torch.tensor(free[0]), which)
+        for number, name in enumerate(self.operations):
+            own = (which == number).nonzero().squeeze(1)
+            if len(own):
+                out[own] = self.movers[name].moved(rows[own], self.sizes[name][0], stream)
+        return self._kept_label(out, rows)
+
+    def moved_new(self, x: Tensor, stream: torch.Generator) -> Tensor:
+        """Samples ``(B, *shape)`` that are not the source's, moved as the source's codes lie around theirs."""
+        mover = next(iter(self.movers.values()))
+        assert isinstance(mover, CodeMover)
+        codes = mover.codes
+        z = self.space.encode(TensorData(x=x))
+        near = separations(z, codes.z).topk(min(self.settings.neighbours, len(codes.z)), largest=False).indices
+        around = codes.z[near] - codes.z[near].mean(1, keepdim=True)
+        noise = torch.randn(near.shape, generator=stream) / max(1, near.shape[1] - 1) ** 0.5
+        size = self.sizes[mover.name][0]
+        return self.space.decode(z + size * torch.einsum("bk,bkd->bd", noise, around))
 
     def _drawn(
         self, name: str, rows: Tensor, at: Tensor, x: Tensor, reached: Tensor, stream: torch.Generator

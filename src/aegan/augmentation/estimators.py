@@ -53,12 +53,18 @@ def augment(
 
 
 def augmenter(
-    estimator: Estimator, source: Any, settings: Settings, *, space: Space | None = None, label: str | None = None
+    estimator: Estimator,
+    source: Any,
+    settings: Settings,
+    *,
+    space: Space | None = None,
+    label: str | None = None,
+    labelled: bool = True,
 ) -> Augmenter:
-    """The run's :class:`~aegan.augmentation.engine.Augmenter` for a source."""
+    """The run's :class:`~aegan.augmentation.engine.Augmenter` for a source; ``labelled`` False forgets its labels."""
     space, kind = space or Space.of(estimator), estimator.kind
     data = _read(estimator, source)
-    labels = kind.labels_of(estimator, source, data, label)
+    labels = kind.labels_of(estimator, source, data, label) if labelled else None
     classify = kind.classifier(estimator) if labels is not None and not labels.fields else None
     return Augmenter(space, data, settings, labels, classify=classify)
 

@@ -59,9 +59,10 @@ def with_originals(estimator: Estimator, source: Any, x: Tensor, originals: int)
         return adapter.from_tensors(x)
     own = open_table(source).frame()
     names = [name for name in adapter.columns if name in own.columns]
-    parts = [own[names]]
+    parts = [own.loc[:, names]]
     if len(x) > originals:
         made = open_table(adapter.from_tensors(x[originals:], start=max(originals, adapter.rows))).frame()
-        parts.append(made[[name for name in made.columns if name in names]])
+        parts.append(made.loc[:, [name for name in made.columns if name in names]])
     assert adapter.form is not None
-    return adapter.form.restore(pd.concat(parts, ignore_index=True))
+    both: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return adapter.form.restore(both)
