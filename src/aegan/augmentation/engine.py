@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ class Settings:
             :mod:`aegan.augment.latent.strength`.
         operations: Names of :data:`NAMES`, done in turn; ``"auto"``: what suits the model.
         balance: Fill the smallest classes first; without ``num`` up to the largest.
+        counts: How many of which class to make, by index, instead of both.
         checks: Names of :data:`~aegan.augment.latent.checks.CHECKS`; ``"auto"``: all that can be made; none: keep all.
         neighbours: k, neighbours of a sample within its class.
         seed: Seed of everything random.
@@ -54,6 +55,7 @@ class Settings:
     strength: float = 0.5
     operations: str | Sequence[str] = "auto"
     balance: bool = False
+    counts: Mapping[int, int] | None = None
     checks: str | Sequence[str] = "auto"
     neighbours: int = 5
     seed: int = 0
@@ -244,7 +246,7 @@ class Augmenter:
     def make(self) -> Made:
         """The samples that the settings ask for; fewer, with a warning, where the checks drop too many."""
         settings = self.settings
-        rows = planned(self.y, settings.num, balance=settings.balance, seed=settings.seed)
+        rows = planned(self.y, settings.num, balance=settings.balance, seed=settings.seed, counts=settings.counts)
         names = self.labels.names if self.labels is not None else ()
         operation = assigned(rows, self.single, self.operations, names, self.y)
         x = torch.zeros(len(rows), *self.space.spec.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,21 +12,25 @@ from aegan.augment.latent.strength import seeded
 from aegan.errors import DataError
 
 
-def planned(y: Tensor, num: int | None, *, balance: bool, seed: int) -> Tensor:
+def planned(y: Tensor, num: int | None, *, balance: bool, seed: int, counts: Mapping[int, int] | None = None) -> Tensor:
     """Positions of the sources, int64 ``(num,)``.
 
     Every sample is a source as often as another of its class, but for one. Without ``balance`` classes are augmented
     as often as they are there. With it the smallest are filled first: up to the largest, or as far as ``num`` goes.
+    ``counts`` says outright how many of which class to make.
 
     >>> planned(torch.tensor([0, 0, 0, 1]), None, balance=True, seed=0).tolist()
     [3, 3]
     """
     generator = seeded(seed, 1)
+    if counts is not None:
+        parts = [_spread((y == c).nonzero().squeeze(1), n, generator) for c, n in counts.items()]
+        return torch.cat([y.new_empty(0), *parts])
     if not balance:
         return _spread(torch.arange(len(y)), len(y) if num is None else num, generator)
-    counts = torch.bincount(y)
-    classes = (counts > 0).nonzero().squeeze(1)
-    wanted = _filled(counts[classes].tolist(), num)
+    sizes = torch.bincount(y)
+    classes = (sizes > 0).nonzero().squeeze(1)
+    wanted = _filled(sizes[classes].tolist(), num)
     rows = [_spread((y == c).nonzero().squeeze(1), n, generator) for c, n in zip(classes, wanted, strict=True)]
     return torch.cat(rows)
 

@@ -10,7 +10,7 @@ from aegan.augment.latent.training import LatentAugment
 
 
 class State(nn.Module):
-    """What the discriminator's phase remembers between steps: moving averages of logits, ADA's probability, latent augmentation.
+    """Of the discriminator's phase: moving averages of logits, ADA's probability, latent augmentation.
 
     Args:
         ada_images: See :class:`~aegan.models.gans.gan.GANConfig`; None without ADA.
