@@ -25,12 +25,22 @@ from torch import Tensor, nn
 
 import aegan
 from aegan.augment.transforms import flip, rotation, scaling, translation
+from aegan.augmentation.engine import Augmenter, Labels, Settings
+from aegan.augmentation.space import Space
+from aegan.config import TrainConfig, override, to_json
+from aegan.data.base import TensorData
 from aegan.data.sources import open_source
+from aegan.models.registry import build, entry
+from aegan.train.fabric import Backend
+from aegan.train.trainer import Trainer
+from aegan.types import Spec
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SIDE = 16
 """Of the images, so that five seeds of everything are an affair of minutes on one core."""
 TEST_A_CLASS = {"sign_digits": 80, "fashion_mnist": 200}
+NAMES = tuple("0123456789")
+BATCH = 32
 MIRRORED = ("fashion_mnist",)
 """Sets whose images mean the same seen in a mirror."""
 
@@ -72,8 +82,8 @@ class Classifier(nn.Module):
         def block(a: int, b: int) -> list[nn.Module]:
             return [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2)]
 
-        self.body = nn.Sequential(*block(1, 16), *block(16, 32), *block(32, 64), nn.Flatten(), nn.Dropout(0.3))
-        self.head = nn.Linear(64 * 4, classes)
+        self.body = nn.Sequential(*block(1, 12), *block(12, 24), *block(24, 48), nn.Flatten(), nn.Dropout(0.3))
+        self.head = nn.Linear(48 * 4, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(B, classes)``."""
@@ -103,7 +113,7 @@ def accuracy(
         parts = [real] if added is None else [real, added]
         x, y = [], []
         for part in parts:
-            index = torch.randint(len(part[0]), (64 // len(parts),), generator=generator)
+            index = torch.randint(len(part[0]), (BATCH // len(parts),), generator=generator)
             x.append(part[0][index])
             y.append(nn.functional.one_hot(part[1][index], classes).float())
         bx, by = torch.cat(x), torch.cat(y)
@@ -194,38 +204,46 @@ def image_case(name: str, x: np.ndarray, y: np.ndarray, n: int, seed: int, argum
     begun = time.process_time()
     made = tensors(*smote(x[train], y[train], arguments.times * len(train), seed))
     judged("smote", time.process_time() - begun, added=made)
-    begun = time.process_time()
     settings = dict(pair.split("=", 1) for pair in arguments.set)
-    estimator = aegan.fit(
-        (x[train], y[train]),
-        model=arguments.model,
-        steps=arguments.steps,
-        seed=seed,
-        settings=settings,
-        holdout=0.0,
-        evaluate=False,
-        doctor=False,
-        size=SIDE,
-    )
-    fitted = time.process_time() - begun
+    begun = time.process_time()
+    space = fitted(real, arguments.model, arguments.steps, seed, settings, dense=arguments.dense)
+    trained = time.process_time() - begun
+    data, labels = TensorData(x=shaped(real[0], arguments.dense), y=real[1]), Labels(y=real[1], names=NAMES)
     for strength in arguments.strength:
         for operations in arguments.operations or ["auto"]:
             begun = time.process_time()
+            asked = Settings(
+                num=arguments.times * len(train),
+                strength=strength,
+                operations=operations if operations == "auto" else operations.split("+"),
+                seed=seed,
+            )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", aegan.errors.AeganWarning)
-                done = estimator.augment(
-                    (x[train], y[train]),
-                    num=arguments.times * len(train),
-                    strength=strength,
-                    operations=operations if operations == "auto" else operations.split("+"),
-                    seed=seed,
-                )
-            spent = fitted + time.process_time() - begun
-            added = (done.x, torch.tensor([int(done.classes[i]) for i in done.y.tolist()]))
+                done = Augmenter(space, data, asked, labels).make()
+            spent = trained + time.process_time() - begun
+            added = (done.x.view(-1, 1, SIDE, SIDE), done.y)
             label = f"ours s={strength:g}" + ("" if operations == "auto" else f" {operations}")
             judged(label, spent, added=added)
             judged(label.replace("ours", "ours+geometry"), spent, added=added, change=turn)
     return rows
+
+
+def shaped(x: Tensor, dense: bool) -> Tensor:
+    return x.flatten(1) if dense else x
+
+
+def fitted(
+    real: tuple[Tensor, Tensor], model: str, steps: int, seed: int, settings: dict[str, str], *, dense: bool
+) -> Space:
+    """An autoencoder of the training samples: of images, or of vectors where it is to be dense."""
+    x = shaped(real[0], dense)
+    spec = Spec(kind="vector" if dense else "image", shape=tuple(x.shape[1:]), classes=NAMES)
+    torch.manual_seed(seed)
+    network = build(model, spec, to_json(override(entry(model).load().Config(), settings)))
+    data, config = TensorData(x=x, y=real[1]), TrainConfig(steps=steps, seed=seed, grids=0)
+    Trainer(network, data, config, Backend("cpu", "fp32")).fit()
+    return Space(network.eval().requires_grad_(False), spec, name=model)
 
 
 # --- tables --------------------------------------------------------------------------------------------------
@@ -422,6 +440,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--classifier-steps", type=int, default=300)
     parser.add_argument("--times", type=int, default=5, help="augmented samples for one real")
+    parser.add_argument("--dense", action="store_true", help="an autoencoder of dense layers, for few seconds")
     parser.add_argument("--strength", nargs="+", type=float, default=[0.5])
     parser.add_argument("--operations", nargs="*", default=[], help="joined by +, as in gaussian+mix")
     parser.add_argument("--methods", nargs="*", default=[])

@@ -13,7 +13,7 @@ from torch import Tensor
 from aegan.augment.latent.checks import CHECKS, Checks
 from aegan.augment.latent.neighbours import separations
 from aegan.augment.latent.operations import OF_NEIGHBOURS, OPERATIONS
-from aegan.augment.latent.strength import CALIBRATED_ON, calibrated, seeded
+from aegan.augment.latent.strength import CALIBRATED_ON, DRAWN, DRAWN_DISCRETE, calibrated, seeded
 from aegan.augmentation.checking import Classify, checks_for
 from aegan.augmentation.movers import (
     NAMES,
@@ -216,7 +216,9 @@ class Augmenter:
         if self.settings.strength == 0:
             return 0.0, 0.0
         rows = self._probe_rows(mover.near.count)
-        base = mover.base(rows)
+        base, draws = mover.base(rows), DRAWN_DISCRETE if self.space.spec.discrete else DRAWN
+        times = -(-draws // len(rows))
+        rows, base = rows.repeat(times), base.repeat(times, *[1] * (base.ndim - 1))
 
         def reached(size: float) -> float:
             made = self._kept_label(mover.moved(rows, size, seeded(self.settings.seed, 3)), rows)
@@ -259,6 +261,8 @@ class Augmenter:
             for number, name in enumerate(self.operations):
                 own = torch.tensor([operation[i] == name for i in left.tolist()], dtype=torch.bool)
                 for part, at in enumerate(own.nonzero().squeeze(1).split(AT_ONCE)):
+                    if not len(at):
+                        continue  # an empty tensor splits into one empty part
                     stream = seeded(settings.seed, 4, turn, number, part)
                     bad, counts = self._drawn(name, rows, left[at], x, reached, stream)
                     failed[at] = bad

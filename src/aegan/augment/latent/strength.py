@@ -23,10 +23,12 @@ import torch
 from torch import Tensor
 
 CALIBRATED_ON = 128
-"""Samples that the size of the moves is found on."""
-LARGEST = 64.0
-"""Size of the moves that is tried at most."""
-HALVINGS = 8
+"""Samples that the unit is measured and the size of the moves is found on, at most."""
+DRAWN, DRAWN_DISCRETE = 192, 1024
+"""Moves of them in all. Rows are cheap to decode, and few of their values change."""
+SMALLEST, LARGEST = 2.0**-10, 2.0**6
+"""Sizes of the moves that are tried at least and at most."""
+HALVINGS = 5
 
 
 def apart(a: Tensor, b: Tensor, *, differing: bool = False) -> Tensor:
@@ -60,16 +62,20 @@ def calibrated(strength: float, reached: Callable[[float], float]) -> tuple[floa
     """
     if strength == 0:
         return 0.0, 0.0
-    low, high = 0.0, 1.0
+    high = 1.0
     while (got := reached(high)) < strength and high < LARGEST:
-        low, high = high, 2 * high
+        high *= 2
     if got < strength:
-        strength, low = 0.99 * got, 0.0
+        strength = 0.99 * got
+    # Down to a size and its double, one on each side.
+    while high > SMALLEST and reached(high / 2) >= strength:
+        high /= 2
+    low = high / 2
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if reached(middle) < strength else (low, middle)
     # Between two steps of discrete data, the nearer.
-    ends = [(size, reached(size)) for size in ((low, high) if low > 0 else (high,))]
+    ends = [(size, reached(size)) for size in (low, high)]
     return min(ends, key=lambda end: abs(end[1] - strength))
 
 
