@@ -113,10 +113,6 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
         added, new = made
         return _joined(X, rows, added), _joined_labels(y, labels, classes[new], classes if one_hot else None)
 
-    def fit_transform(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """The same."""
-        return self.fit_resample(X, y)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
