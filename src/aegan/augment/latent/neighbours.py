@@ -9,6 +9,8 @@ from torch import Tensor
 
 CHUNK_VALUES = 8_000_000
 """Distances held at once."""
+EXACT_UP_TO = 2_000
+"""Beyond so many reference rows, distances come by a matrix product, which is twenty times as fast and less exact."""
 REFERENCE_AT_MOST = 10_000
 """Samples of a class among which neighbours are looked for; of more, a random part."""
 
@@ -82,4 +84,7 @@ def separations(a: Tensor, b: Tensor, *, differing: bool = False) -> Tensor:
     """Distances ``(N, M)`` between rows: Euclidean, or how many values differ."""
     if differing:
         return torch.cdist(a.floor().float(), b.floor().float(), p=0)
-    return torch.cdist(a.float(), b.float(), compute_mode="donot_use_mm_for_euclid_dist")
+    if len(b) <= EXACT_UP_TO:
+        return torch.cdist(a.float(), b.float(), compute_mode="donot_use_mm_for_euclid_dist")
+    centre = b.float().mean(0)
+    return torch.cdist(a.float() - centre, b.float() - centre, compute_mode="use_mm_for_euclid_dist")
