@@ -137,8 +137,8 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
             rows = X.reset_index(drop=True)
         else:
-            checked = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse=["csr", "csc"])
-            rows = np.asarray(checked.toarray() if sparse.issparse(checked) else checked)
+            checked = validate_data(self, cast("Any", X), dtype=[np.float64, np.float32], accept_sparse=["csr", "csc"])
+            rows = np.asarray(cast("Any", checked).toarray() if sparse.issparse(checked) else checked)
             check_consistent_length(rows, labels)
         self.sampling_strategy_ = _wanted(self.sampling_strategy, labels)
         return rows, labels, one_hot
@@ -319,5 +319,5 @@ def _joined_labels(given: Any, labels: np.ndarray, new: np.ndarray, one_hot: np.
     if isinstance(given, pd.Series):
         return pd.Series(both, name=given.name).astype(given.dtype)
     if isinstance(given, pd.DataFrame):
-        return pd.DataFrame({given.columns[0]: both}).astype(given.dtypes.to_dict())
+        return pd.DataFrame(both[:, None], columns=given.columns).astype(given.dtypes.to_dict())
     return both.tolist() if isinstance(given, list) else both
