@@ -39,6 +39,7 @@ TOP = {
     "sharding",
     "compression",
     "sklearn",
+    "augmentation",
     "tables",
     "healing",
     "grids",
