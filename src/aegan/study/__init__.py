@@ -1,0 +1,1 @@
+"""Many runs under one equal budget, compared with intervals and tests."""
