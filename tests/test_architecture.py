@@ -41,6 +41,7 @@ TOP = {
     "healing",
     "grids",
     "kinds",
+    "study",
     "cli",
     "__init__",
 }

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import math
-import os
 import shutil
 import time
 import traceback
@@ -199,4 +198,4 @@ def read_result(folder: Path, job: Job) -> dict[str, Any] | None:
 
 def started(folder: Path) -> bool:
     """Whether something of a run is in a folder."""
-    return folder.is_dir() and any(os.scandir(folder))
+    return folder.is_dir() and any(folder.iterdir())

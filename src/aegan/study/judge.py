@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aegan.diagnostics.collapse import energy_distance
 from aegan.data.base import TensorData
+from aegan.diagnostics.collapse import energy_distance
 from aegan.errors import AeganError
 from aegan.evaluation import _autoencoder_features
 from aegan.metrics import (

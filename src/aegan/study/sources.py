@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aegan.data.base import Adapter, TensorData
-from aegan.data.kinds import ADAPTERS, OPTIONS, detect_kind, new_adapter
+from aegan.data.kinds import ADAPTERS, detect_kind, new_adapter
 from aegan.data.split import split
 from aegan.errors import ConfigError, DataError, nearest
 from aegan.types import Spec
@@ -104,14 +104,7 @@ def _read(source: str, kind: str, given: str) -> tuple[TensorData, Spec, Adapter
     """All samples of a source; runs that follow one another mostly read the same."""
     if source in BUILT_IN:
         return *_digits(source), None
-    options: dict[str, Any] = {}
-    for known in OPTIONS.values():
-        options |= known
-    asked = json.loads(given)
-    unknown = next((key for key in asked if key not in options), None)
-    if unknown is not None:
-        raise ConfigError(f"data {source}: options: unknown option {unknown!r}. {nearest(unknown, options)}")
-    adapter = new_adapter(kind, options | asked)
+    adapter = new_adapter(kind, json.loads(given))
     adapter.fit(source)
     return adapter.to_tensors(source), adapter.spec, adapter
 
@@ -165,4 +158,3 @@ def _toy(entry: DataEntry, seed: int) -> StudyData:
     train = points(entry.n or TOY_POINTS, seed)
     spec = Spec(kind="vector", shape=(2,))
     return StudyData(train, points(TOY_TEST, 2**31), train, spec, None, Modes(modes / scale, deviation / scale))
-

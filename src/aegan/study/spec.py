@@ -194,6 +194,16 @@ class Job:
         """Where the run is, within the study's ``runs``."""
         return f"{self.data.name}/{self.model.name}/{self.init}-{self.seed}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Job:
+        """Inverse of :meth:`to_json`."""
+        nested = {"model": ModelEntry, "data": DataEntry, "budget": Budget}
+        return cls(**{k: nested[k](**v) if k in nested else v for k, v in values.items()})
+
     def __str__(self) -> str:
         init = "" if self.init == "default" else f", {self.init}"
         return f"{self.model.name} on {self.data.name}{init}, seed {self.seed}"
@@ -427,7 +437,9 @@ def smallest_of(amount: float | str, control: float, where: str = "smallest") ->
         if (isinstance(amount, str) and not amount.endswith("%")) or not 0 <= value < float("inf"):
             raise ValueError
     except (ValueError, TypeError):
-        raise ConfigError(f'{where}: an amount of at least 0, or text such as "10%", expected, got {amount!r}.') from None
+        raise ConfigError(
+            f'{where}: an amount of at least 0, or text such as "10%", expected, got {amount!r}.'
+        ) from None
     return round(value, 12)
 
 
