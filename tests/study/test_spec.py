@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.study.tiny import tiny
 
 from aegan.errors import ConfigError, DataError
 from aegan.study import plan
-from aegan.study.enlarge import PLAIN
-from aegan.study.spec import Job, flat, jobs_of, read_spec, spec_of
+from aegan.study.reading import read_spec, spec_of
+from aegan.study.spec import Job, flat, jobs_of
+from tests.study.tiny import tiny
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,3 @@ def test_every_published_spec_can_be_read() -> None:
             continue  # data that are not part of the repository
         spec, _ = read_spec(path)
         assert len(spec.seeds) >= 5 and spec.claims, path
-        assert all(m.augment.get("operation", PLAIN[0]) for m in spec.models)

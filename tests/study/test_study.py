@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 import torch
-from tests.study.tiny import tiny
 
 from aegan.cli.main import main
 from aegan.errors import ConfigError, Interrupted, RunError, RunExistsError
 from aegan.study import Study, job, pool, run
 from aegan.study.folder import LOCK, RESULTS, STUDY
-from aegan.study.spec import jobs_of, read_spec, spec_of
+from aegan.study.reading import read_spec, spec_of
+from aegan.study.spec import jobs_of
 from aegan.study.summary import FEW_PAIRS, ONE_SEED, summarise
+from tests.study.tiny import tiny
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def _print_plan(path: Path, jobs: int) -> None:
 
     from aegan.report.page import duration
     from aegan.study.plan import plan, threads_fit
-    from aegan.study.spec import read_spec
+    from aegan.study.reading import read_spec
 
     spec, _ = read_spec(path)
     arms = plan(spec)

@@ -65,7 +65,7 @@ def run(
 
     from aegan.study import plan, pool
     from aegan.study.folder import StudyFolder
-    from aegan.study.spec import read_spec, spec_of
+    from aegan.study.reading import read_spec, spec_of
 
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: at least 1 expected.")

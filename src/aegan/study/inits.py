@@ -15,7 +15,8 @@ def _normal(weight: Tensor) -> None:
 
 
 def _orthogonal(weight: Tensor) -> None:
-    nn.init.orthogonal_(weight, LEAKY_GAIN)
+    # Of its own memory: a convolution's weights may lie channels last, which the function does not take.
+    weight.copy_(nn.init.orthogonal_(torch.empty(weight.shape), LEAKY_GAIN))
 
 
 def _xavier(weight: Tensor) -> None:

@@ -122,11 +122,18 @@ def features_of(item: DataEntry, data: StudyData, root: Path) -> Features | None
 
 def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
     data = sources.load(job.data, job.seed)
-    data = replace(data, train=enlarge.enlarged(data.train, job.model.augment, job.seed, data.spec))
+    clock = time.process_time if job.budget.clock == "processor" else time.monotonic
+    began, real = time.process_time(), data.train
+    more = enlarge.enlarged(
+        real, job.model.augment, data.spec, seed=job.seed, steps=job.steps, seconds=job.seconds, clock=clock,
+        init=job.init,
+    )  # fmt: skip
+    data = replace(data, train=more.data)
     network, settings = network_for(job.model, data, job.seed, job.init)
     device = resolve_device(job.device)
     config = TrainConfig(
-        steps=job.steps, budget=job.seconds or 1.0, seed=job.seed, device=device, precision="fp32", grids=0,
+        steps=None if job.steps is None else max(1, job.steps - more.steps),
+        budget=max(1e-3, (job.seconds or 1.0) - more.seconds), seed=job.seed, device=device, precision="fp32", grids=0,
         checkpoint_every=3600.0,
     )  # fmt: skip
     about = {"describe": job.data.name, "n": len(data.train), "study": str(job)}
@@ -145,19 +152,18 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
     trainer = Trainer(
         network, learnt, config, Backend(device, "fp32"), folder=folder, identity=identity, validation=validation,
         probes=[EventProbe(), DoctorProbe(holdout=data.test, every=every, settings=settings)],
-        clock=time.process_time if job.budget.clock == "processor" else time.monotonic,
+        clock=clock,
     )  # fmt: skip
-    began = time.process_time()
     trainer.fit()
     found: dict[str, Any] = {
-        "seconds": round(time.process_time() - began, 2), "steps": trainer.step, "seen": trainer.samples,
-        "n": len(data.train), "weights": sum(p.numel() for p in network.parameters()),
+        "seconds": round(time.process_time() - began, 2), "steps": more.steps + trainer.step, "seen": trainer.samples,
+        "n": len(real), "n_enlarged": len(more.data), "weights": sum(p.numel() for p in network.parameters()),
     }  # fmt: skip
     metrics = {"seconds": found["seconds"]}
     against = health.generators(network.stages)
     metrics |= health.figures(folder / "events.jsonl", against, trainer.step)
     found |= health.curves(folder / "events.jsonl", against, trainer.step)
-    metrics |= _judged(job, root, data, network, run)
+    metrics |= _judged(job, root, replace(data, train=real), network, run)
     bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
     if bad:
         found |= {"status": "diverged", "message": f"not finite: {', '.join(bad)}"}

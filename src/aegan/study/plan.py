@@ -12,7 +12,7 @@ import torch
 
 from aegan.config import TrainConfig
 from aegan.errors import AeganWarning, ConfigError
-from aegan.study import enlarge, sources
+from aegan.study import sources
 from aegan.study.job import network_for
 from aegan.study.spec import Job, StudySpec, jobs_of
 from aegan.train.fabric import Backend
@@ -112,14 +112,13 @@ def _enough(job: Job, stages: tuple[Stage, ...]) -> None:
 
 def _seconds(job: Job, data: sources.StudyData) -> float:
     took = []
-    train = enlarge.enlarged(data.train, job.model.augment, job.seed, data.spec)
     for steps in TRIED:
         network, _ = network_for(job.model, data, job.seed, job.init)
         config = TrainConfig(steps=max(steps, len(network.stages)), precision="fp32", device="cpu", grids=0)
         before = torch.get_num_threads()
         torch.set_num_threads(job.threads)
         began = time.perf_counter()
-        Trainer(network, train, config, Backend("cpu", "fp32")).fit()
+        Trainer(network, data.train, config, Backend("cpu", "fp32")).fit()
         took.append(time.perf_counter() - began)
         torch.set_num_threads(before)
     return max(took[1] - took[0], 0.0) / (TRIED[1] - TRIED[0]) * (job.steps or 0)

@@ -22,7 +22,7 @@ def markdown(summary: Summary) -> str:
     parts.append(
         f"Budget a run: {summary['budget']}. Seeds: {len(summary['seeds'])}. Initialisations: "
         f"{', '.join(summary['inits'])}. Control: {summary['control']}. Mean (95 % bootstrap interval) of the runs "
-        "that finished; * and **: better or worse than the control at 5 % and 1 %, by a paired permutation test, Holm.\n"
+        "that finished; * and **: unlike the control at 5 % and 1 %, by a paired permutation test after Holm.\n"
     )
     parts += [f"> {note}\n" for note in summary["notes"]]
     if summary["verdicts"]:
