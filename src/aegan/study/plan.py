@@ -12,6 +12,7 @@ import torch
 
 from aegan.config import TrainConfig
 from aegan.errors import AeganWarning, ConfigError
+from aegan.models.base import Model
 from aegan.study import sources
 from aegan.study.job import network_for
 from aegan.study.spec import Job, StudySpec, jobs_of
@@ -80,7 +81,7 @@ def threads_fit(spec: StudySpec, jobs: int) -> str:
     return f"{jobs} processes of {spec.threads} threads on {cores} cores: they will wait for one another."
 
 
-def _arms(spec: StudySpec) -> Iterator[tuple[Job, sources.StudyData, torch.nn.Module]]:
+def _arms(spec: StudySpec) -> Iterator[tuple[Job, sources.StudyData, Model]]:
     for job in jobs_of(spec):
         if job.seed != spec.seeds[0] or job.init != spec.inits[0]:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -177,7 +178,7 @@ def run_on_ray(jobs: Sequence[Job], root: Path, done: Done, *, workers: int | No
         Interrupted: Ctrl-C; finished runs are kept.
     """
     try:
-        import ray  # pyright: ignore[reportMissingImports]
+        ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise ConfigError("--ray: Ray is not installed. `pip install aegan[ray]`, or leave --ray out.") from error
     ours = not ray.is_initialized()

@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -90,7 +91,8 @@ def wilcoxon_p(differences: Sequence[float]) -> float | None:
     if not len(d):
         return 1.0
     method = "exact" if len(d) <= 25 and len(np.unique(np.abs(d))) == len(d) else "asymptotic"
-    return float(stats.wilcoxon(d, method=method, correction=method == "asymptotic").pvalue)
+    found: Any = stats.wilcoxon(d, method=method, correction=method == "asymptotic")
+    return float(found.pvalue)
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
