@@ -18,12 +18,12 @@ from typing import Any
 import torch
 
 from aegan import __version__, presets
-from aegan.api import _set_apart
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.diagnostics.run import diagnose_run
 from aegan.errors import AeganWarning, ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.estimator import Estimator
+from aegan.fitting import _set_apart
 from aegan.metrics import Features
 from aegan.models.base import Model
 from aegan.models.registry import build, entry

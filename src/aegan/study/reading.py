@@ -8,8 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from aegan.api import check_settings, seconds
 from aegan.errors import ConfigError, nearest
+from aegan.fitting import check_settings, seconds
 from aegan.models.registry import entry
 from aegan.study import enlarge
 from aegan.study.inits import INITS
