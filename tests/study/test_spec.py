@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,12 @@ def test_settings_by_kind_go_over_the_others() -> None:
     spec = spec_of(tiny(models=[{"name": "gan", "settings": {"width": 4}, "by_kind": by_kind}]))
     assert spec.models[0].settings_for("vector") == {"width": "8"}
     assert flat({"a": {"b": [1, 2]}}) == {"a.b": "1,2"}
+
+
+def test_the_spec_in_the_documentation_is_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
+    spec = spec_of(tomllib.loads(text.split("```toml\n")[1].split("```")[0]))
+    assert len(jobs_of(spec)) == 10 and spec.claims[0].control == "gan"
 
 
 def test_every_published_spec_can_be_read() -> None:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -236,6 +238,19 @@ def test_the_command(tmp_path: Path, capsys) -> None:
     assert "--resume" in capsys.readouterr().err
     assert main(["study", str(path), "--out", str(tmp_path / "out"), "--jobs", "0", "--resume"]) == 1
     assert "--jobs 0" in capsys.readouterr().err
+
+
+def test_other_kinds_are_judged_by_their_own_evaluation(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=240).round(2)
+    frame = pd.DataFrame({"a": a, "b": (2 * a + rng.normal(size=240)).round(2), "c": np.where(a > 0, "x", "y")})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    arm = {"name": "latent-gan", "settings": {"autoencoder": {"width": 4}}}
+    data = {"name": "t", "source": str(tmp_path / "t.csv"), "n": 100}
+    spec = spec_of(tiny(seeds=1, models=[arm], data=[data], metrics=None, samples=100, budget={"steps": 5}))
+    assert [m.name for m in spec.metrics] == ["shape_error", "trend_error", "detection"]
+    result = job.run_job(jobs_of(spec)[0], tmp_path)
+    assert result["status"] == "finished" and {m.name for m in spec.metrics} <= set(result["metrics"])
 
 
 def test_processor_time_is_a_budget(tmp_path: Path) -> None:

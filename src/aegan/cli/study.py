@@ -37,7 +37,7 @@ def study(
         return
     done = run(spec, out=out, jobs=jobs, ray=ray, resume=resume, tell=lambda line: print(line, flush=True))
     for verdict in done.summary["verdicts"]:
-        print(f"{verdict['claim']}: {verdict['verdict']}. {verdict['why']}")
+        print(f"{verdict['claim']}: {verdict['verdict']} ({verdict['why']})")
     for note in done.summary["notes"]:
         print(note)
     print(f"table in {out / 'table.md'}, figures in {out / 'table.csv'}, report in {out / 'report.html'}")
