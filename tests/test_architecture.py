@@ -45,6 +45,7 @@ TOP = {
     "grids",
     "kinds",
     "rl",
+    "study",
     "cli",
     "__init__",
 }
