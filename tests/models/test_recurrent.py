@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.conftest import SERIES, waves
+from tests.conftest import swings
 from torch import Tensor
 
 from aegan.config import TrainConfig
@@ -17,6 +17,7 @@ from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec
 
+SWINGS = Spec(kind="series", shape=(12, 3))
 SMALL = {"state": 24, "hidden": 12, "parts": 3, "latent_dim": 6, "width": 8, "batch_size": 32, "lr": 5e-3}
 
 
@@ -99,7 +100,7 @@ def test_codes_keep_the_shape_of_a_series(walker: Recurrent) -> None:
 
 
 def test_without_their_stages_there_are_no_codes_and_no_gaps() -> None:
-    model = build("recurrent", SERIES, SMALL | {"gaps_share": 0.0, "code_share": 0.0})
+    model = build("recurrent", SWINGS, SMALL | {"gaps_share": 0.0, "code_share": 0.0})
     assert isinstance(model, Recurrent)
     assert model.code_dim == 0 and [stage.name for stage in model.stages] == ["steps"]
     known = torch.zeros(2, 12, 3, dtype=torch.bool)
@@ -111,10 +112,10 @@ def test_without_their_stages_there_are_no_codes_and_no_gaps() -> None:
 
 
 def test_missing_values_are_not_learnt() -> None:
-    x = waves(256)
+    x = swings(256)
     mask = torch.rand(256, 12, 3, generator=torch.Generator().manual_seed(1)) < 0.7
     spoilt = torch.where(mask, x, torch.full_like(x, 0.95))
-    model = trained(SERIES, TensorData(x=spoilt, mask=mask), 150)
+    model = trained(SWINGS, TensorData(x=spoilt, mask=mask), 150)
     made = model.generate(noise_for(0, 256, model.noise_dim), None)
     assert (made > 0.9).float().mean() < 0.02
     assert made[..., 0].std() == pytest.approx(x[..., 0].std().item(), rel=0.25)
@@ -123,7 +124,7 @@ def test_missing_values_are_not_learnt() -> None:
 def test_classes_and_attributes_say_what_comes() -> None:
     fields = (Field(column="length", size=3, ordered=True), Field(column="place", size=4))
     spec = Spec(kind="series", shape=(12, 3), classes=("up", "down"), fields=fields)
-    x, y = waves(256), torch.arange(256) % 2
+    x, y = swings(256), torch.arange(256) % 2
     place = (torch.arange(256) // 2) % 4
     # The class flips the third channel, and a place goes with the class.
     x[..., 2] = torch.where(y[:, None] == 0, 0.5, -0.5) + 0.1 * place[:, None]
@@ -147,7 +148,9 @@ def test_series_of_256_steps_train_and_stay_in_range() -> None:
     generator = torch.Generator().manual_seed(0)
     phase = 6.28 * torch.rand(48, 1, generator=generator)
     x = (0.8 * torch.sin(phase + torch.arange(256) / 8) + 0.02 * torch.randn(48, 256, generator=generator))[..., None]
-    model = trained(Spec(kind="series", shape=(256, 1)), TensorData(x=x), 50, gaps_share=0.0, code_share=0.0, lr=1e-2, batch_size=16)
+    model = trained(
+        Spec(kind="series", shape=(256, 1)), TensorData(x=x), 50, gaps_share=0.0, code_share=0.0, lr=1e-2, batch_size=16
+    )
     made = model.generate(noise_for(0, 32, model.noise_dim), None)
     late = made[:, 192:, 0]
     assert bool(torch.isfinite(made).all())

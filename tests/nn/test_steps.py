@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.conftest import waves
+from tests.conftest import swings
 from torch import Tensor
 
 from aegan.nn.backbone import decoder_for, discriminator_for, encoder_for
-from aegan.nn.series import SERIES_NETWORKS
+from aegan.nn.series import SWINGS_NETWORKS
 from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import draw_series
 from aegan.nn.step_scales import StepScales
@@ -22,12 +22,12 @@ def _nets(channels: int = 3, condition: int = 0) -> StepNetworks:
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
-    x = waves(64)[:, :, :channels]
+    x = swings(64)[:, :, :channels]
     net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
     return net.eval()
 
 
-@pytest.mark.parametrize("network", SERIES_NETWORKS)
+@pytest.mark.parametrize("network", SWINGS_NETWORKS)
 @pytest.mark.parametrize("shape", [(2, 1), (13, 3), (64, 2)])
 def test_encoders_and_decoders_of_series_fit_any_length(network: str, shape: tuple[int, int]) -> None:
     spec = Spec(kind="series", shape=shape, classes=("a", "b"))
@@ -42,7 +42,7 @@ def test_encoders_and_decoders_of_series_fit_any_length(network: str, shape: tup
     assert judge(x, torch.tensor([0, 1, 0, 1])).shape == (4,)
 
 
-@pytest.mark.parametrize("network", SERIES_NETWORKS)
+@pytest.mark.parametrize("network", SWINGS_NETWORKS)
 def test_every_step_of_a_series_reaches_its_code(network: str) -> None:
     torch.manual_seed(0)
     encoder = encoder_for(Spec(kind="series", shape=(13, 2)), 4, width=8, blocks=1, series=network)
@@ -89,7 +89,7 @@ def test_draws_of_a_mixture_follow_its_chances() -> None:
 
 
 def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(monkeypatch) -> None:
-    net, x = _nets(), waves(20)
+    net, x = _nets(), swings(20)
     seen: list[Tensor] = []
     mixture = net.mixture
     monkeypatch.setattr(net, "mixture", lambda numbers, *rest: seen.append(numbers) or mixture(numbers, *rest))
@@ -109,7 +109,7 @@ def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(m
 
 
 def test_a_value_depends_on_those_before_it_alone() -> None:
-    net, x = _nets(), waves(8)
+    net, x = _nets(), swings(8)
     mask = torch.ones_like(x, dtype=torch.bool)
     other = x.clone()
     other[:, 7, 1] += 0.1
@@ -120,7 +120,7 @@ def test_a_value_depends_on_those_before_it_alone() -> None:
 
 
 def test_values_that_were_not_observed_change_nothing() -> None:
-    net, x = _nets(), waves(8)
+    net, x = _nets(), swings(8)
     mask = torch.ones_like(x, dtype=torch.bool)
     mask[:, 4:6, 1] = False
     other = torch.where(mask, x, torch.full_like(x, 0.33))
@@ -130,7 +130,7 @@ def test_values_that_were_not_observed_change_nothing() -> None:
 
 
 def test_known_prefixes_are_read_at_once_and_step_by_step_alike() -> None:
-    net, x = _nets(), waves(4)
+    net, x = _nets(), swings(4)
     known = torch.zeros_like(x, dtype=torch.bool)
     known[:, :7] = True
     uniform = torch.rand(4, 12, 3)
@@ -155,7 +155,7 @@ def test_scales_tell_grids_copies_and_constants() -> None:
 
 
 def test_what_is_known_aside_adds_nothing_where_nothing_is_known() -> None:
-    net, x = _nets(), waves(6)
+    net, x = _nets(), swings(6)
     aside = AsideNetwork(net, state=8, width=16)
     with torch.no_grad():
         for p in aside.parameters():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,16 @@ class ImageKind(Kind):
 
         adapter = ImageAdapter(size=own["size"], skip_bad=own["skip_bad"])
         return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=own["features"], seed=seed)
+
+    def classifier(self, estimator: Estimator) -> Callable[[Tensor], Tensor] | None:
+        from aegan.data.base import TensorData
+        from aegan.metrics.classifier import load_features
+
+        path = estimator.run.path / "features.safetensors"
+        if not path.exists():
+            return None
+        features = load_features(path, device=estimator.device)
+        return lambda x: features.predict(TensorData(x=x))
 
     def write_shard(
         self,
