@@ -275,6 +275,7 @@ def test_other_models_of_series_sample_by_class_but_do_not_fill(tmp_path: Path) 
     run = aegan.fit((x, y), kind="series", model="latent-gan", out=tmp_path / "run", steps=9, settings=tiny, **OPTIONS)
     made, labels = run.sample(5, where={"class": "up"})
     assert made.shape == (5, 10, 2) and set(labels) == {"up"}
+    assert run.augment((x, y), num=8).x.shape[1:] == (10, 2)
     with pytest.raises(ConfigError, match="cannot fill series"):
         run.complete((x, y))
     with pytest.raises(ConfigError, match="cannot fill series"):

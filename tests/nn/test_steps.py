@@ -8,7 +8,7 @@ from tests.conftest import swings
 from torch import Tensor
 
 from aegan.nn.backbone import decoder_for, discriminator_for, encoder_for
-from aegan.nn.series import SWINGS_NETWORKS
+from aegan.nn.series import SERIES_NETWORKS
 from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import draw_series
 from aegan.nn.step_scales import StepScales
@@ -27,7 +27,7 @@ def _nets(channels: int = 3, condition: int = 0) -> StepNetworks:
     return net.eval()
 
 
-@pytest.mark.parametrize("network", SWINGS_NETWORKS)
+@pytest.mark.parametrize("network", SERIES_NETWORKS)
 @pytest.mark.parametrize("shape", [(2, 1), (13, 3), (64, 2)])
 def test_encoders_and_decoders_of_series_fit_any_length(network: str, shape: tuple[int, int]) -> None:
     spec = Spec(kind="series", shape=shape, classes=("a", "b"))
@@ -42,7 +42,7 @@ def test_encoders_and_decoders_of_series_fit_any_length(network: str, shape: tup
     assert judge(x, torch.tensor([0, 1, 0, 1])).shape == (4,)
 
 
-@pytest.mark.parametrize("network", SWINGS_NETWORKS)
+@pytest.mark.parametrize("network", SERIES_NETWORKS)
 def test_every_step_of_a_series_reaches_its_code(network: str) -> None:
     torch.manual_seed(0)
     encoder = encoder_for(Spec(kind="series", shape=(13, 2)), 4, width=8, blocks=1, series=network)
@@ -152,6 +152,19 @@ def test_scales_tell_grids_copies_and_constants() -> None:
     assert scales.snapped(torch.tensor([0.3]), 3).item() == 0.0
     # The third channel follows from the first without an error.
     assert scales.unit[2] <= scales.cell[2] * 1.01 and scales.unit[0] > 5 * scales.cell[0]
+
+
+def test_ranges_take_in_what_was_not_measured() -> None:
+    x = swings(40)
+    scales = StepScales(3)
+    scales.fit(x[:4], torch.ones_like(x[:4], dtype=torch.bool))
+    mask = torch.ones_like(x, dtype=torch.bool)
+    mask[..., 2] = False
+    before = scales.high[2].item()
+    scales.widen(torch.cat([x, 2 * x[:1]]), torch.cat([mask, mask[:1]]))
+    assert scales.high[0].item() == pytest.approx(max(x[..., 0].max().item(), 2 * x[0, :, 0].max().item()))
+    assert scales.high[2].item() == before
+    assert len(StepScales.sample(20_000, 256)) == 195 and StepScales.sample(5, 24).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_is_known_aside_adds_nothing_where_nothing_is_known() -> None:

@@ -53,13 +53,23 @@ class StepScales(nn.Module):
             self.register_buffer(name, torch.zeros(channels, channels))
         self.register_buffer("grid", torch.zeros(channels, dtype=torch.bool))
 
+    @staticmethod
+    def sample(count: int, steps: int) -> Tensor:
+        """Which of so many series of so many steps are enough to measure, spread over all."""
+        return torch.linspace(0, count - 1, min(count, max(2, MOST_STEPS // steps))).long()
+
+    @torch.no_grad()
+    def widen(self, x: Tensor, mask: Tensor) -> None:
+        """Take the range of further series into the observed one."""
+        inf = torch.full_like(x, torch.inf)
+        low, high = torch.where(mask, x, inf).amin((0, 1)), torch.where(mask, x, -inf).amax((0, 1))
+        here = mask.flatten(0, 1).any(0)
+        self.low.copy_(torch.where(here, torch.minimum(self.low, low), self.low))
+        self.high.copy_(torch.where(here, torch.maximum(self.high, high), self.high))
+
     @torch.no_grad()
     def fit(self, x: Tensor, mask: Tensor) -> None:
         """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
-        most = max(2, MOST_STEPS // x.shape[1])
-        if len(x) > most:
-            index = torch.linspace(0, len(x) - 1, most).long()
-            x, mask = x[index], mask[index]
         x = x.double()
         for c in range(x.shape[2]):
             self._fit_channel(c, x[:, :, c], mask[:, :, c])

@@ -179,9 +179,12 @@ class Recurrent(Model):
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """Units and linear parts of the channels, before the first stage."""
         if stage == "steps":
-            parts = [data.batch(index) for index in torch.arange(len(data)).split(4096)]
-            x = torch.cat([part["x"] for part in parts]).cpu()
-            self.steps.scales.fit(x, torch.cat([_mask(part) for part in parts]).cpu())
+            scales = self.steps.scales
+            part = data.batch(scales.sample(len(data), self.spec.shape[0]))
+            scales.fit(part["x"].cpu(), _mask(part).cpu())
+            for index in torch.arange(len(data)).split(1024):
+                part = data.batch(index)
+                scales.widen(part["x"].cpu(), _mask(part).cpu())
         return data
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
