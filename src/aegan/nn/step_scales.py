@@ -61,6 +61,7 @@ class StepScales(nn.Module):
     @torch.no_grad()
     def widen(self, x: Tensor, mask: Tensor) -> None:
         """Take the range of further series into the observed one."""
+        x, mask = x.to(self.low.device), mask.to(self.low.device)
         inf = torch.full_like(x, torch.inf)
         low, high = torch.where(mask, x, inf).amin((0, 1)), torch.where(mask, x, -inf).amax((0, 1))
         here = mask.flatten(0, 1).any(0)
@@ -70,7 +71,7 @@ class StepScales(nn.Module):
     @torch.no_grad()
     def fit(self, x: Tensor, mask: Tensor) -> None:
         """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
-        x = x.double()
+        x, mask = x.to(self.low.device, torch.float64), mask.to(self.low.device)
         for c in range(x.shape[2]):
             self._fit_channel(c, x[:, :, c], mask[:, :, c])
         before, seen = carried(x, mask, self.mean.double())

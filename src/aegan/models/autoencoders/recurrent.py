@@ -181,10 +181,10 @@ class Recurrent(Model):
         if stage == "steps":
             scales = self.steps.scales
             part = data.batch(scales.sample(len(data), self.spec.shape[0]))
-            scales.fit(part["x"].cpu(), _mask(part).cpu())
+            scales.fit(part["x"], _mask(part))
             for index in torch.arange(len(data)).split(1024):
                 part = data.batch(index)
-                scales.widen(part["x"].cpu(), _mask(part).cpu())
+                scales.widen(part["x"], _mask(part))
         return data
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
