@@ -20,6 +20,7 @@ from aegan.cli.options import (
     TableSample,
     pairs,
 )
+from aegan.cli.study import study
 
 Positional = tyro.conf.Positional
 Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
@@ -444,5 +445,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "reconstruct": reconstruct,
     "diagnose": diagnose,
     "report": report,
+    "study": study,
     "models": models,
 }
