@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive"}
+DEFAULT_MODEL = {"image": "latent-gan", "audio": "latent-gan", "table": "autoregressive"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ADAPTERS = {
     "image": "aegan.data.image:ImageAdapter",
     "table": "aegan.data.table:TableAdapter",
     "series": "aegan.data.series:SeriesAdapter",
+    "audio": "aegan.data.audio:AudioAdapter",
 }
 """By kind of data: ``module:Class``, imported when needed."""
 OPTIONS: dict[str, dict[str, Any]] = {
