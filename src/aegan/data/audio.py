@@ -32,7 +32,8 @@ LONGEST = 4.0
 NAMED = 5
 SEPARATOR = "/"
 """Between the labels in a class's name."""
-OPTIONS = ("rate", "channels", "seconds", "trim", "pattern", "labels", "label_names", "skip_bad")
+OPTIONS = ("rate", "channels", "seconds", "trim", "pattern", "labels", "label_names", "vocoder", "skip_bad")
+VOCODERS = ("auto", "griffin-lim", "neural")
 
 
 class AudioAdapter(Adapter):
@@ -50,6 +51,8 @@ class AudioAdapter(Adapter):
         labels: Labels from a CSV: its first column names the file, every other one is a label.
         label_names: Which of the pattern's fields or the CSV's columns are labels. None: all of them, but for the
             fields ``index``, ``id``, ``take``, ``number``, ``n`` and ``_``.
+        vocoder: How waveforms are made of spectrograms: ``griffin-lim``, or ``neural``, which is learnt after the model;
+            see :mod:`aegan.models.vocoder`. ``auto`` is what docs/speech.md shows to be better.
         skip_bad: Skip recordings that cannot be used (listed in ``bad``); otherwise they are one error.
         memory_limit: Most bytes of waveforms to hold in memory; beyond, they lie in a temporary file.
 
@@ -58,7 +61,7 @@ class AudioAdapter(Adapter):
         scale: The spectrogram's settings.
         bad: ``(name, reason)`` of the recordings skipped in the latest reading.
         summary: One line on the fitted source.
-        vocoder: Log-mel values ``(B, M, T)`` in [-1, 1] to waveforms ``(B, T * hop)``; Griffin–Lim when None.
+        to_wave: Log-mel values ``(B, M, T)`` in [-1, 1] to waveforms ``(B, T * hop)``; Griffin–Lim when None.
 
     Raises:
         ConfigError: An option that cannot work.
@@ -74,6 +77,7 @@ class AudioAdapter(Adapter):
         pattern: str | None = None,
         labels: str | os.PathLike[str] | None = None,
         label_names: str | Sequence[str] | None = None,
+        vocoder: str = "auto",
         skip_bad: bool = False,
         memory_limit: int | None = None,
     ) -> None:
@@ -87,17 +91,19 @@ class AudioAdapter(Adapter):
             raise ConfigError("--pattern and --labels: give one of them; labels come from names or from a CSV.")
         if pattern:
             pattern_fields(pattern)
+        if vocoder not in VOCODERS:
+            raise ConfigError(f"--vocoder {vocoder}: one of {', '.join(VOCODERS)} expected.")
         if isinstance(label_names, str):
             label_names = [name.strip() for name in label_names.split(",") if name.strip()]
         self.rate, self.channels, self.seconds, self.trim = rate, channels, seconds, trim
         self.pattern, self.labels = pattern, None if labels is None else os.fspath(labels)
         self.label_names = None if label_names is None else list(label_names)
-        self.skip_bad = skip_bad
+        self.skip_bad, self.vocoder = skip_bad, vocoder
         self.memory_limit = default_memory_limit() if memory_limit is None else memory_limit
         self.bad: list[tuple[str, str]] = []
         self.form = ""
         self.scaling: LogMel | None = None
-        self.vocoder: Callable[[Tensor], Tensor] | None = None
+        self.to_wave: Callable[[Tensor], Tensor] | None = None
         self._cache: tuple[Any, TensorData] | None = None
 
     def fit(self, source: Any) -> AudioAdapter:
@@ -185,8 +191,8 @@ class AudioAdapter(Adapter):
     def waveforms(self, x: Tensor, *, iterations: int = ITERATIONS) -> Tensor:
         """Waveforms ``(B, C, T * hop)`` in [-1, 1] of spectrograms ``(B, C, M, T)``; channel by channel."""
         scaling, flat = self.fitted(), x.flatten(0, 1)
-        if self.vocoder is not None:
-            wave = self.vocoder(flat)
+        if self.to_wave is not None:
+            wave = self.to_wave(flat)
         else:
             magnitude = scaling.scale.magnitude(scaling.mel(flat))
             wave = griffin_lim(magnitude, scaling.scale, iterations=iterations)

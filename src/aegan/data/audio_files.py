@@ -12,9 +12,6 @@ import numpy as np
 
 from aegan.errors import DataError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-"""Files taken for recordings; all but WAV need soundfile."""
-
 
 def has_soundfile() -> bool:
     """Whether the package soundfile, of the extra ``audio``, is there."""

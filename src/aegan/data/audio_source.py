@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from aegan.data.audio_files import AUDIO_SUFFIXES, read_audio
+from aegan.data.audio_files import read_audio
 from aegan.data.audio_labels import Labels, from_csv, from_folders, from_pattern
+from aegan.data.kinds import AUDIO_SUFFIXES
 from aegan.data.labels import natural_key
 from aegan.errors import DataError, nearest
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aegan.data.mel import TINY, MelScale
 
-ITERATIONS = 60
+ITERATIONS = 32
 MOMENTUM = 0.99
 
 

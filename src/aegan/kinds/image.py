@@ -13,6 +13,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -64,6 +65,9 @@ class ImageKind(Kind):
 
         adapter = ImageAdapter(size=own["size"], skip_bad=own["skip_bad"])
         return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=own["features"], seed=seed)
+
+    def raw_bytes(self, data: TensorData) -> int:
+        return super().raw_bytes(data) // 4
 
     def next_steps(self, estimator: Estimator) -> list[str]:
         return [f"aegan reconstruct {estimator.run.path} SOURCE --out reconstructions.png"]
