@@ -68,7 +68,8 @@ def fit(
 ) -> None:
     """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), or a table.
 
-    Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
+    Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz),
+    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
 
     Args:
         source: What to learn from.
@@ -148,8 +149,8 @@ def sample(
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
             database such as sqlite:///shop.db::made.
         seed: The same seed gives the same samples.
-        where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
-            score=missing; may be repeated.
+        where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table:
+            income='>50K', age=30..40, city='Oslo|Rome', score=missing; may be repeated.
         spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
         device: Where to compute.
         overwrite: Replace what is at --out.

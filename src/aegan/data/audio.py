@@ -51,8 +51,8 @@ class AudioAdapter(Adapter):
         labels: Labels from a CSV: its first column names the file, every other one is a label.
         label_names: Which of the pattern's fields or the CSV's columns are labels. None: all of them, but for the
             fields ``index``, ``id``, ``take``, ``number``, ``n`` and ``_``.
-        vocoder: How waveforms are made of spectrograms: ``griffin-lim``, or ``neural``, which is learnt after the model;
-            see :mod:`aegan.models.vocoder`. ``auto`` is what docs/speech.md shows to be better.
+        vocoder: How waveforms are made of spectrograms: ``griffin-lim``, or ``neural``, which is learnt after the
+            model; see :mod:`aegan.models.vocoder`. ``auto`` is what docs/speech.md shows to be better.
         skip_bad: Skip recordings that cannot be used (listed in ``bad``); otherwise they are one error.
         memory_limit: Most bytes of waveforms to hold in memory; beyond, they lie in a temporary file.
 
@@ -224,7 +224,9 @@ class AudioAdapter(Adapter):
             raise DataError(f"adapter: values that do not fit together ({type(error).__name__}: {error}).") from error
         shape, bands = adapter.spec.shape, adapter.scaling.scale.bands
         if adapter.spec.kind != "audio" or len(shape) != 3 or shape[1] != bands:
-            raise DataError(f"adapter: kind {adapter.spec.kind!r}, shape {shape} for {bands} bands; expected [C, M, T].")
+            raise DataError(
+                f"adapter: kind {adapter.spec.kind!r}, shape {shape} for {bands} bands; expected [C, M, T]."
+            )
         return adapter
 
     def fitted(self) -> LogMel:
@@ -313,9 +315,14 @@ def _summary(
 ) -> str:
     cut = int((seconds > longest).sum())
     parts = [
-        f"{name}: {len(seconds)} recordings of {seconds.min():.2f} to {seconds.max():.2f} s, {seconds.sum():.0f} s in all",
+        f"{name}: {len(seconds)} recordings of {seconds.min():.2f} to {seconds.max():.2f} s",
+        f"{seconds.sum():.0f} s in all",
         f"{rate} Hz"
-        + (f" (resampled: {', '.join(f'{n} of {r} Hz' for r, n in rates.items() if r != rate)})" if set(rates) != {rate} else ""),
+        + (
+            f" (resampled: {', '.join(f'{n} of {r} Hz' for r, n in rates.items() if r != rate)})"
+            if set(rates) != {rate}
+            else ""
+        ),
         "stereo" if channels == 2 else "mono",
         f"learnt up to {longest:.2f} s" + (f", {cut} longer ones are cut" if cut else ""),
     ]

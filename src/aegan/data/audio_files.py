@@ -89,7 +89,7 @@ def _by_scipy(path: Path, content: bytes) -> tuple[np.ndarray, int]:
             rate, wave = wavfile.read(io.BytesIO(content))
     except Exception as error:  # struct.error, ValueError, EOFError, … by what is wrong with the bytes
         raise DataError(f"{path}: damaged, or not a WAV file ({str(error).rstrip('.')}).") from error
-    return _floats(wave.reshape(len(wave), -1), path), rate
+    return _floats(wave[:, None] if wave.ndim == 1 else wave, path), rate
 
 
 def _floats(wave: np.ndarray, where: Any) -> np.ndarray:

@@ -62,7 +62,7 @@ class LogMel:
         return cls(scale, floor, made.mean, made.std, quiet)
 
     def tensors(self, wave: np.ndarray, length: np.ndarray) -> Tensor:
-        """Values ``(N, C, M, T)`` in [-1, 1] of waveforms int16 ``(N, C, T * hop)`` that end after ``length`` samples."""
+        """Values ``(N, C, M, T)`` in [-1, 1] of waveforms int16 ``(N, C, T * hop)`` ending after ``length`` samples."""
         x = self.scaled(self.scale.mel(waveform(wave)))
         ends = torch.from_numpy(-(-np.asarray(length) // self.scale.hop))
         past = torch.arange(x.shape[-1]) >= ends[:, None]
@@ -83,7 +83,7 @@ class LogMel:
     def lengths(self, x: Tensor) -> Tensor:
         """Frames before the end, int64 ``(N,)``, at least one, of values ``(N, C, M, T)``.
 
-        Frames of sound lie above a threshold and those past the end below; the end is where the two are told apart best.
+        Frames of sound lie above a threshold and those past the end below; the end is where they are told apart best.
         """
         level = x.flatten(1, 2).mean(1)
         threshold = max(-0.99, (self.quiet - 1.0) / 2.0)

@@ -104,7 +104,9 @@ def open_recordings(
         raise DataError(f"cannot read recordings from {type(source).__name__}; expected {READABLE}.")
     where = str(source) if isinstance(source, (str, os.PathLike)) else f"a list of {len(files)} files"
     names = [p.relative_to(root).as_posix() if root else p.as_posix() for p in files]
-    return Opened(where, names, lambda i: read_audio(files[i]), _labels(names, root, pattern, labels, wanted, where, lenient))
+    return Opened(
+        where, names, lambda i: read_audio(files[i]), _labels(names, root, pattern, labels, wanted, where, lenient)
+    )
 
 
 def _labels(

@@ -49,7 +49,7 @@ class MelScale:
         return -(-samples // self.hop)
 
     def spectrum(self, wave: Tensor) -> Tensor:
-        """Complex spectrogram ``(..., n_fft / 2 + 1, T)`` of waveforms ``(..., T * hop)``, frames centred at the hops."""
+        """Complex spectrogram ``(..., n_fft / 2 + 1, T)`` of waveforms ``(..., T * hop)``, centred at the hops."""
         flat = wave.reshape(-1, wave.shape[-1])
         # Zeros at both ends: a reflected one would be sound that was never recorded.
         out = torch.stft(flat, self.n_fft, self.hop, window=self.window(wave), pad_mode="constant", return_complex=True)
@@ -58,10 +58,8 @@ class MelScale:
 
     def wave(self, spectrum: Tensor) -> Tensor:
         """Waveforms ``(B, T * hop)`` nearest to complex spectrograms ``(B, n_fft / 2 + 1, T)``."""
-        length = spectrum.shape[-1] * self.hop
-        # A last, silent frame, whose centre is the waveform's end.
-        padded = torch.nn.functional.pad(spectrum, (0, 1)) * (self.n_fft / 2)
-        return torch.istft(padded, self.n_fft, self.hop, window=self.window(spectrum.real), length=length)
+        length, window = spectrum.shape[-1] * self.hop, self.window(spectrum.real)
+        return torch.istft(spectrum * (self.n_fft / 2), self.n_fft, self.hop, window=window, length=length)
 
     def window(self, like: Tensor) -> Tensor:
         """The Hann window, of the type and on the device of ``like``."""

@@ -206,7 +206,7 @@ def folder_names(classes: Sequence[str]) -> list[str]:
 
 
 def check_out_free(out: Path, *, folder: bool, overwrite: bool, kinds: tuple[str, ...] = (".png",)) -> None:
-    """Refuse to replace what is at ``out`` unasked, or a folder with other files than those with the suffixes ``kinds``."""
+    """Refuse to replace what is at ``out`` unasked, or a folder with other files than those of suffixes ``kinds``."""
     if not out.exists() or (folder and out.is_dir() and not any(out.iterdir())):
         return
     if folder != out.is_dir():
@@ -220,10 +220,13 @@ def check_out_free(out: Path, *, folder: bool, overwrite: bool, kinds: tuple[str
             f"{out}: {what}. Choose another name, or overwrite it: --overwrite (Python: overwrite=True)."
         )
     if folder:
-        foreign = next((p for p in out.rglob("*") if p.is_symlink() or (p.suffix not in kinds and not p.is_dir())), None)
+        foreign = next(
+            (p for p in out.rglob("*") if p.is_symlink() or (p.suffix not in kinds and not p.is_dir())), None
+        )
         if foreign is not None:
+            made = " and ".join(kind[1:].upper() for kind in kinds)
             raise StorageError(
-                f"{out}: not overwritten, because it holds more than {' and '.join(k[1:].upper() for k in kinds)} files ({foreign}). Choose another name, "
+                f"{out}: not overwritten, because it holds more than {made} files ({foreign}). Choose another name, "
                 "or remove the folder yourself."
             )
 

@@ -50,7 +50,9 @@ def changed(estimator: Estimator, source: Any, where: Mapping[str, Any]) -> Tens
     labels = dict(spec.labels)
     for key, value in where.items():
         if key not in labels:
-            raise ConfigError(f"--where {key}=…: no such label. {nearest(key, labels) if labels else 'There are none.'}")
+            raise ConfigError(
+                f"--where {key}=…: no such label. {nearest(key, labels) if labels else 'There are none.'}"
+            )
         if str(value) not in labels[key]:
             raise ConfigError(f"--where {key}={value}: no such {key}. {nearest(str(value), set(labels[key]))}")
     path = estimator.run.path / MEANS
@@ -71,7 +73,7 @@ def changed(estimator: Estimator, source: Any, where: Mapping[str, Any]) -> Tens
             told = ", ".join(f"{name}={value}" for name, value in zip(labels, row, strict=True))
             raise ConfigError(f"--where: no training recording was of {told}; its mean code is not known.")
         into.append(index[row])
-    return estimator.decode_tensors((z + means[into] - means[own]).numpy())
+    return estimator.decode_tensors((z + (means[into] - means[own])).numpy())
 
 
 def nearest_class(z: Tensor, means: Tensor, within: Tensor, counts: Tensor) -> Tensor:

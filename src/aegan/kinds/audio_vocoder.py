@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FILE = "vocoder.safetensors"
 STEPS = 1_000
 """Fixed, so that a seed gives the same vocoder whatever the machine's speed; some three minutes of one slow core."""
+CONFIG = VocoderConfig()
 AUTO = "griffin-lim"
 """What ``auto`` means; docs/speech.md has the figures."""
 
@@ -32,13 +33,13 @@ def wanted(estimator: Estimator) -> bool:
     return (AUTO if asked == "auto" else asked) == "neural"
 
 
-def train_vocoder(estimator: Estimator, *, steps: int = STEPS) -> None:
+def train_vocoder(estimator: Estimator) -> None:
     """Learn the vocoder from the run's training recordings, and keep its generator in the folder."""
     network, train = _network(estimator), estimator.train
     if train is None:
         return
     seed = estimator.run.config["train"]["seed"]
-    config = TrainConfig(steps=steps, seed=seed, device="cpu", precision="fp32", grids=0)
+    config = TrainConfig(steps=STEPS, seed=seed, device="cpu", precision="fp32", grids=0)
     Trainer(network, train, config, Backend("cpu", "fp32")).fit()
     content = save({key: value.contiguous() for key, value in network.generator.state_dict().items()})
     write_atomically(estimator.run.path / FILE, lambda path: path.write_bytes(content))
@@ -66,4 +67,4 @@ def _network(estimator: Estimator) -> Vocoder:
     adapter = audio_adapter(estimator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(estimator.run.config["train"]["seed"])
-        return Vocoder(adapter.spec, VocoderConfig(), adapter.fitted())
+        return Vocoder(adapter.spec, CONFIG, adapter.fitted())

@@ -80,9 +80,11 @@ class Kind(ABC):
 
     def opened(self, estimator: Estimator) -> None:
         """Called when a run was loaded: what its folder holds besides the model is taken up here."""
+        return
 
     def finish(self, estimator: Estimator) -> None:
         """Called when training is over, before anything is judged: what is learnt besides the model is learnt here."""
+        return
 
     def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:
         """Reconstructions ``(N, *shape)`` of ``source``, with other labels where the kind can change them."""

@@ -1,8 +1,8 @@
 """Evaluate generated recordings against real ones, by waveform: anybody's, through whatever vocoder they came.
 
 A network that knows the labels (what is said, who says it) judges whether these can be recognised, and gives the
-features for distances. It is trained on the real training recordings, and its accuracy on others is stated. Unseen real
-recordings are measured the same way, and real ones that went through spectrogram and vocoder or through the autoencoder.
+features for distances. It is trained on the real training recordings, and its accuracy on others is stated. Unseen
+real recordings are measured the same way, and real ones that went through spectrogram and vocoder or the autoencoder.
 """
 
 from __future__ import annotations

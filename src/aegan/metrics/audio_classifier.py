@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,17 +24,18 @@ from aegan.errors import DataError
 FEATURE_DIM = 64
 BANDS = 40
 WINDOW_SECONDS, HOP_SECONDS = 0.032, 0.010
-EPOCHS_AT_MOST, SEEN_AT_MOST = 20, 60_000
+EPOCHS_AT_MOST, SEEN_AT_MOST = 15, 60_000
 BATCH = 32
 PEAK_LR = 4e-3
 FLOOR = 1e-5
-LONGEST_FRAMES = 400
+COVERED, LONGEST_FRAMES = 0.98, 400
+"""Part of the recordings that is heard whole, and most frames that are."""
 
 
 class _Network(nn.Module):
     """Log-mel values ``(B, 1, M, T)`` to features ``(B, 64)`` before their ReLU, and to logits of each label."""
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(self, sizes: Sequence[int], bands: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = 1
@@ -45,9 +47,9 @@ class _Network(nn.Module):
             ]
             before = channels
         self.body = nn.Sequential(*layers)
-        bands = math.ceil(BANDS / 16)
         # Order matters in speech: means over thirds of the recording, and the maximum over all of it.
-        self.project = nn.Sequential(nn.Linear(64 * bands * 4, FEATURE_DIM, bias=False), nn.BatchNorm1d(FEATURE_DIM))
+        flat = 64 * math.ceil(bands / 16) * 4
+        self.project = nn.Sequential(nn.Linear(flat, FEATURE_DIM, bias=False), nn.BatchNorm1d(FEATURE_DIM))
         self.heads = nn.ModuleList(nn.Linear(FEATURE_DIM, size) for size in sizes)
 
     def features(self, x: Tensor) -> Tensor:
@@ -162,12 +164,13 @@ def train_audio_features(train: Recordings, holdout: Recordings, *, seed: int = 
     labels = tuple((name, tuple(sorted(set(values), key=natural_key))) for name, values in told.items())
     targets = [torch.tensor([values.index(v) for v in told[name]]) for name, values in labels]
     scale = own_scale(train.rate)
-    longest = max(scale.frames(round(len(wave) * scale.rate / train.rate)) for wave in train)
-    frames = min(LONGEST_FRAMES, -(-longest // 8) * 8)
+    # A few that are much longer than the others would make all the work longer.
+    longest = float(np.quantile([len(wave) for wave in train], COVERED)) / train.rate
+    frames = min(LONGEST_FRAMES, -(-scale.frames(round(longest * scale.rate)) // 8) * 8)
     x = spectrograms(train, scale, frames)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _Network([len(values) for _, values in labels])
+        network = _Network([len(values) for _, values in labels], scale.bands)
         _train(network, x, targets)
     network.eval().requires_grad_(False)
     made = AudioFeatures(network, scale, frames, labels, {}, len(train))

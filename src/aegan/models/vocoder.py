@@ -1,8 +1,8 @@
 """Vocoder: log-mel spectrograms to waveforms; a network's magnitudes, the phases by fast Griffin–Lim.
 
 What is lost between waveform and mel spectrogram is mostly how a band's energy lies on its lines, the harmonics of a
-voice; magnitudes that no waveform has cost Griffin–Lim its quality. So the network makes magnitudes. It learns them from
-recordings first, then as a GAN: its waveform, by the last and differentiable steps of Griffin–Lim, against
+voice; magnitudes that no waveform has cost Griffin–Lim its quality. So the network makes magnitudes. It learns them
+from recordings first, then as a GAN: its waveform, by the last and differentiable steps of Griffin–Lim, against
 discriminators of complex spectrograms of several resolutions, with least-squares, mel and feature losses.
 
 References: discriminators and weights of the losses after Kumar et al. 2023 (DAC, arXiv 2306.06546); learning what

@@ -1,4 +1,6 @@
-"""Encoder, decoder, generator and discriminator for a Spec: convolutional for images and spectrograms, dense for vectors and rows.
+"""Encoder, decoder, generator and discriminator for a Spec: convolutional or dense.
+
+Convolutional for images and for the spectrograms of recordings, dense for vectors and rows.
 
 ``width`` is the one dial of size and means channels of the finest map of an image network; a dense network of the
 same width has ``8 * width`` hidden units. Rows of a table have encoders and decoders alone: what else there is looks at

@@ -64,13 +64,13 @@ def measured(metrics: Mapping[str, Any]) -> str:
     stamps, notes = metrics.get("stamps"), metrics.get("notes")
     space = stamps.get("feature_space") if isinstance(stamps, Mapping) else None
     lines = [
-        "Fréchet distance, precision, recall and coverage are taken in the features of a network that tells the labels; "
-        "accuracy is how often it recognises the label that was asked for. Diversity is the difference of two "
-        "recordings of one class, as a part of the training recordings' own. Mel is the difference to the original. "
-        "Read every row against the real holdout's.",
+        "Fréchet distance, precision, recall and coverage are in the features of a network that tells the labels; "
+        "accuracy is how often it recognises the label asked for. Diversity is the difference of two recordings of one "
+        "class, as a part of the training recordings' own. Mel is the difference from the original. Read every row "
+        "against the real holdout's.",
         *([f"Features: {space}."] if space else []),
-        *(str(note) for note in notes if isinstance(notes, list)),
-    ] if isinstance(notes, list) else []
+        *(map(str, notes) if isinstance(notes, list) else []),
+    ]
     body = from_rows + "".join(f'<p class="note">{esc(line)}</p>' for line in lines) + _by_value(metrics)
     memory = metrics.get("memorisation")
     verdict = memory.get("verdict") if isinstance(memory, Mapping) else None
