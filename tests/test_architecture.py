@@ -35,6 +35,7 @@ TOP = {
     "api",
     "estimator",
     "evaluation",
+    "fitting",
     "compression",
     "sklearn",
     "tables",

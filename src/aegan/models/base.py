@@ -64,6 +64,13 @@ class Model(nn.Module, ABC):
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of one phase on one batch; the trainer adds ``weight * value`` and goes backward."""
 
+    def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
+        """As :meth:`loss`, with the gradient of each sample cut to the norm ``bound`` before it is added to the others.
+
+        The sum is divided by ``expected``, the mean size of a batch; one batch may have any size, none included.
+        """
+        raise ConfigError(f"{type(self).__name__} cannot be trained privately. Fit autoregressive.")
+
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """Called before ``stage`` begins, and again when a run resumes within it; returns its data.
 
