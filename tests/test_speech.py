@@ -63,12 +63,11 @@ def test_samples_by_label(run: Path, tmp_path: Path, capsys) -> None:
             one.sample(1, where=where)
 
 
-def test_codes_and_files(run: Path, folder: Path, tmp_path: Path, capsys) -> None:
+def test_codes_and_files(run: Path, folder: Path, tmp_path: Path) -> None:
     small = tmp_path / "codes.aec"
     assert main(["encode", str(run), str(folder), "--out", str(small), "--error", "0.1"]) == 0
     seconds = sum(map(len, tones(12))) / RATE
     assert small.stat().st_size < 0.1 * 2 * RATE * seconds
-    assert "uncompressed" in capsys.readouterr().out or True
     assert main(["decode", str(run), str(small), "--out", str(tmp_path / "back")]) == 0
     assert len(list((tmp_path / "back").rglob("*.wav"))) == 72
     one = aegan.load(run)
@@ -99,8 +98,8 @@ def test_evaluate_judges_any_recordings(run: Path, folder: Path, tmp_path: Path,
     assert "Fréchet" in capsys.readouterr().out
     assert "Accuracy by value" in (tmp_path / "m.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "m.json").read_text())["kind"] == "audio"
-    assert main(["evaluate", str(folder), str(tmp_path / "made")]) == 1
-    assert "without labels" in capsys.readouterr().err
+    assert main(["evaluate", str(folder), str(tmp_path / "made")]) == 0
+    assert "no labels" in capsys.readouterr().out
     with pytest.raises(DataError, match="at least 16"):
         aegan.load(run).evaluate(sorted(folder.glob("*.wav"))[:4])
 

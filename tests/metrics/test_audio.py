@@ -69,6 +69,17 @@ def test_noise_copies_and_sameness_are_noticed(sets, space: AudioFeatures) -> No
     assert diversity(Recordings(same, held.rate, held.labels), space, ["word", "speaker"]) == pytest.approx(0, abs=1e-4)
 
 
+def test_without_labels_what_it_sounds_like_is_compared(sets) -> None:
+    train, held = (Recordings(s.waves, s.rate) for s in sets)
+    good = Recordings(tones(8, seed=2).waves, held.rate)
+    rng = np.random.default_rng(0)
+    noise = Recordings([0.1 * rng.standard_normal(len(w)) for w in held], held.rate)
+    fine, wrong = (evaluate_audio(train=train, synthetic=made, holdout=held) for made in (good, noise))
+    assert fine.rows[0].frechet < 2 * fine.rows[1].frechet and wrong.rows[0].frechet > 10 * wrong.rows[1].frechet
+    assert fine.rows[0].accuracy == {} and 0.8 < fine.rows[0].diversity < 1.2  # type: ignore[operator]
+    assert "no labels" in str(fine) and fine.headline().startswith("Fréchet distance")
+
+
 def test_mel_distance_is_in_decibels(sets) -> None:
     held = sets[1]
     louder = Recordings([1.1 * w for w in held], held.rate)

@@ -17,7 +17,7 @@ from aegan.data.write import make_grid
 from aegan.errors import ConfigError, DataError
 from aegan.kinds.audio import audio_adapter, recordings_of
 from aegan.metrics.audio import evaluate_audio
-from aegan.metrics.audio_classifier import AudioFeatures, train_audio_features
+from aegan.metrics.audio_classifier import AudioFeatures
 from aegan.metrics.audio_evaluation import AudioEvaluation
 from aegan.storage import write_atomically, write_json
 
@@ -65,11 +65,6 @@ def evaluate_run(
             train, holdout = holdout.subset(first), holdout.subset(second)
     if train is None or holdout is None:
         raise ConfigError("evaluate: recordings are judged beside unseen real ones. Give real data: evaluate(real).")
-    if train.labels is None or holdout.labels is None:
-        raise DataError(
-            "evaluate: recordings without labels; what they say is judged by a network that learns labels. Give some "
-            "by sub-folders, --pattern or --labels."
-        )
     index = torch.randperm(len(holdout), generator=torch.Generator().manual_seed(seed))[:COMPARED_AT_MOST]
     holdout = holdout.subset(index.sort().values)
     learnt, heard = real_recordings(adapter, train), real_recordings(adapter, holdout)
@@ -84,7 +79,7 @@ def evaluate_run(
         holdout=heard,
         reconstructions=reconstructions,
         resynthesis=adapter.from_tensors(holdout.batch(torch.arange(len(holdout)))["x"]),
-        features=features or train_audio_features(learnt, heard, seed=seed),
+        features=features,
         seed=seed,
     )
 
@@ -98,11 +93,6 @@ def evaluate_sources(real: Any, synthetic: Any, *, holdout: Any, seed: int, **ow
     else:
         kept, apart = split(len(reference), reference.labels, holdout=0.1, seed=seed)
         reference, held = reference.subset(kept), reference.subset(apart)
-    if reference.labels is None or held.labels is None:
-        raise DataError(
-            "evaluate: real recordings without labels; give some by sub-folders, --pattern or --labels, so that a "
-            "network can learn what they say."
-        )
     return evaluate_audio(
         train=real_recordings(adapter, reference),
         synthetic=real_recordings(adapter, made),

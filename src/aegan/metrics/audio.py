@@ -18,6 +18,7 @@ from aegan.data.audio_source import Recordings
 from aegan.errors import DataError
 from aegan.metrics.audio_classifier import AudioFeatures, accuracy_of, own_scale, spectrograms, train_audio_features
 from aegan.metrics.audio_evaluation import RESYNTHESIS, AudioEvaluation, AudioRow
+from aegan.metrics.audio_statistics import BandStatistics
 from aegan.metrics.evaluation import HOLDOUT, RECONSTRUCTIONS, SYNTHETIC
 from aegan.metrics.frechet import frechet_distance
 from aegan.metrics.memorisation import memorisation_test
@@ -39,7 +40,7 @@ def evaluate_audio(
     holdout: Recordings,
     reconstructions: Recordings | None = None,
     resynthesis: Recordings | None = None,
-    features: AudioFeatures | None = None,
+    features: AudioFeatures | BandStatistics | None = None,
     seed: int = 0,
 ) -> AudioEvaluation:
     """Measure synthetic recordings, unseen real ones and what these become on the way, against the training ones.
@@ -52,11 +53,12 @@ def evaluate_audio(
         holdout: Real recordings that nothing here was trained on, with labels.
         reconstructions: The holdout through the autoencoder and back to waveforms, in its order.
         resynthesis: The holdout to spectrograms and back to waveforms, in its order.
-        features: A network trained before; by default one is trained on ``train`` now, in about a minute.
+        features: A network trained before; by default one is trained on ``train`` now, in about a minute. Without
+            labels, the features are statistics of the bands.
         seed: Of the network and of every subset; the global random state stays as it was.
 
     Raises:
-        DataError: Fewer than seven recordings in a set, no labels, or sets made from the holdout of another length.
+        DataError: Fewer than seven recordings in a set, or sets made from the holdout of another length.
     """
     sets = {SYNTHETIC: synthetic, HOLDOUT: holdout, RECONSTRUCTIONS: reconstructions, RESYNTHESIS: resynthesis}
     given = {name: recordings for name, recordings in sets.items() if recordings is not None}
@@ -65,7 +67,7 @@ def evaluate_audio(
             raise DataError(f"evaluate_audio: {name!r} holds {len(recordings)} recordings; at least {K + 2} expected.")
         if name in (RECONSTRUCTIONS, RESYNTHESIS) and len(recordings) != len(holdout):
             raise DataError(f"evaluate_audio: {len(recordings)} {name} of {len(holdout)} recordings of the holdout.")
-    space = features or train_audio_features(train, holdout, seed=seed)
+    space = features or features_of(train, holdout, seed=seed)
     names = [name for name, _ in space.labels]
     given |= {
         name: Recordings(recordings.waves, recordings.rate, holdout.labels)
@@ -119,6 +121,12 @@ def evaluate_audio(
     )
 
 
+def features_of(train: Recordings, holdout: Recordings, *, seed: int = 0) -> AudioFeatures | BandStatistics:
+    """A network that learns the labels; statistics of the bands where there are none to learn."""
+    told = [name for name, values in train.labels.items() if len(set(values)) > 1 and name in holdout.labels]
+    return train_audio_features(train, holdout, seed=seed) if told else BandStatistics(train)
+
+
 def mel_distance(real: Recordings, made: Recordings) -> float:
     """Mean absolute difference of log-mel values of paired recordings, in dB, over the longer of the two.
 
@@ -136,32 +144,34 @@ def mel_distance(real: Recordings, made: Recordings) -> float:
     return total / frames
 
 
-def diversity(recordings: Recordings, space: AudioFeatures, names: Sequence[str]) -> float | None:
+def diversity(recordings: Recordings, space: AudioFeatures | BandStatistics, names: Sequence[str]) -> float | None:
     """Mean difference in dB between the spectrograms of two recordings with the same labels, averaged over these.
 
-    None where no two have the same labels.
+    None where no two have the same labels. Without names, any two count.
     """
     if not all(name in recordings.labels for name in names):
         return None
     x = spectrograms(recordings, space.scale, space.frames).flatten(1)
     groups: dict[tuple[str, ...], list[int]] = {}
-    for i, row in enumerate(zip(*(recordings.labels[name] for name in names), strict=True)):
-        groups.setdefault(row, []).append(i)
+    for i in range(len(recordings)):
+        groups.setdefault(tuple(recordings.labels[name][i] for name in names), []).append(i)
     means = []
     for members in groups.values():
-        part = x[members[:PER_CLASS]]
+        spread = torch.linspace(0, len(members) - 1, min(len(members), PER_CLASS)).long()
+        part = x[torch.tensor(members)[spread]]
         if len(part) > 1:
             means.append(float(torch.pdist(part, p=1).mean()) / x.shape[1])
     return sum(means) / len(means) if means else None
 
 
-def _coarse(recordings: Recordings, space: AudioFeatures) -> Tensor:
+def _coarse(recordings: Recordings, space: AudioFeatures | BandStatistics) -> Tensor:
     """Spectrograms at a quarter of their resolution, ``(N, D)``: where a copy shows, whatever is said."""
     return F.avg_pool2d(spectrograms(recordings, space.scale, space.frames), 4).flatten(1)
 
 
 def _by_value(
-    space: AudioFeatures, told: Mapping[str, tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]]
+    space: AudioFeatures | BandStatistics,
+    told: Mapping[str, tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]],
 ) -> dict[str, Any]:
     """By label and value: accuracy of each set whose labels are known."""
     found: dict[str, Any] = {}

@@ -127,6 +127,12 @@ def own_scale(rate: int) -> MelScale:
     return MelScale(rate=rate, n_fft=n_fft, hop=round(HOP_SECONDS * rate), bands=min(BANDS, n_fft // 4))
 
 
+def frames_for(train: Recordings, scale: MelScale) -> int:
+    """Frames to hear: a few recordings that are much longer than the others would make all the work longer."""
+    longest = float(np.quantile([len(wave) for wave in train], COVERED)) / train.rate
+    return min(LONGEST_FRAMES, -(-scale.frames(round(longest * scale.rate)) // 8) * 8)
+
+
 def spectrograms(recordings: Recordings, scale: MelScale, frames: int) -> Tensor:
     """Log-mel values ``(N, 1, M, frames)``, each recording's level taken out: loudness is not what is said."""
     samples = frames * scale.hop
@@ -164,9 +170,7 @@ def train_audio_features(train: Recordings, holdout: Recordings, *, seed: int = 
     labels = tuple((name, tuple(sorted(set(values), key=natural_key))) for name, values in told.items())
     targets = [torch.tensor([values.index(v) for v in told[name]]) for name, values in labels]
     scale = own_scale(train.rate)
-    # A few that are much longer than the others would make all the work longer.
-    longest = float(np.quantile([len(wave) for wave in train], COVERED)) / train.rate
-    frames = min(LONGEST_FRAMES, -(-scale.frames(round(longest * scale.rate)) // 8) * 8)
+    frames = frames_for(train, scale)
     x = spectrograms(train, scale, frames)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
