@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aegan.data.audio_labels import joined, pattern_fields
-from aegan.data.audio_scale import LogMel
+from aegan.data.audio_scale import LogMel, block_of
 from aegan.data.audio_source import Opened, Recordings, is_silent, mixed, open_recordings, resampled, trimmed
 from aegan.data.base import Adapter, TensorData
 from aegan.data.griffin_lim import ITERATIONS, griffin_lim
@@ -23,7 +23,6 @@ from aegan.data.store import default_memory_limit, reserve
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.types import Spec
 
-CHUNK = 256
 FEWEST_FRAMES = 16
 COVERED = 0.975
 """Part of the recordings that the length learnt by default covers whole."""
@@ -180,7 +179,7 @@ class AudioAdapter(Adapter):
         if not torch.isfinite(x).all():
             raise DataError("from_tensors: NaN or infinite values; the model that drew them diverged.")
         waves: list[np.ndarray] = []
-        for part in x.float().cpu().split(64):
+        for part in x.float().cpu().split(min(64, block_of(scaling.scale, x.shape[1] * x.shape[3]))):
             part = scaling.ended(part.clamp(-1, 1))
             made = self.waveforms(part)
             for wave, frames in zip(made, scaling.lengths(part).tolist(), strict=True):
@@ -254,9 +253,7 @@ class AudioAdapter(Adapter):
             except DataError as error:
                 self.bad.append((name, str(error)))
                 continue
-            if rate is not None and own != rate:
-                wave, own = resampled(wave, own, rate), own
-            raw.append((wave, own))
+            raw.append((_whole(wave if rate is None else resampled(wave, own, rate)), own))
             kept.append(i)
         if self.bad and not (self.skip_bad and kept):
             shown = " ".join(reason for _, reason in self.bad[:NAMED]) + (" …" if len(self.bad) > NAMED else "")
@@ -279,9 +276,9 @@ class AudioAdapter(Adapter):
             )
         waves = []
         for wave, own in raw:
+            wave = wave.astype(np.float32) / 32767.0
             wave = mixed(wave if rate is not None else resampled(wave, own, into), count)
-            wave = trimmed(wave, into) if self.trim else wave
-            waves.append((wave.clip(-1, 1) * 32767).round().astype(np.int16))
+            waves.append(_whole(trimmed(wave, into) if self.trim else wave))
         return waves, kept, rates, into, count
 
     def _packed(self, waves: Sequence[np.ndarray], samples: int, channels: int) -> dict[str, Any]:
@@ -295,13 +292,19 @@ class AudioAdapter(Adapter):
 
     def _data(self, fields: Mapping[str, Any]) -> TensorData:
         scaling, x = self.fitted(), []
-        for start in range(0, len(fields["wave"]), CHUNK):
-            part = slice(start, start + CHUNK)
+        block = block_of(scaling.scale, self.spec.shape[0] * self.spec.shape[2])
+        for start in range(0, len(fields["wave"]), block):
+            part = slice(start, start + block)
             x.append(scaling.tensors(fields["wave"][part], fields["length"][part]))
         made: dict[str, Any] = {"x": torch.cat(x)}
         for name, value in fields.items():
             made[name] = value if isinstance(value, np.memmap) else torch.from_numpy(value)
         return TensorData(**made)
+
+
+def _whole(wave: np.ndarray) -> np.ndarray:
+    """Int16 of floats in [-1, 1]; what is beyond is clipped."""
+    return (wave.clip(-1, 1) * 32767).round().astype(np.int16)
 
 
 def _summary(

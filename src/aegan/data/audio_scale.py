@@ -18,7 +18,8 @@ SPREAD = 3.0
 """Standard deviations of a band that fill [-1, 1]."""
 NARROWEST = 1.0
 """Least standard deviation of a band, in dB."""
-BLOCK = 256
+LARGEST = 20_000_000
+"""Values of complex spectrograms that are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class LogMel:
     @classmethod
     def fit(cls, scale: MelScale, fields: Mapping[str, Any]) -> LogMel:
         """From waveforms int16 ``wave`` (N, C, T * hop) and their lengths in samples, ``length`` (N,)."""
-        blocks = [slice(at, at + BLOCK) for at in range(0, len(fields["wave"]), BLOCK)]
+        wave = fields["wave"]
+        block = block_of(scale, wave.shape[1] * wave.shape[2] // scale.hop)
+        blocks = [slice(at, at + block) for at in range(0, len(wave), block)]
         peak = max(float(decibels(scale.mel(waveform(fields["wave"][b]))).max()) for b in blocks)
         floor = peak - RANGE
         count, total, square = 0, torch.zeros(scale.bands).double(), torch.zeros(scale.bands).double()
@@ -109,6 +112,11 @@ class LogMel:
 
     def _of(self, like: Tensor) -> tuple[Tensor, Tensor]:
         return (torch.tensor(values).to(like)[:, None] for values in (self.mean, self.std))  # type: ignore[return-value]
+
+
+def block_of(scale: MelScale, frames: int) -> int:
+    """How many recordings of so many frames, over all channels, are treated at once."""
+    return max(1, min(256, LARGEST // (frames * (scale.n_fft // 2 + 1))))
 
 
 def decibels(mel: Tensor) -> Tensor:

@@ -141,7 +141,7 @@ def spectrograms(recordings: Recordings, scale: MelScale, frames: int) -> Tensor
         one = resampled(mixed(wave.reshape(len(wave), -1), 1), recordings.rate, scale.rate)[:samples, 0]
         row[: len(one)] = torch.from_numpy(one.astype("float32"))
     parts = []
-    for part in waves.split(256):
+    for part in waves.split(128):
         part = part / part.square().mean(1, keepdim=True).sqrt().clamp(min=1e-6)
         # About zero mean and unit variance for sound; silence stays where the floor puts it.
         parts.append((scale.mel(part).clamp(min=FLOOR * 10).log() + 4.0) / 2.5)

@@ -110,13 +110,13 @@ class AudioEvaluation:
 
     def to_rows(self) -> list[dict[str, str]]:
         """The table as text cells by column heading, for others to render; columns without a figure are left out."""
-        labels = list(self.rows[0].accuracy) if self.rows else []
+        labels = list(dict.fromkeys(label for row in self.rows for label in row.accuracy))
         cells = [
             {
                 "": row.name,
                 "n": str(row.n),
                 "Fréchet": _number(row.frechet),
-                **{f"{label} %": _number(100 * row.accuracy[label], 1) for label in labels},
+                **{f"{label} %": _percent(row.accuracy.get(label)) for label in labels},
                 "Precision": _number(row.precision),
                 "Recall": _number(row.recall),
                 "Coverage": _number(row.coverage),
@@ -163,5 +163,9 @@ class AudioEvaluation:
         return "\n".join(lines)
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -131,7 +131,7 @@ def _table(metrics: Mapping[str, Any]) -> str:
     rows = [row for row in metrics.get("rows") or [] if isinstance(row, Mapping)]
     if not rows:
         return "<p>No figures were computed.</p>"
-    labels = list(rows[0].get("accuracy") or {})
+    labels = list(dict.fromkeys(label for row in rows for label in row.get("accuracy") or {}))
     heads = ["", "n", "Fréchet", *(f"{label} %" for label in labels), "Precision", "Recall", "Coverage", "Diversity"]
     heads.append("Mel, dB")
     lines = []
