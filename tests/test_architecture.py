@@ -36,6 +36,7 @@ TOP = {
     "estimator",
     "evaluation",
     "fitting",
+    "sharding",
     "compression",
     "sklearn",
     "tables",

@@ -16,6 +16,27 @@ Grouped = Annotated[Group, tyro.conf.OmitArgPrefixes]
 """A dataclass of options whose names carry no prefix."""
 
 
+def _whole(text: str) -> int:
+    """A whole number, also as ``1e9``."""
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(f"a whole number expected, got {text}")
+    return int(text) if text.lstrip("+-").isdigit() else int(value)
+
+
+Count = Annotated[
+    int,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda texts: _whole(texts[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""A number of samples, which may be large: ``1e9`` is taken too."""
+
+
 @dataclass(frozen=True)
 class ImageFit:
     """Images."""
