@@ -78,6 +78,15 @@ VARIANTS = {
         TINY["vq-gan"] | {"autoencoder": {"model": "variational", **TINY_AUTOENCODER}},
     ),
     "gan, plain": ("gan", TINY["gan"] | {"network": "plain"}),
+    "gan, latent augmentation": (
+        "gan",
+        TINY["gan"]
+        | {
+            "augmentation": "latent",
+            "ada_images": 64,
+            "latent": {"autoencoder": TINY_AUTOENCODER, "autoencoder_share": 0.6},
+        },
+    ),
     "bigan, stochastic": ("bigan", TINY["bigan"] | {"stochastic": True}),
 }
 """What the contract suite is run on: every model as it comes, and forms that are other models in all but name."""

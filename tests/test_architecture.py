@@ -39,11 +39,13 @@ TOP = {
     "sharding",
     "compression",
     "sklearn",
+    "augmentation",
     "tables",
     "healing",
     "grids",
     "kinds",
     "rl",
+    "study",
     "cli",
     "__init__",
 }
