@@ -13,7 +13,7 @@ import torch
 from aegan.config import TrainConfig
 from aegan.errors import AeganWarning, ConfigError
 from aegan.models.base import Model
-from aegan.study import sources
+from aegan.study import enlarge, sources
 from aegan.study.job import network_for
 from aegan.study.spec import Job, StudySpec, jobs_of
 from aegan.train.fabric import Backend
@@ -98,9 +98,9 @@ def _arms(spec: StudySpec) -> Iterator[tuple[Job, sources.StudyData, Model]]:
 
 def _enough(job: Job, stages: tuple[Stage, ...]) -> None:
     """Refuse a budget that leaves a stage without a step."""
-    steps = job.steps
-    if steps is None:
+    if job.steps is None:
         return
+    steps = job.steps - round(enlarge.share_of(job.model.augment) * job.steps)
     ends = Budget(stages, steps=steps, seconds=1.0)._ends
     empty = [s.name for s, a, b in zip(stages, [0.0, *ends], ends, strict=False) if b <= a]
     if empty:
