@@ -21,8 +21,8 @@ from aegan.train.schedule import Budget
 from aegan.train.trainer import Trainer
 from aegan.types import Stage
 
-TRIED = (4, 12)
-"""Steps of the two short runs whose difference tells a step's time."""
+TRIED = (2, 4, 12)
+"""Steps of short runs: the first warms up, the difference of the others tells a step's time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,4 +122,4 @@ def _seconds(job: Job, data: sources.StudyData) -> float:
         Trainer(network, data.train, config, Backend("cpu", "fp32")).fit()
         took.append(time.perf_counter() - began)
         torch.set_num_threads(before)
-    return max(took[1] - took[0], 0.0) / (TRIED[1] - TRIED[0]) * (job.steps or 0)
+    return max(took[2] - took[1], 0.0) / (TRIED[2] - TRIED[1]) * (job.steps or 0)
