@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HANDLERS = {
     "image": "aegan.kinds.image:ImageKind",
     "table": "aegan.kinds.table:TableKind",
+    "audio": "aegan.kinds.audio:AudioKind",
 }
 """By kind of data: ``module:Class``."""
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -23,6 +24,7 @@ SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
 EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"features": None, "size": None, "skip_bad": False},
     "table": {"target": "auto"},
+    "audio": {"pattern": None, "labels": None, "label_names": None, "skip_bad": False},
 }
 """The same for :func:`aegan.evaluate`."""
 
