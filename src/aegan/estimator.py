@@ -76,7 +76,8 @@ class Estimator:
         Args:
             num: At least 1.
             seed: Sample i depends on the seed and i alone, not on ``num``.
-            where: Conditions; for images ``{"class": name}``, for tables any columns, as in ``{"age": "30..40"}``.
+            where: Conditions; for images ``{"class": name}``, for recordings any label, for tables any columns, as in
+                ``{"age": "30..40"}``.
             spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
                 right less often, below 1 the other way round. Not for tables.
             **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often.
@@ -154,9 +155,9 @@ class Estimator:
         the number of the first sample, a multiple of the model's ``block``.
         """
         self._check_draw(num, seed, spread)
-        classes = self._condition(where)
+        met = self._condition(where)
         if not self.classes or y is None:
-            y = self.draw_classes(num, seed, classes, start=start)
+            y = None if not self.classes else self._draw_classes(num, seed, met, start)
         noise = noise_for(seed, num, self.model.noise_dim, start=start)
         noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
         x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
@@ -199,10 +200,17 @@ class Estimator:
             )
         return self._within(in_blocks(self.model.decode, z, device=self.device))
 
-    def reconstruct(self, source: Any) -> Any:
-        """``decode(encode(source))``, in the form that ``fit`` was given."""
-        data = self.adapter.to_tensors(source)
-        return self.kind.in_form(self, self.reconstruct_tensors(data), data)
+    def reconstruct(self, source: Any, *, where: Mapping[str, Any] | None = None) -> Any:
+        """``decode(encode(source))``, in the form that ``fit`` was given.
+
+        Args:
+            source: Anything that ``fit`` takes.
+            where: Recordings: labels to change, all else kept, as in ``{"speaker": "theo"}``.
+        """
+        made = self.kind.reconstruct(self, source, where=where)
+        # What a code of series does not hold (length, attributes, class) is as in the source.
+        data = self.adapter.to_tensors(source) if self.kind.name == "series" else None
+        return self.kind.in_form(self, made, data)
 
     def reconstruct_tensors(self, data: TensorData) -> Tensor:
         """Reconstructions ``(N, *shape)`` in [-1, 1]."""
@@ -383,13 +391,31 @@ class Estimator:
         """Clipped to their range where they have one."""
         return x.clamp_(-1.0, 1.0) if self.kind.bounded else x
 
-    def _condition(self, where: Mapping[str, Any] | None) -> int | None:
+    def _condition(self, where: Mapping[str, Any] | None) -> list[int] | None:
+        """The classes that meet the conditions; None where there are none."""
         if not where:
             return None
+        spec = self.adapter.spec
+        labels = {"class": spec.classes, **dict(spec.labels)}
         for key in where:
-            if key != "class":
-                raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, ['class'])}")
-        return self.class_index(where["class"])
+            if key not in labels:
+                raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, labels)}")
+            if spec.classes and not self.classes:
+                raise ConfigError(
+                    f"--where {key}=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked "
+                    "for. Fit latent-gan or gan."
+                )
+            if not spec.classes:
+                raise ConfigError(
+                    f"--where {key}=…: the model was trained without labels, so classes cannot be asked for."
+                )
+            if str(where[key]) not in labels[key]:
+                raise ConfigError(f"--where {key}={where[key]}: no such {key}. {nearest(str(where[key]), labels[key])}")
+        met = [i for i in range(len(spec.classes)) if all(labels[key][i] == str(v) for key, v in where.items())]
+        if not met:
+            given = ", ".join(f"{key}={value}" for key, value in where.items())
+            raise ConfigError(f"--where {given}: the training data had no sample of this combination.")
+        return met
 
     def class_index(self, name: Any) -> int:
         """The index of the class that is asked for by name.
@@ -397,26 +423,18 @@ class Estimator:
         Raises:
             ConfigError: No such class, no classes, or a model that is not told them.
         """
-        classes = self.adapter.spec.classes
-        if classes and not self.classes:
-            raise ConfigError(
-                f"--where class=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked for. "
-                "`aegan models` lists those that are."
-            )
-        if not classes:
-            raise ConfigError("--where class=…: the model was trained without labels, so classes cannot be asked for.")
-        if str(name) not in classes:
-            raise ConfigError(f"--where class={name}: no such class. {nearest(str(name), classes)}")
-        return classes.index(str(name))
+        return (self._condition({"class": name}) or [0])[0]
 
     def draw_classes(self, num: int, seed: int, wanted: int | None = None, *, start: int = 0) -> Tensor | None:
         """Classes ``(num,)`` as often as in the training data, or all of one; None for a model without them."""
         if not self.classes:
             return None
-        return self._draw_classes(num, seed, start) if wanted is None else torch.full((num,), wanted)
+        return self._draw_classes(num, seed, None if wanted is None else [wanted], start)
 
-    def _draw_classes(self, num: int, seed: int, start: int = 0) -> Tensor:
+    def _draw_classes(self, num: int, seed: int, met: list[int] | None, start: int = 0) -> Tensor:
+        """Classes ``(num,)``, of those that meet the conditions, as often as in the training data."""
         uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1, start=start).squeeze(1).double())
         counts = torch.tensor(self.class_counts or [1] * self.adapter.spec.num_classes, dtype=torch.float64)
-        edges = (counts / counts.sum()).cumsum(0)
-        return torch.searchsorted(edges, uniform, right=True).clamp_(max=len(counts) - 1)
+        chosen = torch.arange(len(counts)) if met is None else torch.tensor(met)
+        edges = (counts[chosen] / counts[chosen].sum()).cumsum(0)
+        return chosen[torch.searchsorted(edges, uniform, right=True).clamp_(max=len(chosen) - 1)]

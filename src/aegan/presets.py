@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive", "series": "recurrent"}
+DEFAULT_MODEL = {"image": "latent-gan", "audio": "latent-gan", "table": "autoregressive", "series": "recurrent"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         return _of_table(model, spec, samples)
     if spec.kind == "series":
         return _of_series(model, spec, samples)
+    if spec.kind == "audio":
+        return _of_audio(model, samples)
     if spec.kind != "image":
         return {}
     side, defaults = min(spec.shape[1:]), entry(model).load().Config()
@@ -72,6 +74,22 @@ def _of_series(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         if samples < 5_000:
             changes["dropout"] = 0.25
     return changes if nested is None else changes | {"autoencoder": own}
+
+
+def _of_audio(model: str, samples: int) -> dict[str, Any]:
+    defaults = entry(model).load().Config()
+    nested = getattr(defaults, "autoencoder", None)
+    codes, own = (defaults if nested is None else nested), {}
+    if hasattr(codes, "batch_size"):
+        # Spectrograms are large and recordings few: smaller steps, more of them.
+        own["batch_size"] = min(64, codes.batch_size)
+    if hasattr(codes, "codebook"):
+        own["codebook"] = max(2, min(codes.codebook, samples // 8))
+    if model != "latent-gan":
+        return own if nested is None else {"autoencoder": own}
+    # What the codes keep is what can be understood; many combinations of labels ask more of the GAN on codes.
+    shares = {"autoencoder_share": 0.4, "latent": {"share": 0.15}, "joint": {"share": 0.45}}
+    return {"autoencoder": own, **shares}
 
 
 def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:

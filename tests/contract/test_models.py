@@ -26,6 +26,7 @@ SPECS = {
     "labelled": Spec(kind="image", shape=(1, 8, 8), classes=("across", "down")),
     "colour-odd": Spec(kind="image", shape=(3, 13, 10), classes=("a", "b")),
     "alpha-wide": Spec(kind="image", shape=(4, 20, 33)),
+    "stereo": Spec(kind="audio", shape=(2, 16, 24), classes=("a", "b")),
     # Longer than TINY's codes: a plain autoencoder that compresses nothing warns of it.
     "vector": Spec(kind="vector", shape=(9,)),
     "labelled-vector": Spec(kind="vector", shape=(12,), classes=("a", "b")),

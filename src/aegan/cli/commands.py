@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from aegan.cli.options import (
+    AudioEvaluate,
+    AudioFit,
     Count,
     Flag,
     Grouped,
@@ -67,12 +69,14 @@ def fit(
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
     images: Grouped[ImageFit] = ImageFit(),
     tables: Grouped[TableFit] = TableFit(),
+    recordings: Grouped[AudioFit] = AudioFit(),
     series: Grouped[SeriesFit] = SeriesFit(),
 ) -> None:
-    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, a table, or series.
+    """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), a table, or time series.
 
-    Time series: .ts, .arff, or --kind series with a table or .npy.
-    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
+    Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz),
+    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Time series: .ts, .arff, or --kind series with a
+    table or .npy.
 
     Args:
         source: What to learn from.
@@ -97,6 +101,7 @@ def fit(
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
         images: Options for images.
         tables: Options for tables.
+        recordings: Options for recordings.
         series: Options for time series.
     """
     from aegan import api
@@ -122,7 +127,7 @@ def fit(
         doctor=doctor,
         heal=heal,
         quiet=False,
-        **(images.given() | tables.given() | series.given()),
+        **(images.given() | tables.given() | recordings.given() | series.given()),
     )
     print_summary(estimator)
 
@@ -144,14 +149,16 @@ def sample(
 ) -> None:
     """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows and series into files.
 
+    Recordings come as a folder of WAV files, or as one .wav, one after another.
+
     Args:
         run: Run folder.
         num: How many.
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
             database such as sqlite:///shop.db::made; for series also .ts, .arff, .npy and .npz.
         seed: The same seed gives the same samples.
-        where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
-            score=missing; may be repeated.
+        where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table:
+            income='>50K', age=30..40, city='Oslo|Rome', score=missing; may be repeated.
         spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
         shard: Make --out a folder of files of so many samples each, .tar (images, as WebDataset reads them) or .parquet
             (tables). The same call takes up what was stopped, and under torchrun every process makes its share.
@@ -328,6 +335,7 @@ def reconstruct(
     /,
     *,
     out: str,
+    where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="LABEL=VALUE")] = [],  # noqa: B006
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
@@ -337,13 +345,14 @@ def reconstruct(
         run: Run folder.
         source: What to reconstruct.
         out: Folder, or file ending in .png, .npy or .npz; for tables as in `aegan sample`.
+        where: A label of recordings to change, all else kept, such as speaker=theo; may be repeated.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
     from aegan import api
 
     estimator = api.load(run, device=device)
-    x = estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+    x = estimator.kind.reconstruct(estimator, source, where=pairs("--where", where))
     print(estimator.kind.write_tensors(estimator, x, out, labels=None, what="reconstructions", overwrite=overwrite))
 
 
@@ -359,6 +368,7 @@ def evaluate(
     html: Path | None = None,
     images: Grouped[ImageEvaluate] = ImageEvaluate(),
     tables: Grouped[TableEvaluate] = TableEvaluate(),
+    recordings: Grouped[AudioEvaluate] = AudioEvaluate(),
     series: Grouped[SeriesFit] = SeriesFit(),
 ) -> None:
     """Judge SYNTHETIC against REAL, beside what real data score against real data.
@@ -373,6 +383,7 @@ def evaluate(
         html: File for a report.
         images: Options for images.
         tables: Options for tables.
+        recordings: Options for recordings.
         series: Options for time series.
     """
     from aegan import api
@@ -381,7 +392,7 @@ def evaluate(
     from aegan.storage import write_json
 
     kind = kind or detect_kind(real)
-    options = images.given() | tables.given() | series.given()
+    options = images.given() | tables.given() | recordings.given() | series.given()
     result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:

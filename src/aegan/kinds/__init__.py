@@ -16,6 +16,7 @@ HANDLERS = {
     "image": "aegan.kinds.image:ImageKind",
     "table": "aegan.kinds.table:TableKind",
     "series": "aegan.kinds.series:SeriesKind",
+    "audio": "aegan.kinds.audio:AudioKind",
 }
 """By kind of data: ``module:Class``."""
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -27,6 +28,7 @@ EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"features": None, "size": None, "skip_bad": False},
     "table": {"target": "auto"},
     "series": SERIES_OPTIONS,
+    "audio": {"pattern": None, "labels": None, "label_names": None, "skip_bad": False},
 }
 """The same for :func:`aegan.evaluate`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ class Kind(ABC):
         shard_suffix: Of the files that very many samples are written to; empty where that cannot be done.
         shown: File of samples in the run's folder, and what it is.
         example: What ``--out`` may be called, for the summary.
+        look: What the summary prints of samples in Python.
     """
 
     name: ClassVar[str]
@@ -36,6 +38,7 @@ class Kind(ABC):
     shard_suffix: ClassVar[str] = ""
     shown: ClassVar[tuple[str, str]]
     example: ClassVar[str]
+    look: ClassVar[str] = "shape"
 
     @abstractmethod
     def sample(
@@ -79,6 +82,24 @@ class Kind(ABC):
     @abstractmethod
     def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
         """Judge a model that was just fitted; ``metrics.json`` and samples into its folder."""
+
+    def opened(self, estimator: Estimator) -> None:
+        """Called when a run was loaded: what its folder holds besides the model is taken up here."""
+        return
+
+    def finish(self, estimator: Estimator) -> None:
+        """Called when training is over, before anything is judged: what is learnt besides the model is learnt here."""
+        return
+
+    def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:
+        """Reconstructions ``(N, *shape)`` of ``source``, with other labels where the kind can change them."""
+        if where:
+            raise ConfigError(f"--where: labels are changed for recordings alone, and this is {self.name} data.")
+        return estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+
+    def raw_bytes(self, data: TensorData) -> int:
+        """Bytes that a sample takes uncompressed, on average."""
+        return 4 * math.prod(data.fields["x"].shape[1:])
 
     def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
         """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""

@@ -14,6 +14,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -76,6 +77,9 @@ class ImageKind(Kind):
             return None
         features = load_features(path, device=estimator.device)
         return lambda x: features.predict(TensorData(x=x))
+
+    def raw_bytes(self, data: TensorData) -> int:
+        return super().raw_bytes(data) // 4
 
     def write_shard(
         self,

@@ -54,7 +54,7 @@ def _listed(words: tuple[str, ...]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-BOTH = ("image", "vector")
+BOTH = ("image", "audio", "vector")
 CODED = (*BOTH, "table", "series")
 """Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
 FAMILIES = ("hybrid", "gan", "autoencoder")

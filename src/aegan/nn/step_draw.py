@@ -55,7 +55,8 @@ def draw_series(
             contexts = net.contexts(state.transpose(0, 1), pair, before, there.expand(-1, 2, -1), condition)
             own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
             step = net.steps.context(contexts[:, 0]), own
-        out[:, t] = _draw_step(net, uniform[:, t], *step, past[:, 0] if t else None, out[:, t], known[:, t])
+        lately = None if t == 0 else (past[:, 0], out[:, max(0, t - 2)])
+        out[:, t] = _draw_step(net, uniform[:, t], *step, lately, out[:, t], known[:, t])
         if t + 1 < steps:
             older = past if t else scales.mean.expand(count, 1, channels)
             state = net.recurrent(net.inputs(out[:, t : t + 1], older, there, condition), state)[1]
@@ -67,11 +68,12 @@ def _draw_step(
     uniform: Tensor,
     context: Tensor,
     aside: tuple[Tensor, Tensor] | None,
-    past: Tensor | None,
+    lately: tuple[Tensor, Tensor] | None,
     x: Tensor,
     known: Tensor,
 ) -> Tensor:
-    """One step ``(B, C)``, channel by channel; ``past`` is the step before, None for the first."""
+    """One step ``(B, C)``, channel by channel; ``lately`` are the two steps before, None for the first."""
+    past, older = (None, None) if lately is None else lately
     scales, channels = net.scales, net.channels
     own = net.start if past is None else net.steps
     if aside is not None:
@@ -87,14 +89,21 @@ def _draw_step(
         factor = scales.std[c] if past is None else scales.move[c]
         predicted = linear[:, c] + factor * (relative[:, :c] @ weights[c, :c])
         mean = scales.mean[c].expand(len(x))
-        anchors = (mean if past is None else past[:, c], predicted, mean)
+        if past is None or older is None:
+            anchors = (mean, predicted, mean, mean)
+        else:
+            anchors = (past[:, c], predicted, 2.0 * past[:, c] - older[:, c], mean)
         if bool(known[:, c].all()):
             drawn = x[:, c]
         else:
             numbers = own.one(c, contexts[:, c], seen[:, : c * FEATURES])
             numbers = numbers if aside is None else numbers + aside[1][:, c]
             parts = net.mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
-            drawn = torch.where(known[:, c], x[:, c], scales.snapped(draw_mixture(uniform[:, c], *parts), c))
+            drawn = scales.snapped(draw_mixture(uniform[:, c], *parts), c)
+            if past is not None:
+                # Within a cell values count as one: what falls into that of the value before has not moved.
+                drawn = torch.where((drawn - past[:, c]).abs() < scales.cell[c] / 2, past[:, c], drawn)
+            drawn = torch.where(known[:, c], x[:, c], drawn)
         out[:, c] = drawn
         standard = (drawn - scales.mean[c]) / scales.std[c]
         if past is None:

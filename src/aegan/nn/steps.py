@@ -44,14 +44,15 @@ class ChannelNetworks(nn.Module):
         context: Length of the context.
         hidden: Width of a channel's network.
         layers: Residual layers in it.
-        parts: Parts of the mixture around each of three anchors.
+        parts: Parts of the mixture around each of four anchors: the value before, its straight continuation, a linear
+            prediction, the mean.
         dropped: Share of hidden units that are zero in a training step.
     """
 
     visible: Tensor
 
     def __init__(
-        self, channels: int, context: int, *, hidden: int, layers: int, parts: tuple[int, int, int], dropped: float
+        self, channels: int, context: int, *, hidden: int, layers: int, parts: tuple[int, int, int, int], dropped: float
     ) -> None:
         super().__init__()
         self.channels, self.hidden, self.parts, self.dropped = channels, hidden, parts, dropped
@@ -68,15 +69,13 @@ class ChannelNetworks(nn.Module):
         self.head = nn.Parameter(0.1 / math.sqrt(hidden) * torch.randn(channels, hidden, 3 * count))
         self.head_bias = nn.Parameter(torch.zeros(channels, 1, 3 * count))
         with torch.no_grad():
-            # Parts begin side by side, narrow ones around the value before.
-            places = [torch.linspace(-1.5, 1.5, n) if n > 1 else torch.zeros(n) for n in parts]
-            widths = [
-                torch.linspace(-3.0, 1.0, parts[0]),
-                torch.linspace(-2.0, 1.0, parts[1]),
-                torch.full((parts[2],), -1.0),
+            # Parts around the mean begin side by side; of the others, narrow and wide ones.
+            places = [
+                torch.zeros(sum(parts[:-1])),
+                torch.linspace(-1.5, 1.5, parts[-1]) if parts[-1] > 1 else torch.zeros(1),
             ]
-            places[0] *= 0.0
-            places[1] *= 0.0
+            widths = [torch.linspace(-3.0, 1.0, n) if n > 1 else torch.full((n,), -2.0) for n in parts[:-1]]
+            widths.append(torch.full((parts[-1],), -1.0))
             self.head_bias[:, 0, count : 2 * count] = torch.cat(places)
             self.head_bias[:, 0, 2 * count :] = torch.cat(widths)
 
@@ -134,11 +133,10 @@ class StepNetworks(nn.Module):
         self.begin = linear(max(1, condition), state)
         options = {"layers": layers, "dropped": dropped}
         context = state + 2 * channels + condition
-        self.steps = ChannelNetworks(
-            channels, context, hidden=hidden, parts=(parts, parts, max(1, parts // 2)), **options
-        )
+        some = max(1, parts // 2)
+        self.steps = ChannelNetworks(channels, context, hidden=hidden, parts=(parts, parts, some, some), **options)
         self.start = ChannelNetworks(
-            channels, max(1, condition), hidden=2 * hidden, parts=(0, parts, 2 * parts), **options
+            channels, max(1, condition), hidden=2 * hidden, parts=(0, parts, 0, 2 * parts), **options
         )
 
     # --- training -------------------------------------------------------------------------------------------
@@ -165,7 +163,9 @@ class StepNetworks(nn.Module):
         contexts = self.contexts(states, x, before, mask, condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
-        anchors = self._anchors(past, change)
+        # The second step has but one before it: its straight continuation is to stay.
+        older = torch.cat([before[:, 1:2], before[:, 1:-1]], 1).flatten(0, 1)
+        anchors = self._anchors(past, older, change)
         seen = self._seen(now, change, anchors[1], mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
@@ -207,22 +207,22 @@ class StepNetworks(nn.Module):
         error = torch.asinh((x - predicted) / scales.same_unit)
         return torch.stack([value, torch.sin(2.0 * value), error], 2) * mask[:, :, None]
 
-    def _anchors(self, past: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _anchors(self, past: Tensor, older: Tensor, change: Tensor) -> tuple[Tensor, ...]:
         scales = self.scales
         value = (past - scales.mean) / scales.std
         predicted = past + scales.move * (change @ scales.now.T + value @ scales.past.T + scales.drift)
-        return past, predicted, scales.mean.expand_as(past)
+        return past, predicted, 2.0 * past - older, scales.mean.expand_as(past)
 
-    def first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         scales = self.scales
         value = torch.where(mask, (x - scales.mean) / scales.std, 0.0)
         mean = scales.mean.expand_as(x)
-        return mean, scales.mean + scales.std * (value @ scales.same.T), mean
+        return mean, scales.mean + scales.std * (value @ scales.same.T), mean, mean
 
-    def units(self, net: ChannelNetworks) -> tuple[Tensor, Tensor, Tensor]:
-        """What one stands for around each of the three anchors, in the data's units, ``(C,)`` each."""
+    def units(self, net: ChannelNetworks) -> tuple[Tensor, ...]:
+        """What one stands for around each of the four anchors, in the data's units, ``(C,)`` each."""
         scales = self.scales
-        return scales.move, (scales.same_unit if net is self.start else scales.unit), scales.std
+        return scales.move, (scales.same_unit if net is self.start else scales.unit), scales.move, scales.std
 
     def mixture(
         self,
