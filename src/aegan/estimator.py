@@ -20,6 +20,7 @@ from aegan.run import RunFolder, check_free
 from aegan.storage import explained
 
 if TYPE_CHECKING:
+    from aegan.augmentation.result import Augmented
     from aegan.codec import Written
     from aegan.kinds.base import Kind
     from aegan.metrics.features import Features
@@ -203,6 +204,60 @@ class Estimator:
     def reconstruct_tensors(self, data: TensorData) -> Tensor:
         """Reconstructions ``(N, *shape)`` in [-1, 1]."""
         return self.decode_tensors(self.encode_tensors(data))
+
+    def augment(
+        self,
+        source: Any,
+        *,
+        num: int | None = None,
+        strength: float = 0.5,
+        operations: str | Sequence[str] = "auto",
+        balance: bool = False,
+        originals: bool = False,
+        checks: str | Sequence[str] = "auto",
+        label: str | None = None,
+        neighbours: int = 5,
+        seed: int = 0,
+    ) -> Augmented:
+        """New samples made of those of ``source``: encoded, moved, decoded, the label kept.
+
+        Args:
+            source: Anything that ``fit`` takes.
+            num: Samples to make; as many as the source has when None, or as many as ``balance`` takes.
+            strength: From 0 (reconstructions) to 1 (as far from their sources as real neighbours are); see
+                docs/augmentation.md.
+            operations: One or several of ``gaussian``, ``tangent``, ``interpolate``, ``extrapolate``, ``mix``,
+                ``generate`` and, for tables, ``resample``; ``"auto"``: what suits the model.
+            balance: Fill the smallest classes first; without ``num`` up to the largest.
+            originals: Put the source's own samples first, unchanged.
+            checks: What drops samples: ``reconstruction``, ``judge``, ``class``, ``distance``; ``"auto"``: all that the
+                model allows; an empty list: nothing.
+            label: Tables: the column that holds the class; its value is kept.
+            neighbours: Nearest samples of the class that the moves are made of.
+            seed: Seed of everything random.
+
+        Returns:
+            The data in the form that ``fit`` was given, with their labels, sources and a report.
+
+        Raises:
+            ConfigError: A value out of range, or an operation or check that this model cannot do.
+            DataError: A source of another kind, labels missing where they are needed, or classes of one sample alone.
+        """
+        from aegan.augmentation.estimators import augment
+
+        return augment(
+            self,
+            source,
+            num=num,
+            strength=strength,
+            operations=operations,
+            balance=balance,
+            originals=originals,
+            checks=checks,
+            label=label,
+            neighbours=neighbours,
+            seed=seed,
+        )
 
     def compress(
         self, source: Any, path: str | Path, *, error: float | None = None, overwrite: bool = False

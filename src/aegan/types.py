@@ -158,12 +158,14 @@ class Phase:
         networks: Attribute names of the sub-modules this phase updates; no other weight moves.
         optimizer: Adam's settings.
         every: The phase runs on steps divisible by this.
+        skips: Where the gradient is exactly zero the phase makes no step, rather than one of its momentum alone.
     """
 
     name: str
     networks: tuple[str, ...]
     optimizer: Optimizer
     every: int = 1
+    skips: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

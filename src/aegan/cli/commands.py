@@ -22,6 +22,7 @@ from aegan.cli.options import (
     TableSample,
     pairs,
 )
+from aegan.cli.study import study
 
 Positional = tyro.conf.Positional
 Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
@@ -203,6 +204,67 @@ def complete(
 
     estimator = api.load(run, device=device)
     print(estimator.kind.write_completed(estimator, source, out, seed=seed, overwrite=overwrite))
+
+
+def augment(
+    run: Positional[Run],
+    source: Positional[Source],
+    /,
+    *,
+    out: str,
+    num: int | None = None,
+    strength: float = 0.5,
+    operation: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="NAME")] = [],  # noqa: B006
+    balance: Flag[bool] = False,
+    originals: Flag[bool] = False,
+    check: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="NAME")] = [],  # noqa: B006
+    label: str | None = None,
+    neighbours: int = 5,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Make new samples of those of SOURCE, for training on: encode, move the code, decode, keep the label.
+
+    A manifest (source, operation and strength of each sample, and what was dropped) is written beside --out.
+
+    Args:
+        run: Run folder; the model is best fitted on SOURCE.
+        source: What to augment.
+        out: Folder (with a sub-folder a class), or file ending in .png, .npy or .npz; for tables as in `aegan sample`.
+        num: How many; as many as SOURCE has when left out.
+        strength: From 0 (reconstructions) to 1 (as far from their sources as real neighbours are).
+        operation: gaussian, tangent, interpolate, extrapolate, mix, generate or, for tables, resample; may be repeated.
+        balance: Fill the smallest classes first; without --num up to the largest.
+        originals: Put the samples of SOURCE first, unchanged.
+        check: What drops samples: reconstruction, judge, class, distance, or none; all that the model allows when left
+            out. May be repeated.
+        label: A table's column that holds the class; its value is kept.
+        neighbours: Nearest samples of the class that the moves are made of.
+        seed: The same seed makes the same samples.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.augmentation.estimators import write_augmented
+
+    print(
+        write_augmented(
+            api.load(run, device=device),
+            source,
+            out,
+            overwrite=overwrite,
+            num=num,
+            strength=strength,
+            operations=operation or "auto",
+            balance=balance,
+            originals=originals,
+            checks=[] if check == ["none"] else check or "auto",
+            label=label,
+            neighbours=neighbours,
+            seed=seed,
+        )
+    )
 
 
 def encode(
@@ -388,11 +450,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fit": fit,
     "sample": sample,
     "complete": complete,
+    "augment": augment,
     "evaluate": evaluate,
     "encode": encode,
     "decode": decode,
     "reconstruct": reconstruct,
     "diagnose": diagnose,
     "report": report,
+    "study": study,
     "models": models,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,8 @@ from aegan.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.augmentation.engine import Labels
+    from aegan.augmentation.result import Augmented
     from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
@@ -107,6 +109,27 @@ class Kind(ABC):
         """As :meth:`complete`, into a file; returns a line that says what was made."""
         self.complete(estimator, source, seed=seed)
         raise NotImplementedError(f"{type(self).__name__} completes, but does not write what it completed.")
+
+    def labels_of(self, estimator: Estimator, source: Any, data: TensorData, name: str | None) -> Labels | None:
+        """The classes of a source that was read as ``data``; ``name`` says which column they are in, of a table."""
+        from aegan.augmentation.engine import Labels
+
+        if name is not None:
+            raise ConfigError(f"--label {name}: for tables alone, this is a run of {self.name} data.")
+        y = data.labels
+        return None if y is None else Labels(y=y.long(), names=tuple(estimator.adapter.spec.classes))
+
+    def classifier(self, estimator: Estimator) -> Callable[[Tensor], Tensor] | None:
+        """A classifier of samples ``(B, *shape)`` that came with the run, if any did."""
+        return None
+
+    def augmented(self, estimator: Estimator, source: Any, x: Tensor, *, originals: int) -> Any:
+        """Samples ``x`` ``(M, *shape)``, the first ``originals`` of them the source's own, in the user's form."""
+        return estimator.adapter.from_tensors(x)
+
+    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+        """Augmented data into a file or folder; returns a line that says what was made."""
+        return self.write_tensors(estimator, made.x, out, labels=made.y, what="samples", overwrite=overwrite)
 
     def write_shard(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,16 @@ class ImageKind(Kind):
 
     def raw_bytes(self, data: TensorData) -> int:
         return super().raw_bytes(data) // 4
+
+    def classifier(self, estimator: Estimator) -> Callable[[Tensor], Tensor] | None:
+        from aegan.data.base import TensorData
+        from aegan.metrics.classifier import load_features
+
+        path = estimator.run.path / "features.safetensors"
+        if not path.exists():
+            return None
+        features = load_features(path, device=estimator.device)
+        return lambda x: features.predict(TensorData(x=x))
 
     def write_shard(
         self,

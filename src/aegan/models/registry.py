@@ -251,6 +251,15 @@ MODELS: dict[str, Entry] = {
         paper="Ham et al. 2020 (arXiv 2002.02112); Mariani et al. 2018 (arXiv 1803.09655)",
         adversary="data",
     ),
+    "timegan": Entry(
+        path="aegan.models.hybrids.timegan:TimeGAN",
+        family="hybrid",
+        kinds=("series",),
+        gives=("samples", "codes"),
+        summary="A GAN on the codes of every step, with a supervisor of how one step follows from the last.",
+        paper="Yoon et al. 2019, NeurIPS",
+        adversary="codes",
+    ),
 }
 
 
