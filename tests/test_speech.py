@@ -91,6 +91,12 @@ def test_another_speaker(run: Path, folder: Path, tmp_path: Path) -> None:
             one.reconstruct(files, where=where)
 
 
+def test_augmented_recordings(run: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "more"
+    assert main(["augment", str(run), str(folder), "--out", str(out), "--num", "6"]) == 0
+    assert len(list(out.rglob("*.wav"))) == 6
+
+
 def test_evaluate_judges_any_recordings(run: Path, folder: Path, tmp_path: Path, capsys) -> None:
     write_tones(tmp_path / "made", tones(3, seed=5))
     options = ["--pattern", PATTERN, "--json", str(tmp_path / "m.json"), "--html", str(tmp_path / "m.html")]
