@@ -47,14 +47,15 @@ class Spec:
     """What one sample is, told by an adapter and read by networks, losses and metrics.
 
     Attributes:
-        kind: Kind of data: ``"image"``, ``"table"``, ``"series"`` or, from Python, ``"vector"``.
+        kind: Kind of data: ``"image"``, ``"table"``, ``"series"``, ``"text"`` or, from Python, ``"vector"``.
         shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images, ``(F,)`` for a table's row
-            of ``F`` fields, ``(T, C)`` for time series, ``T`` the longest.
+            of ``F`` fields, ``(T, C)`` for time series, ``T`` the longest, ``(T,)`` for text, its end included.
         likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1]; ``"categorical"`` ones
             are discrete.
         classes: Class names by class index; empty when the data carry no labels.
         fields: What each value of a table's row is. For series, the fields of what belongs to a whole series (length,
             attributes, amplitudes), whose values are in ``static`` (N, F) rather than in ``x``. Empty for other kinds.
+        vocabulary: Number of tokens of text, of which 0 is the end; 0 for other kinds.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Spec:
     likelihood: str = "gaussian"
     classes: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
+    vocabulary: int = 0
 
     @property
     def num_classes(self) -> int:
@@ -83,6 +85,8 @@ class Spec:
         plain = asdict(self)
         if not self.fields:
             del plain["fields"]
+        if not self.vocabulary:
+            del plain["vocabulary"]
         return plain
 
     @classmethod
@@ -94,6 +98,7 @@ class Spec:
             likelihood=data["likelihood"],
             classes=tuple(data["classes"]),
             fields=tuple(Field(**field) for field in data.get("fields", ())),
+            vocabulary=data.get("vocabulary", 0),
         )
 
 
