@@ -117,6 +117,14 @@ MODELS: dict[str, Entry] = {
         summary="Rows field by field, each given those before it, in any order: samples, conditions, completion.",
         paper="Uria et al. 2014 (arXiv 1310.1757); Tiwald et al. 2025 (arXiv 2501.12012)",
     ),
+    "sequence": Entry(
+        path="aegan.models.autoencoders.sequence:Sequence",
+        family="autoencoder",
+        kinds=("text",),
+        gives=("samples", "codes"),
+        summary="A code for a text and a decoder that writes it token by token; variational, denoising, or no code.",
+        paper="Bowman et al. 2016 (arXiv 1511.06349); Shen et al. 2020 (arXiv 1905.12777)",
+    ),
     "vector-quantised": Entry(
         path="aegan.models.autoencoders.vector_quantised:VectorQuantised",
         family="autoencoder",

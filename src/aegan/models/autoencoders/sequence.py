@@ -1,0 +1,271 @@
+"""Sequence autoencoder: a code for a text, and a decoder that writes it token by token given the code.
+
+References: Bowman et al. 2016, "Generating sentences from a continuous space" (arXiv 1511.06349) for the variational
+form and word dropout; Kingma et al. 2016 (arXiv 1606.04934) for free bits and Fu et al. 2019 (arXiv 1903.10145) for the
+cyclical weight, which keep the code in use; Shen et al. 2020, "Educating text autoencoders: latent representation
+guidance via denoising" (arXiv 1905.12777) for the denoising form.
+
+A decoder that sees the tokens before it can do without a code, and at the divergence's full weight it does. Here the
+divergence costs nothing up to ``free_bits`` a dimension, tokens are hidden from the decoder now and then, and the code
+also reaches the output directly. Without a code (``form=language``) the same decoder is a plain language model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from aegan.config import require_at_least_one, require_choice, require_non_negative
+from aegan.errors import ConfigError
+from aegan.losses import above_free_bits, gaussian_kl
+from aegan.models.autoencoders.collapse import posterior_statistics, posterior_verdict
+from aegan.models.base import Model
+from aegan.nn.decoding import GREEDY, Decoding, write
+from aegan.nn.init import linear
+from aegan.nn.tokens import NETWORKS, TokenDecoder, TokenEncoder, in_use, trimmed
+from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
+
+FORMS = ("variational", "denoising", "language")
+KINDS = ("text",)
+_LOGVAR = (-10.0, 4.0)
+_HEALTH = 512
+"""Held-out texts that the health is seen on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceConfig:
+    """Settings of the sequence autoencoder.
+
+    Attributes:
+        form: ``variational``: the code's deviation is learnt; ``denoising``: it is ``code_noise``, and the encoder sees
+            texts with tokens hidden; ``language``: no code, a plain language model.
+        encoder: ``recurrent`` or ``transformer``.
+        decoder: ``recurrent`` or ``transformer``.
+        latent_dim: Length of a code.
+        width: An eighth of the hidden units.
+        blocks: Layers of encoder and decoder.
+        embedding: Length of a token's vector.
+        dropout: Share of the decoder's vectors left out in a training step.
+        word_dropout: Share of the tokens that the decoder does not see in a training step.
+        hidden_tokens: Share of the tokens that the encoder does not see in a training step.
+        beta: Weight of the code's KL divergence from the prior.
+        beta_cycle: Steps of a cycle in whose first half that weight rises from 0; 0: it rises once, over the first
+            thousand steps.
+        free_bits: Nats of that divergence per dimension that cost nothing.
+        code_noise: Deviation of a code in the denoising form.
+        class_weight: Weight of a classifier on the code; without effect without labels.
+        patience: Steps at least without a better loss on held-out texts before training ends early; 0: never.
+        batch_size: Texts a step.
+        lr: Peak learning rate of Adam.
+    """
+
+    model: ClassVar[str] = "sequence"
+    form: str = "variational"
+    encoder: str = "recurrent"
+    decoder: str = "recurrent"
+    latent_dim: int = 32
+    width: int = 32
+    blocks: int = 1
+    embedding: int = 128
+    dropout: float = 0.3
+    word_dropout: float = 0.2
+    hidden_tokens: float = 0.0
+    beta: float = 1.0
+    beta_cycle: int = 0
+    free_bits: float = 0.5
+    code_noise: float = 0.5
+    class_weight: float = 0.0
+    patience: int = 1000
+    batch_size: int = 64
+    lr: float = 2e-3
+
+    def __post_init__(self) -> None:
+        require_choice(self, "form", FORMS)
+        require_choice(self, "encoder", NETWORKS)
+        require_choice(self, "decoder", NETWORKS)
+        require_at_least_one(self, "latent_dim", "width", "blocks", "embedding", "batch_size")
+        require_non_negative(self, "beta", "beta_cycle", "free_bits", "class_weight", "patience")
+        for name in ("dropout", "word_dropout", "hidden_tokens"):
+            if not 0 <= getattr(self, name) <= 0.9:
+                raise ConfigError(f"{name}: a number from 0 to 0.9 expected, got {getattr(self, name)}.")
+        for name in ("lr", "code_noise"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name}: a number above 0 expected, got {getattr(self, name)}.")
+
+
+class _Statistics(nn.Module):
+    """The code's deviation per dimension that training saw lately, in a buffer."""
+
+    posterior_std: Tensor
+    steps: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("posterior_std", torch.ones(dim))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, posterior_std: Tensor) -> None:
+        """Move the running mean, a plain mean over the first hundred steps, towards a batch's values."""
+        self.steps += 1
+        self.posterior_std.lerp_(posterior_std, 1.0 / self.steps.clamp(max=100))
+
+
+@final
+class Sequence(Model):
+    """Texts, their codes, and texts from those; see the module's text."""
+
+    Config: ClassVar[type] = SequenceConfig
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    config: SequenceConfig
+    samples_from = "autoencoder"
+
+    def __init__(self, spec: Spec, config: SequenceConfig) -> None:
+        super().__init__(spec, config)
+        self.coded = config.form != "language"
+        self.code_dim = config.latent_dim if self.coded else 0
+        longest = spec.shape[0]
+        self.draw_dim = longest
+        self.noise_dim = self.code_dim + longest
+        size = {"embedding": config.embedding, "hidden": 8 * config.width, "layers": config.blocks}
+        self.decoder = TokenDecoder(
+            spec.vocabulary, longest, self.code_dim, network=config.decoder, dropped=config.dropout, **size
+        )
+        self.encoder: TokenEncoder | None = None
+        self.classifier: nn.Linear | None = None
+        self.networks: tuple[str, ...] = ("decoder",)
+        if self.coded:
+            outputs = self.code_dim * (2 if config.form == "variational" else 1)
+            self.encoder = TokenEncoder(spec.vocabulary, longest, outputs, network=config.encoder, **size)
+            self.statistics = _Statistics(self.code_dim)
+            self.networks = ("encoder", "decoder", "statistics")
+            if spec.num_classes and config.class_weight:
+                self.classifier = linear(self.code_dim, spec.num_classes)
+                self.networks = (*self.networks, "classifier")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage with one phase, ``autoencode``."""
+        config = self.config
+        phase = Phase(name="autoencode", networks=self.networks, optimizer=Optimizer(lr=config.lr, betas=(0.9, 0.99)))
+        return (
+            Stage(
+                name="autoencoder",
+                share=1.0,
+                phases=(phase,),
+                batch_size=config.batch_size,
+                ema=self.networks,
+                patience=config.patience,
+            ),
+        )
+
+    def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
+        """Terms of ``autoencode``: ``reconstruction`` and ``kl`` in nats a text, weighted by one over its length."""
+        config, x = self.config, trimmed(batch["x"])
+        used = in_use(x)
+        shown = None
+        if self.training and config.word_dropout and self.coded:
+            shown = torch.rand(x.shape, device=x.device) >= config.word_dropout
+        scale = 1.0 / self.spec.shape[0]
+        if self.encoder is None:
+            return {"reconstruction": Term(self._nll(None, x, used, shown), scale)}
+        seen = x
+        if self.training and config.hidden_tokens:
+            hide = (torch.rand(x.shape, device=x.device) < config.hidden_tokens) & (x > 0)
+            seen = x.masked_fill(hide, self.encoder.hidden_token)
+        mu, logvar = self._posterior(seen)
+        std = (0.5 * logvar).exp()
+        self.statistics.update(std.mean(0))
+        z = mu + std * torch.randn_like(mu)
+        kl, weight = gaussian_kl(mu, logvar, reduce=False), self.beta(self.stage_step) * scale
+        terms = {"reconstruction": Term(self._nll(z, x, used, shown), scale), "kl": Term(kl.sum(), 0.0)}
+        terms["kl-above-free-bits"] = Term(above_free_bits(kl, config.free_bits), weight)
+        if self.classifier is not None and "y" in batch:
+            terms["class"] = Term(cross_entropy(self.classifier(z), batch["y"]), config.class_weight)
+        return terms
+
+    def beta(self, step: int) -> float:
+        """Weight of the KL divergence at a step of the stage; its full one wherever nothing is learnt."""
+        config = self.config
+        if not self.training:
+            return config.beta
+        if config.beta_cycle:
+            return config.beta * min(1.0, 2 * (step % config.beta_cycle) / config.beta_cycle)
+        return config.beta * min(1.0, (step + 1) / 1000)
+
+    def _nll(self, z: Tensor | None, x: Tensor, used: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Nats a text, on average."""
+        return self._token_nll(z, x, used, shown).sum() / len(x)
+
+    def _token_nll(self, z: Tensor | None, x: Tensor, used: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Nats of each token in use, one after the other."""
+        logits = self.decoder.logits(self.decoder(z, x, shown)[used])
+        return cross_entropy(logits, x[used], reduction="none")
+
+    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.encoder is None:
+            raise ConfigError("form=language has no encoder. Set form to variational or denoising.")
+        out = self.encoder(x).float()
+        if self.config.form == "denoising":
+            return out, torch.full_like(out, 2.0).mul_(torch.tensor(self.config.code_noise).log())
+        mu, logvar = out.chunk(2, dim=1)
+        return mu, logvar.clamp(*_LOGVAR)
+
+    def log_likelihood(self, x: Tensor, z: Tensor | None) -> Tensor:
+        """Logarithm of the probability ``(B,)`` of texts ``(B, T)`` given codes ``(B, D)``, in nats."""
+        x = trimmed(x)
+        used = in_use(x)
+        total = torch.zeros(x.shape, device=x.device)
+        total[used] = -self._token_nll(z, x, used)
+        return total.sum(1)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log-variances ``(B, D)`` of the codes of texts ``(B, T)``."""
+        return self._posterior(x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)`` of texts ``(B, T)``, without noise."""
+        return self._posterior(x)[0] if self.coded else super().encode(x)
+
+    def decode(self, z: Tensor, decoding: Decoding = GREEDY) -> Tensor:
+        """Texts ``(B, T)`` of codes ``(B, D)``; the likeliest token at each step unless ``decoding`` says otherwise."""
+        return write(self.decoder, z, None, decoding) if self.coded else super().decode(z)
+
+    def draw(self, z: Tensor, noise: Tensor, decoding: Decoding | None = None) -> Tensor:
+        """Texts ``(B, T)`` drawn token by token from codes ``(B, D)`` by standard normal noise ``(B, T)``."""
+        return write(self.decoder, z, torch.special.ndtr(noise), decoding or Decoding())
+
+    def noisy(self, z: Tensor) -> Tensor:
+        """Codes drawn around the means ``z``, with the deviations usual in training."""
+        return z + self.statistics.posterior_std * torch.randn_like(z)
+
+    def generate(self, noise: Tensor, y: Tensor | None, decoding: Decoding | None = None) -> Tensor:
+        """Texts ``(B, T)`` drawn with codes from the prior; the classes are not used."""
+        z, draws = noise.split([self.code_dim, self.draw_dim], 1)
+        return self.draw(z if self.coded else None, draws, decoding)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def health(self, x: Tensor) -> Health:
+        """Likelihood of held-out texts and whether the code is in use."""
+        x = x[:_HEALTH].long()
+        tokens = in_use(x).sum(1).float().mean()
+        if not self.coded:
+            nll = torch.cat([-self.log_likelihood(part, None) for part in x.split(64)]).mean()
+            return Health(figures={"log_likelihood": -nll.item(), "nats_per_token": (nll / tokens).item()})
+        mu, logvar = (torch.cat(parts) for parts in zip(*(self._posterior(c) for c in x.split(64)), strict=True))
+        z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+        nll = torch.cat([-self.log_likelihood(a, b) for a, b in zip(x.split(64), z.split(64), strict=True)]).mean()
+        found = posterior_statistics(mu, logvar)
+        kl = float(sum(found.kl))
+        figures = {
+            "elbo": -nll.item() - kl,
+            "nats_per_token": ((nll + kl) / tokens).item(),
+            "kl": kl,
+            "active_units": float(found.active),
+            "mutual_information": found.mutual_information,
+        }
+        return Health(figures=figures, findings=posterior_verdict(found))
