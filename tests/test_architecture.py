@@ -40,6 +40,7 @@ TOP = {
     "tables",
     "healing",
     "grids",
+    "kinds",
     "cli",
     "__init__",
 }

@@ -230,7 +230,7 @@ def test_kinds_that_cannot_be_learnt_yet_are_refused(tmp_path: Path) -> None:
     source.write_text("@data\n1,2,3:a\n")
     with pytest.raises(ConfigError, match="no model of this version"):
         aegan.fit(source, out=tmp_path / "run", steps=5)
-    with pytest.raises(ConfigError, match="evaluate_series"):
+    with pytest.raises(ConfigError, match="read and judged from Python"):
         aegan.evaluate(source, source)
     with pytest.raises(ConfigError, match="Unknown kind"):
         aegan.fit(people(50), kind="sound", out=tmp_path / "run", steps=5)

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +20,14 @@ import torch
 from aegan import __version__, presets
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data.base import Adapter, TensorData
-from aegan.data.kinds import ADAPTERS, OPTIONS, adapter_class, detect_kind, new_adapter
+from aegan.data.kinds import ADAPTERS, adapter_class, detect_kind, new_adapter, own_options
 from aegan.data.split import split
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
 from aegan.estimator import Estimator
 from aegan.grids import drawer, write_grid
 from aegan.healing import Healer
+from aegan.kinds import EVALUATE_OPTIONS, handler
 from aegan.models.base import Model
 from aegan.models.registry import build, entry
 from aegan.run import RunFolder, check_free
@@ -35,11 +36,6 @@ from aegan.train.precision import choose_precision
 from aegan.train.probe import Probe
 from aegan.train.probes import EventProbe, GridProbe, ProgressProbe
 from aegan.train.trainer import Trainer
-
-if TYPE_CHECKING:
-    from aegan.metrics.features import Features
-    from aegan.metrics.images import Evaluation
-    from aegan.metrics.table_evaluation import TableEvaluation
 
 HOLDOUT_AT_MOST = 10_000
 VALIDATION, VALIDATION_AT_MOST = 0.1, 3_000
@@ -60,12 +56,6 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     settings: Mapping[str, str] | None = None,
-    size: int | tuple[int, int] | None = None,
-    resize: str = "crop",
-    channels: int | None = None,
-    skip_bad: bool = False,
-    columns: Mapping[str, str] | None = None,
-    rules: str | Sequence[str] = "auto",
     target: str | None = "auto",
     holdout: float = 0.1,
     evaluate: bool = True,
@@ -74,6 +64,7 @@ def fit(
     doctor: bool = True,
     heal: bool = False,
     probes: Sequence[Probe] = (),
+    **options: Any,
 ) -> Estimator:
     """Train a generator on ``source``.
 
@@ -93,12 +84,6 @@ def fit(
             in the folder; another model, budget, number of steps or setting is an error.
         overwrite: Replace a run that is in ``out``.
         settings: The model's settings by name, values as text, as in ``{"joint.gamma": "0.5"}``.
-        size: Side or (height, width) to resize images to; chosen from the data when None.
-        resize: ``crop``, ``pad`` or ``stretch``.
-        channels: 1, 3 or 4; the richest found when None.
-        skip_bad: Leave unreadable images out instead of stopping.
-        columns: Tables: what columns are, where that shall not be found out, as in ``{"zip": "categorical"}``.
-        rules: Tables: ``"auto"`` learns rules between columns; ``"none"``, or a list such as ``["start <= end"]``.
         target: Tables: column that the evaluation predicts from the others; None leaves that out.
         holdout: Part of the data kept from training, to judge by (10,000 samples at most).
         evaluate: Judge the result and write ``metrics.json``, pictures and ``report.html``.
@@ -107,6 +92,11 @@ def fit(
         doctor: Watch the training's health, in at most a twentieth of its time; ``diagnosis.json`` is what comes of it.
         heal: Act on a sure verdict: change a setting and go on from where all was well; see :mod:`aegan.healing`.
         probes: Further observers of the training.
+        **options: How the source is read, by kind of data; each is an argument of the kind's adapter.
+            Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
+            ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
+            where that shall not be found out, as in ``{"zip": "categorical"}``, and ``rules``, ``"auto"``, ``"none"``
+            or a list such as ``["start <= end"]``.
 
     Returns:
         The fitted model.
@@ -125,14 +115,13 @@ def fit(
                 budget=budget,
                 steps=steps,
                 settings=settings or {},
-                skip_bad=skip_bad,
+                skip_bad=bool(options.get("skip_bad")),
             )
         else:
             check_free(folder, overwrite=overwrite)
             kind = kind or detect_kind(source)
             model = model or presets.default_model(kind)
-            given = {"size": size, "resize": resize, "channels": channels, "skip_bad": skip_bad}
-            adapter = new_adapter(kind, given | {"columns": columns, "rules": rules})
+            adapter = new_adapter(kind, options)
             config = _train_config(budget, steps, seed, device, precision)
             started = _start(folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite, target)
         estimator = _train(
@@ -187,32 +176,31 @@ def evaluate(
     synthetic: Any,
     *,
     holdout: Any = None,
-    features: Features | torch.nn.Module | str | Path | None = None,
     seed: int = 0,
-    size: int | tuple[int, int] | None = None,
-    skip_bad: bool = False,
     kind: str | None = None,
-    target: str | None = "auto",
-) -> Evaluation | TableEvaluation:
+    **options: Any,
+) -> Any:
     """Judge any synthetic data against real ones.
 
-    See :func:`aegan.evaluation.evaluate_sources` for images and :func:`aegan.tables.evaluate_table_sources` for tables.
+    Args:
+        real: Real data, the reference.
+        synthetic: Synthetic data of the same kind, from whatever generator.
+        holdout: Further real data, for the real-vs-real floor; a tenth of ``real`` is set apart without.
+        seed: Seed of subsets and networks.
+        kind: Kind of data; found from ``real`` when None.
+        **options: Of the kind. Images: ``features``, ``size``, ``skip_bad``, see
+            :func:`aegan.evaluation.evaluate_sources`. Tables: ``target``, see
+            :func:`aegan.tables.evaluate_table_sources`.
+
+    Returns:
+        The kind's evaluation: ``print`` shows it, ``to_json`` gives its figures.
+
+    Raises:
+        AeganError: Data that cannot be read or judged, or an option of another kind.
     """
-    kind = kind or detect_kind(real)
-    if kind not in OPTIONS:
-        adapter_class(kind)
-        raise ConfigError(
-            f"evaluate: {kind} data are judged from Python so far, by aegan.metrics.{kind}.evaluate_{kind}."
-        )
-    if kind == "table":
-        from aegan.tables import evaluate_table_sources
-
-        return evaluate_table_sources(real, synthetic, holdout=holdout, target=target, seed=seed)
-    from aegan.data.image import ImageAdapter
-    from aegan.evaluation import evaluate_sources
-
-    adapter = ImageAdapter(size=size, skip_bad=skip_bad)
-    return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=features, seed=seed)
+    judge = handler(kind or detect_kind(real))
+    own = own_options(judge.name, options, EVALUATE_OPTIONS, "evaluate")
+    return judge.evaluate_sources(real, synthetic, holdout=holdout, seed=seed, **own)
 
 
 def seconds(budget: str | float) -> float:
@@ -370,7 +358,8 @@ def _train(
         train, held = (data.subset(i) for i in split(len(data), data.labels, holdout=share, seed=config.seed))
     backend = Backend(config.device, config.precision)
     learnt, validation = _set_apart(network, train, config.seed)
-    grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * (adapter.spec.kind == "image")
+    drawn = handler(adapter.spec.kind).grids
+    grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * drawn
     watch = DoctorProbe(holdout=held, settings=run.config["model_config"])
     healer = Healer(watch, run)
     trainer = Trainer(

@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 
 from aegan.data.base import Adapter, TensorData
+from aegan.data.kinds import own_options
 from aegan.errors import ConfigError, DataError, nearest
+from aegan.kinds import SAMPLE_OPTIONS, handler
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.run import RunFolder, check_free
 from aegan.storage import explained
 
 if TYPE_CHECKING:
     from aegan.codec import Written
+    from aegan.kinds.base import Kind
     from aegan.metrics.features import Features
-    from aegan.metrics.images import Evaluation
-    from aegan.metrics.table_evaluation import TableEvaluation
 
 _CLASS_STREAM = 7_919
 """Offset of the seed from which classes are drawn, apart from the noise's own."""
@@ -66,7 +67,7 @@ class Estimator:
         seed: int = 0,
         where: Mapping[str, Any] | None = None,
         spread: float = 1.0,
-        balance: str | None = None,
+        **options: Any,
     ) -> Any:
         """``num`` new samples, in the form that ``fit`` was given.
 
@@ -76,19 +77,38 @@ class Estimator:
             where: Conditions; for images ``{"class": name}``, for tables any columns, as in ``{"age": "30..40"}``.
             spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
                 right less often, below 1 the other way round. Not for tables.
-            balance: Tables: a column whose values shall come equally often.
+            **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often.
 
         Raises:
-            ConfigError: ``num`` or ``seed`` out of range, an unknown condition, or a model that cannot sample.
+            ConfigError: ``num`` or ``seed`` out of range, an unknown condition or option, or a model that cannot
+                sample.
         """
         self._check_draw(num, seed, spread)
-        if self.adapter.spec.kind == "table":
-            from aegan.tables import sample_rows
+        own = own_options(self.kind.name, options, SAMPLE_OPTIONS, "sample")
+        return self.kind.sample(self, num, seed=seed, where=where, spread=spread, **own)
 
-            return sample_rows(self, num, seed=seed, where=where, balance=balance)
-        if balance is not None:
-            raise ConfigError(f"--balance {balance}: for tables alone, this is a run of {self.adapter.spec.kind} data.")
-        return self.adapter.from_tensors(self.sample_tensors(num, seed=seed, where=where, spread=spread)[0])
+    def write_samples(
+        self,
+        num: int,
+        out: str | Path,
+        *,
+        seed: int = 0,
+        where: Mapping[str, Any] | None = None,
+        spread: float = 1.0,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> str:
+        """As :meth:`sample`, into a file or folder ``out``; returns a line that says what was made.
+
+        Raises:
+            ConfigError: As :meth:`sample`, or a name of no form that the kind of data can be written in.
+            StorageError: Something is at ``out`` already and not ``overwrite``, or the disk is full.
+        """
+        self._check_draw(num, seed, spread)
+        own = own_options(self.kind.name, options, SAMPLE_OPTIONS, "sample")
+        return self.kind.write_samples(
+            self, num, str(out), seed=seed, where=where, spread=spread, overwrite=overwrite, **own
+        )
 
     def complete(self, source: Any, *, seed: int = 0) -> Any:
         """``source``, a table, with its missing cells drawn given the rest of their row; other cells stay as they are.
@@ -96,9 +116,7 @@ class Estimator:
         Raises:
             ConfigError: A run of other data, or of a model that cannot.
         """
-        from aegan.tables import complete_rows
-
-        return complete_rows(self, source, seed=seed)
+        return self.kind.complete(self, source, seed=seed)
 
     def sample_tensors(
         self,
@@ -216,7 +234,7 @@ class Estimator:
         features: Features | torch.nn.Module | None = None,
         num: int | None = None,
         seed: int = 0,
-    ) -> Evaluation | TableEvaluation:
+    ) -> Any:
         """Judge samples against real data, beside the real-vs-real floor and the autoencoder's ceiling.
 
         Args:
@@ -228,13 +246,7 @@ class Estimator:
             num: Samples to draw; by default as many as the holdout has, so that the rows can be compared.
             seed: Seed of samples and subsets.
         """
-        if self.adapter.spec.kind == "table":
-            from aegan.tables import evaluate_rows
-
-            return evaluate_rows(self, real, num=num, seed=seed)
-        from aegan.evaluation import evaluate_run
-
-        return evaluate_run(self, real, features=features, num=num, seed=seed)
+        return self.kind.evaluate(self, real, features=features, num=num, seed=seed)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Copy the run to ``path``; :func:`aegan.load` reads it.
@@ -258,6 +270,11 @@ class Estimator:
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
         return target
+
+    @property
+    def kind(self) -> Kind:
+        """What can be done with data of this kind."""
+        return handler(self.adapter.spec.kind)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -288,8 +305,8 @@ class Estimator:
             )
 
     def _within(self, x: Tensor) -> Tensor:
-        """Images clipped to their range; other data as they are."""
-        return x.clamp_(-1.0, 1.0) if self.adapter.spec.kind == "image" else x
+        """Clipped to their range where they have one."""
+        return x.clamp_(-1.0, 1.0) if self.kind.bounded else x
 
     def _condition(self, where: Mapping[str, Any] | None) -> int | None:
         if not where:

@@ -151,28 +151,28 @@ def evaluate_sources(
 
 
 def write_results(estimator: Estimator, *, console: bool = False, target: str | None = "auto") -> None:
-    """Judge a fitted model and write ``metrics.json``, the pictures and ``report.html`` into its folder."""
+    """Judge a fitted model and write ``metrics.json``, samples and ``report.html`` into its folder."""
     from aegan.report import write_report
 
+    if estimator.train is None:
+        raise ConfigError("write_results: only a model that was just fitted can be judged without data.")
+    _health(estimator, estimator.holdout if estimator.holdout is not None else estimator.train)
+    estimator.kind.write_results(estimator, console=console, target=target)
+    write_report(estimator.run.path)
+
+
+def write_image_results(estimator: Estimator, *, console: bool = False) -> None:
+    """``metrics.json`` and the pictures of a model of images that was just fitted."""
     folder, train = estimator.run.path, estimator.train
     if train is None:
         raise ConfigError("write_results: only a model that was just fitted can be judged without data.")
-    shown = estimator.holdout if estimator.holdout is not None else train
-    _health(estimator, shown)
-    if estimator.adapter.spec.kind == "table":
-        from aegan.tables import write_table_results
-
-        write_table_results(estimator, target=target, console=console)
-        write_report(folder)
-        return
-    _pictures(estimator, train, shown)
+    _pictures(estimator, train, estimator.holdout if estimator.holdout is not None else train)
     if estimator.model.noise_dim:
         evaluation = evaluate_run(estimator)
         write_json(folder / "metrics.json", evaluation.to_json())
         _neighbours(estimator, train, estimator.holdout)
         if console:
             print(evaluation)
-    write_report(folder)
 
 
 def _pictures(estimator: Estimator, train: TensorData, shown: TensorData) -> None:

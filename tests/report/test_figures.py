@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from report_run import metrics, step
 
-from aegan.report import evaluation, figures, page, reader, series, theme
+from aegan.report import curves, evaluation, figures, page, reader, theme
 
 STEPS = [step(i, "autoencoder" if i < 2000 else "joint") for i in range(5000)]
 
 
-@pytest.mark.parametrize("module", [evaluation, page, reader, series, theme])
+@pytest.mark.parametrize("module", [evaluation, page, reader, curves, theme])
 def test_doctests(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
@@ -42,7 +42,7 @@ def test_stages_are_marked_on_either_axis() -> None:
 
 def test_axis_falls_back_where_it_runs_backwards() -> None:
     steps = [{"step": i, "t": 5 - i, "samples": None} for i in range(5)]
-    assert series.x_axis(steps, "seconds")[1] == series.x_axis(steps, "samples")[1] == "steps"
+    assert curves.x_axis(steps, "seconds")[1] == curves.x_axis(steps, "samples")[1] == "steps"
 
 
 def test_terms_missing_in_a_stage_leave_a_gap() -> None:
@@ -54,7 +54,7 @@ def test_terms_missing_in_a_stage_leave_a_gap() -> None:
 
 
 def test_smoothing_by_hand() -> None:
-    smoothed = series.smooth(np.array([1.0, 3.0]), 3)  # alpha 1/2: (0.25 * 1 + 0.5 * 3) / 0.75
+    smoothed = curves.smooth(np.array([1.0, 3.0]), 3)  # alpha 1/2: (0.25 * 1 + 0.5 * 3) / 0.75
     np.testing.assert_allclose(smoothed, [1.0, 7 / 3])
 
 

@@ -8,11 +8,19 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from aegan.errors import ConfigError
+from aegan.cli.options import (
+    Flag,
+    Grouped,
+    ImageEvaluate,
+    ImageFit,
+    Repeated,
+    TableEvaluate,
+    TableFit,
+    TableSample,
+    pairs,
+)
 
 Positional = tyro.conf.Positional
-Flag = tyro.conf.FlagCreatePairsOff
-Repeated = tyro.conf.UseAppendAction
 Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
 Run = Annotated[Path, tyro.conf.arg(metavar="RUN")]
 
@@ -45,12 +53,6 @@ def fit(
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     resume: Flag[bool] = False,
     overwrite: Flag[bool] = False,
-    size: str | None = None,
-    resize: Literal["crop", "pad", "stretch"] = "crop",
-    channels: int | None = None,
-    skip_bad: Flag[bool] = False,
-    column: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=TYPE")] = [],  # noqa: B006
-    rule: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="RULE")] = [],  # noqa: B006
     target: str | None = "auto",
     holdout: float = 0.1,
     evaluate: bool = True,
@@ -58,6 +60,8 @@ def fit(
     doctor: bool = True,
     heal: Flag[bool] = False,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
+    images: Grouped[ImageFit] = ImageFit(),
+    tables: Grouped[TableFit] = TableFit(),
 ) -> None:
     """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, or a table.
 
@@ -77,14 +81,6 @@ def fit(
         resume: Go on with the interrupted run in --out, exactly as if it had not been interrupted. Seed, precision,
             size and settings are those it was begun with.
         overwrite: Replace a run that is in --out.
-        size: Side of the images, or HEIGHTxWIDTH; chosen from the data when left out.
-        resize: How images of another shape are made to fit.
-        channels: 1 grey, 3 colour, 4 with transparency; the richest found when left out.
-        skip_bad: Leave unreadable images out and count them, instead of stopping.
-        column: What a table's column is, where that shall not be found out: COLUMN=numeric, categorical, boolean,
-            datetime, text, id or drop; may be repeated.
-        rule: A rule that every row keeps, such as "start <= end", "fixed(city, country)", or "none" to learn none;
-            rules are learnt besides unless it is none. May be repeated.
         target: A table's column that the evaluation predicts from the others.
         holdout: Part of the data kept from training, to judge by (10,000 at most).
         evaluate: Judge the result and write metrics.json and report.html.
@@ -92,6 +88,8 @@ def fit(
         doctor: Watch the training's health, in at most a twentieth of its time; see `aegan diagnose`.
         heal: Act on a sure verdict: change a setting, go back to where all was well, and go on.
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
+        images: Options for images.
+        tables: Options for tables.
     """
     from aegan import api
     from aegan.cli.summary import print_summary
@@ -108,13 +106,7 @@ def fit(
         precision=precision,
         resume=resume,
         overwrite=overwrite,
-        settings=_pairs("--set", set),
-        size=_size(size),
-        resize=resize,
-        channels=channels,
-        skip_bad=skip_bad,
-        columns=_pairs("--column", column) or None,
-        rules="none" if rule == ["none"] else [*rule, "auto"] if rule else "auto",
+        settings=pairs("--set", set),
         target=target,
         holdout=holdout,
         evaluate=evaluate,
@@ -122,6 +114,8 @@ def fit(
         doctor=doctor,
         heal=heal,
         quiet=False,
+        **images.given(),
+        **tables.given(),
     )
     print_summary(estimator)
 
@@ -134,10 +128,10 @@ def sample(
     out: str,
     seed: int = 0,
     where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=VALUE")] = [],  # noqa: B006
-    balance: str | None = None,
     spread: float = 1.0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
+    tables: Grouped[TableSample] = TableSample(),
 ) -> None:
     """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows into a table.
 
@@ -149,29 +143,20 @@ def sample(
         seed: The same seed gives the same samples.
         where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
             score=missing; may be repeated.
-        balance: A column of a table whose values shall come equally often.
         spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
         device: Where to compute.
         overwrite: Replace what is at --out.
+        tables: Options for tables.
     """
     from aegan import api
-    from aegan.data import write_images
 
     estimator = api.load(run, device=device)
-    conditions = _pairs("--where", where)
-    if estimator.adapter.spec.kind == "table":
-        from aegan.cli.tables import write_rows
-
-        rows = estimator.sample(num, seed=seed, where=conditions, balance=balance, spread=spread)
-        print(f"{num} rows in {write_rows(estimator, rows, out, overwrite=overwrite)}")
-        return
-    if balance is not None:
-        raise ConfigError(
-            f"--balance {balance}: for tables alone, this is a run of {estimator.adapter.spec.kind} data."
+    conditions = pairs("--where", where)
+    print(
+        estimator.write_samples(
+            num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **tables.given()
         )
-    images, labels = estimator.sample_tensors(num, seed=seed, where=conditions, spread=spread)
-    path = write_images(images, Path(out), labels=labels, classes=estimator.classes, overwrite=overwrite)
-    print(f"{num} samples in {path}")
+    )
 
 
 def complete(
@@ -195,11 +180,9 @@ def complete(
         overwrite: Replace what is at --out.
     """
     from aegan import api
-    from aegan.cli.tables import write_rows
 
     estimator = api.load(run, device=device)
-    rows = estimator.complete(source, seed=seed)
-    print(f"{len(rows)} rows in {write_rows(estimator, rows, out, overwrite=overwrite)}")
+    print(estimator.kind.write_completed(estimator, source, out, seed=seed, overwrite=overwrite))
 
 
 def encode(
@@ -251,19 +234,10 @@ def decode(
     """
     from aegan import api
     from aegan.cli.codes import decode_file
-    from aegan.data import write_images
 
     estimator = api.load(run, device=device)
-    images, labels = decode_file(estimator, codes)
-    if estimator.adapter.spec.kind == "table":
-        from aegan.cli.tables import write_rows
-
-        rows = estimator.adapter.from_tensors(images)
-        print(f"{len(images)} rows in {write_rows(estimator, rows, out, overwrite=overwrite)}")
-        return
-    classes = estimator.adapter.spec.classes
-    path = write_images(images, Path(out), labels=labels, classes=classes, overwrite=overwrite)
-    print(f"{len(images)} images in {path}")
+    x, labels = decode_file(estimator, codes)
+    print(estimator.kind.write_tensors(estimator, x, out, labels=labels, what="", overwrite=overwrite))
 
 
 def reconstruct(
@@ -285,17 +259,10 @@ def reconstruct(
         overwrite: Replace what is at --out.
     """
     from aegan import api
-    from aegan.data import write_images
 
     estimator = api.load(run, device=device)
-    if estimator.adapter.spec.kind == "table":
-        from aegan.cli.tables import write_rows
-
-        rows = estimator.reconstruct(source)
-        print(f"{len(rows)} reconstructions in {write_rows(estimator, rows, out, overwrite=overwrite)}")
-        return
-    images = estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
-    print(f"{len(images)} reconstructions in {write_images(images, Path(out), overwrite=overwrite)}")
+    x = estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+    print(estimator.kind.write_tensors(estimator, x, out, labels=None, what="reconstructions", overwrite=overwrite))
 
 
 def evaluate(
@@ -304,14 +271,12 @@ def evaluate(
     /,
     *,
     holdout: str | None = None,
-    features: Path | None = None,
-    size: str | None = None,
     seed: int = 0,
-    skip_bad: Flag[bool] = False,
     kind: str | None = None,
-    target: str | None = "auto",
     json: Path | None = None,
     html: Path | None = None,
+    images: Grouped[ImageEvaluate] = ImageEvaluate(),
+    tables: Grouped[TableEvaluate] = TableEvaluate(),
 ) -> None:
     """Judge SYNTHETIC against REAL, beside what real data score against real data.
 
@@ -319,38 +284,26 @@ def evaluate(
         real: Real data, the reference.
         synthetic: Synthetic data, from whatever generator.
         holdout: Further real data for the floor; a tenth of REAL is set apart when left out.
-        features: Run folder whose feature space is used; else a classifier on the labels of REAL, or an
-            autoencoder trained on REAL.
-        size: Side of the images, or HEIGHTxWIDTH.
         seed: Seed of subsets and networks.
-        skip_bad: Leave unreadable images out instead of stopping.
         kind: Kind of data; found from REAL when left out.
-        target: A table's column that is predicted from the others, trained on SYNTHETIC and tested on unseen real rows.
         json: File for the figures.
         html: File for a report.
+        images: Options for images.
+        tables: Options for tables.
     """
     from aegan import api
+    from aegan.data.kinds import detect_kind
+    from aegan.kinds import handler
     from aegan.storage import write_json
 
-    result = api.evaluate(
-        real,
-        synthetic,
-        holdout=holdout,
-        features=features,
-        seed=seed,
-        size=_size(size),
-        skip_bad=skip_bad,
-        kind=kind,
-        target=target,
-    )
+    kind = kind or detect_kind(real)
+    options = {**images.given(), **tables.given()}
+    result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:
         write_json(json, result.to_json())
     if html is not None:
-        from aegan.report import write_evaluation, write_table_evaluation
-
-        values = result.to_json()
-        (write_table_evaluation if values.get("kind") == "table" else write_evaluation)(values, html)
+        handler(kind).write_evaluation(result.to_json(), html)
 
 
 def diagnose(run: Positional[Run], /, *, json: Path | None = None) -> None:
@@ -419,26 +372,3 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report,
     "models": models,
 }
-
-
-def _pairs(option: str, texts: list[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"{option} {text}: KEY=VALUE expected.")
-        if key in pairs:
-            raise ConfigError(f"{option} {text}: {key!r} was given before ({pairs[key]}). Give it once, as in 30..40.")
-        if option == "--where" and key[-1] in "<>!":
-            raise ConfigError(f"{option} {text}: {key[:-1]}='{key[-1]}={value}' expected: COLUMN=CONDITION.")
-        pairs[key] = value
-    return pairs
-
-
-def _size(text: str | None) -> int | tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if not all(part.isdigit() for part in parts) or len(parts) > 2:
-        raise ConfigError(f"--size {text}: a side such as 64, or HEIGHTxWIDTH such as 48x64, expected.")
-    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))

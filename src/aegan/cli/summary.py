@@ -16,7 +16,6 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     metrics = path / "metrics.json"
     source = run.config["source"]
     print()
-    table = estimator.adapter.spec.kind == "table"
     for number, line in enumerate(str(source["describe"]).splitlines()):
         print(f"{'Learnt from' if number == 0 else '':<13}{line}")
     if metrics.exists():
@@ -28,20 +27,16 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
         for finding in json.loads(health.read_text(encoding="utf-8"))["findings"]:
             print(f"Warning      {finding.replace('`', '')}")
     print(f"Run          {path}/")
-    shown = ("samples/rows.csv", "some rows") if table else ("samples/grid.png", "samples at a glance")
-    for name, what in (("report.html", "open it in a browser"), shown):
+    for name, what in (("report.html", "open it in a browser"), estimator.kind.shown):
         if (path / name).exists():
             print(f"             {path / name}  ({what})")
     print()
     print("Next:")
     if estimator.model.noise_dim:
         where = f" --where class={estimator.classes[-1]}" if estimator.classes else ""
-        print(f"  aegan sample {path} --num 1000 --out {'rows.csv' if table else f'new-images{where}'}")
-    if table:
-        print(f"  aegan complete {path} TABLE-WITH-GAPS --out completed.csv")
-    elif demo:
-        print("  aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m")
-    else:
-        print(f"  aegan reconstruct {path} SOURCE --out reconstructions.png")
+        print(f"  aegan sample {path} --num 1000 --out {estimator.kind.example}{where}")
+    own = ["aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m"] if demo else estimator.kind.next_steps(estimator)
+    for line in own:
+        print(f"  {line}")
     call = "sample(5)" if estimator.model.noise_dim else f"decode([[0.0] * {estimator.model.code_dim}])"
     print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).{call}.shape)"')

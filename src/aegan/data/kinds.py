@@ -20,6 +20,7 @@ ADAPTERS = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"size": None, "resize": "crop", "channels": None, "skip_bad": False},
     "table": {"columns": None, "rules": "auto"},
+    "series": {},
 }
 """Options of ``fit`` that go to the adapter of each kind, with what they are when nobody sets them."""
 SERIES_SUFFIXES = (".ts", ".arff")
@@ -43,14 +44,37 @@ def new_adapter(kind: str, options: Mapping[str, Any]) -> Adapter:
     """The kind's adapter with those of the options of ``fit`` that are for it.
 
     Raises:
-        ConfigError: No such kind, or an option of another kind that is not left as it was.
+        ConfigError: No such kind or option, or an option of another kind that is not left as it was.
     """
-    made, own = adapter_class(kind), OPTIONS.get(kind, {})
+    made = adapter_class(kind)
+    return made(**own_options(kind, options, OPTIONS, "fit"))
+
+
+def own_options(
+    kind: str, options: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]], where: str
+) -> dict[str, Any]:
+    """The options of a kind, all of them, when those of every kind may have been passed.
+
+    Args:
+        kind: Kind of data.
+        options: Given, by name.
+        known: By kind and name, what an option is when nobody sets it.
+        where: Door that took them, for messages.
+
+    Raises:
+        ConfigError: An unknown option, or one of another kind that is not left as it was.
+    """
+    own = known.get(kind, {})
     for name, value in options.items():
-        other = next(k for k, theirs in OPTIONS.items() if name in theirs)
-        if name not in own and value and value != OPTIONS[other][name]:
-            raise ConfigError(f"--{name.replace('_', '-')}: for {other} data; this source is of kind {kind!r}.")
-    return made(**{name: options[name] for name in own})
+        others = {k: theirs[name] for k, theirs in known.items() if name in theirs}
+        if not others:
+            raise ConfigError(f"{where}: unknown option {name!r}. {nearest(name, own)}")
+        if name not in own and value is not None and value not in others.values():
+            raise ConfigError(
+                f"--{name.replace('_', '-')}: for {' and '.join(others)} data, and this is {kind} data. "
+                "Leave it out, or say with --kind what the source is."
+            )
+    return {name: options.get(name, default) for name, default in own.items()}
 
 
 def detect_kind(source: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from aegan.report import page, series
+from aegan.report import curves, page
 from aegan.report.reader import RunFolder, number
 from aegan.report.theme import BLUE, CYCLE, GREEN, GREY, ORANGE, RED, TEMPLATE, label
 
@@ -191,8 +191,8 @@ def _networks(looks: Looks) -> list[str]:
 
 
 def _points(looks: Looks, key: str) -> tuple[list[float], list[float]]:
-    xs, ys = series.column(looks, "step"), series.column(looks, "values", key)
-    xs, ys = series.thin(xs, ys)
+    xs, ys = curves.column(looks, "step"), curves.column(looks, "values", key)
+    xs, ys = curves.thin(xs, ys)
     return xs.tolist(), ys.tolist()
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from aegan.report import series
+from aegan.report import curves
+from aegan.report.curves import Array, Band
 from aegan.report.reader import number
-from aegan.report.series import Array, Band
 from aegan.report.theme import BLUE, CLEAR, CYCLE, GREEN, GREY, ORANGE, SHADE, TEMPLATE, label
 
 Steps = Sequence[Mapping[str, Any]]
@@ -46,25 +46,25 @@ def training_curve(
     Returns:
         The figure; double-click it to leave the robust range and see every value.
     """
-    xs, title = series.x_axis(steps, x)
-    ys = series.column(steps, "terms", term)
+    xs, title = curves.x_axis(steps, x)
+    ys = curves.column(steps, "terms", term)
     figure = _figure(term.replace("/", " · "))
     _curve(figure, steps, xs, ys, BLUE, smoothing)
-    figure.update_layout(showlegend=False, yaxis_range=series.robust_range(ys))
+    figure.update_layout(showlegend=False, yaxis_range=curves.robust_range(ys))
     return _timeline(figure, steps, xs, title, resumes)
 
 
 def gradient_norms(steps: Steps, *, x: str = "samples", resumes: Sequence[float] = ()) -> go.Figure:
     """Gradient norm of each network over the run, on a logarithmic axis."""
-    xs, title = series.x_axis(steps, x)
+    xs, title = curves.x_axis(steps, x)
     figure = _figure("Gradient norm")
     logs: list[Array] = []
-    for name, colour in zip(series.names(steps, "grad_norm"), CYCLE * 9, strict=False):
-        ys = series.column(steps, "grad_norm", name)
+    for name, colour in zip(curves.names(steps, "grad_norm"), CYCLE * 9, strict=False):
+        ys = curves.column(steps, "grad_norm", name)
         ys[~(ys > 0)] = np.nan  # a logarithmic axis has no place for zero
         logs.append(np.log10(ys))
         _curve(figure, steps, xs, ys, colour, None, name)
-    low_high = series.robust_range(np.concatenate(logs)) if logs else None
+    low_high = curves.robust_range(np.concatenate(logs)) if logs else None
     figure.update_layout(
         showlegend=len(logs) > 1,
         height=280 if len(logs) > 1 else 230,
@@ -271,11 +271,11 @@ def _single(
     steps: Steps, key: str, title: str, colour: str, x: str, smoothing: float | None, resumes: Sequence[float]
 ) -> go.Figure:
     """A figure of one value of the steps, its axis from zero."""
-    xs, x_title = series.x_axis(steps, x)
-    ys = series.column(steps, key)
+    xs, x_title = curves.x_axis(steps, x)
+    ys = curves.column(steps, key)
     figure = _figure(title)
     _curve(figure, steps, xs, ys, colour, smoothing)
-    low_high = series.robust_range(ys)
+    low_high = curves.robust_range(ys)
     figure.update_layout(showlegend=False, yaxis_range=(0, low_high[1]) if low_high else None)
     return _timeline(figure, steps, xs, x_title, resumes)
 
@@ -291,7 +291,7 @@ def _curve(
     raw_only = smoothing == 0 or few
     text = label(name, 30)
     common: dict[str, Any] = {"name": text, "legendgroup": text, "hovertemplate": "%{x:,.0f}: %{y:.4g}"}
-    raw = series.joined([(xs[part], ys[part]) for part in parts], series.thin)
+    raw = curves.joined([(xs[part], ys[part]) for part in parts], curves.thin)
     figure.add_scatter(
         x=raw[0],
         y=raw[1],
@@ -304,14 +304,14 @@ def _curve(
     )
     if raw_only:
         return
-    calm = np.clip(ys, *(series.robust_range(ys) or (None, None)))  # one spike must not bend the whole curve
-    line = series.joined([(xs[part], series.smooth(calm[part], smoothing)) for part in parts], series.spread)
+    calm = np.clip(ys, *(curves.robust_range(ys) or (None, None)))  # one spike must not bend the whole curve
+    line = curves.joined([(xs[part], curves.smooth(calm[part], smoothing)) for part in parts], curves.spread)
     figure.add_scatter(x=line[0], y=line[1], mode="lines", line={"color": colour, "width": 2}, meta="smooth", **common)
 
 
 def _timeline(figure: go.Figure, steps: Steps, xs: Array, title: str, resumes: Sequence[float]) -> go.Figure:
     """Add the x axis, a labelled band for each stage and a dotted line for each resume."""
-    stages: list[Band] = series.bands(steps, xs)
+    stages: list[Band] = curves.bands(steps, xs)
     width = float(xs[-1] - xs[0]) if len(xs) > 1 else 0.0
     for i, band in enumerate(stages if width else []):
         if i % 2:
@@ -323,7 +323,7 @@ def _timeline(figure: go.Figure, steps: Steps, xs: Array, title: str, resumes: S
                 text=label(band.name), x=band.start, y=1, yref="paper", xanchor="left", yanchor="bottom",
                 showarrow=False, font={"size": 10}, xshift=1,
             )  # fmt: skip
-    at = series.column(steps, "step")
+    at = curves.column(steps, "step")
     for step in resumes:
         later = np.flatnonzero(at >= step)
         if len(later):

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from aegan.report import figures, page, series
+from aegan.report import curves, figures, page
 from aegan.report.advice import next_steps
 from aegan.report.doctor import doctor_section
 from aegan.report.evaluation import memorisation, metrics_sections, repetition
 from aegan.report.health import health_section
 from aegan.report.page import duration, esc, figure_text
 from aegan.report.reader import RunFolder, number, read_run
-from aegan.report.rows import columns_section, first_rows, is_table, table_size
-from aegan.report.table import table_sections
+from aegan.report.views import view_of
 
 FRAMES = 16
 """Most sample grids under the slider; the first and the last are always among them."""
@@ -90,7 +89,8 @@ def render(run: RunFolder) -> str:
 def _measured(run: RunFolder) -> str:
     if run.metrics is None:
         return _not_measured(run)
-    return table_sections(run.metrics) if run.metrics.get("kind") == "table" else metrics_sections(run.metrics)
+    view = view_of(run)
+    return metrics_sections(run.metrics) if view is None else view.measured(run.metrics)
 
 
 def _model(run: RunFolder) -> str:
@@ -122,8 +122,9 @@ def _data(run: RunFolder) -> str:
     """The data in a phrase, by what the adapter made of them, else by the source's own description."""
     source, spec = _part(run.config, "source"), _part(run.adapter, "spec")
     count, size = _count(source.get("n")), _size(spec)
-    if count is not None and is_table(run):
-        return f"{count} rows of {table_size(run)}"
+    view = view_of(run)
+    if count is not None and view is not None:
+        return view.described(run, count)
     if count is None or size is None:
         return str(source.get("describe") or "data without a description")
     classes = spec.get("classes")
@@ -193,12 +194,13 @@ def _summary(run: RunFolder) -> str:
     steps, budget = number(train.get("steps")), number(train.get("budget"))
     asked = f"{steps:,.0f} steps" if steps is not None else None if budget is None else duration(budget)
     plain = " × ".join(str(s) for s in shape) if isinstance(shape, list) else None
+    view = view_of(run)
     facts = [
         ("Model", run.config.get("model")),
         ("Training samples", trained_on),
         ("Held out", held_out),
         *([("Unreadable, left out", skipped)] if skipped not in (None, "0") else []),
-        ("One sample", f"{table_size(run)}, {plain} fields" if is_table(run) else _size(spec) or plain),
+        ("One sample", _size(spec) or plain if view is None else view.one_sample(run)),
         ("Classes", len(classes) if isinstance(classes, list) and classes else "none"),
         ("Trained for", duration(run.seconds)),
         ("Budget", asked),
@@ -256,7 +258,7 @@ def _count(value: object) -> str | None:
 
 def _stage_bar(run: RunFolder) -> str:
     """The stages as parts of a bar, as wide as they took seconds."""
-    found = series.bands(run.steps, series.column(run.steps, "t")) if run.steps else []
+    found = curves.bands(run.steps, curves.column(run.steps, "t")) if run.steps else []
     total = sum(band.end - band.start for band in found)
     if not found or not np.isfinite(total) or total <= 0:
         return ""
@@ -269,8 +271,9 @@ def _stage_bar(run: RunFolder) -> str:
 
 
 def _final_samples(run: RunFolder) -> str:
-    if is_table(run):
-        return first_rows(run) + columns_section(run)
+    view = view_of(run)
+    if view is not None:
+        return view.samples(run)
     if run.codes_only:
         return ""
     final = run.file("samples/grid.png")
@@ -383,12 +386,12 @@ def _training(run: RunFolder) -> str:
         return page.section("Training", "<p>No training step was recorded.</p>", "training")
     resumes = [at for event in run.of("resume") if (at := number(event.get("step"))) is not None]
     made: list[tuple[Callable[..., go.Figure], str]] = [
-        (partial(figures.training_curve, steps, term), f"Curve of {term}") for term in series.names(steps, "terms")
+        (partial(figures.training_curve, steps, term), f"Curve of {term}") for term in curves.names(steps, "terms")
     ]
-    if series.names(steps, "grad_norm"):
+    if curves.names(steps, "grad_norm"):
         made.append((partial(figures.gradient_norms, steps), "Curve of the gradient norms"))
     for key, figure in (("lr", figures.learning_rate), ("rate", figures.rate)):
-        if np.isfinite(series.column(steps, key)).any():
+        if np.isfinite(curves.column(steps, key)).any():
             made.append((partial(figure, steps), f"Curve of {key}"))
     charts = "".join(
         page.chart({x: figure(x=x, resumes=resumes) for x in ("samples", "seconds")}, f"chart-curve-{i}", alt)

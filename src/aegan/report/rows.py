@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
+from typing import Any
 
 from aegan.report import page
 from aegan.report.page import esc
 from aegan.report.reader import RunFolder
+from aegan.report.table import table_sections
 
 ROWS, COLUMNS = 8, 30
 """Most rows and columns that are shown."""
 
 
-def is_table(run: RunFolder) -> bool:
-    """Whether the run is of a table."""
+def described(run: RunFolder, count: str) -> str:
+    """The data in a phrase."""
+    return f"{count} rows of {_table_size(run)}"
+
+
+def one_sample(run: RunFolder) -> str:
+    """What one row is."""
     spec = run.adapter.get("spec")
-    return isinstance(spec, dict) and spec.get("kind") == "table"
+    fields = spec.get("fields") if isinstance(spec, dict) else None
+    return f"{_table_size(run)}, {len(fields) if isinstance(fields, list) else 'unknown'} fields"
 
 
-def table_size(run: RunFolder) -> str:
+def samples(run: RunFolder) -> str:
+    """Some made rows, and what the columns were taken for."""
+    return first_rows(run) + columns_section(run)
+
+
+def measured(metrics: Mapping[str, Any]) -> str:
+    """The evaluation of the rows."""
+    return table_sections(metrics)
+
+
+def _table_size(run: RunFolder) -> str:
     """Its number of columns, in words."""
     columns = run.adapter.get("columns")
     return f"{len(columns)} column{'' if len(columns) == 1 else 's'}" if isinstance(columns, list) else "a table"

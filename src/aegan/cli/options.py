@@ -1,0 +1,118 @@
+"""Options of the commands that are for one kind of data: a dataclass each, which is its part of ``--help``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from aegan.errors import ConfigError
+
+Flag = tyro.conf.FlagCreatePairsOff
+Repeated = tyro.conf.UseAppendAction
+Group = TypeVar("Group")
+Grouped = Annotated[Group, tyro.conf.OmitArgPrefixes]
+"""A dataclass of options whose names carry no prefix."""
+
+
+@dataclass(frozen=True)
+class ImageFit:
+    """Images."""
+
+    size: str | None = None
+    """Side of the images, or HEIGHTxWIDTH; chosen from the data when left out."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    """How images of another shape are made to fit."""
+    channels: int | None = None
+    """1 grey, 3 colour, 4 with transparency; the richest found when left out."""
+    skip_bad: Flag[bool] = False
+    """Leave unreadable images out and count them, instead of stopping."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.fit`."""
+        rest = {"resize": self.resize, "channels": self.channels, "skip_bad": self.skip_bad}
+        return {"size": sides(self.size), **rest}
+
+
+@dataclass(frozen=True)
+class TableFit:
+    """Tables."""
+
+    column: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=TYPE")] = field(default_factory=list)
+    """What a column is, where that shall not be found out: COLUMN=numeric, categorical, boolean, datetime, text, id
+    or drop; may be repeated."""
+    rule: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="RULE")] = field(default_factory=list)
+    """A rule that every row keeps, such as "start <= end", "fixed(city, country)", or "none" to learn none; rules are
+    learnt besides unless it is none. May be repeated."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.fit`."""
+        rules = "none" if self.rule == ["none"] else [*self.rule, "auto"] if self.rule else "auto"
+        return {"columns": pairs("--column", self.column) or None, "rules": rules}
+
+
+@dataclass(frozen=True)
+class TableSample:
+    """Tables."""
+
+    balance: str | None = None
+    """A column whose values shall come equally often."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :meth:`aegan.Estimator.sample`."""
+        return {"balance": self.balance}
+
+
+@dataclass(frozen=True)
+class ImageEvaluate:
+    """Images."""
+
+    features: str | None = None
+    """Run folder whose feature space is used; else a classifier on the labels of REAL, or an autoencoder trained on
+    REAL."""
+    size: str | None = None
+    """Side of the images, or HEIGHTxWIDTH."""
+    skip_bad: Flag[bool] = False
+    """Leave unreadable images out instead of stopping."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.evaluate`."""
+        return {"features": self.features, "size": sides(self.size), "skip_bad": self.skip_bad}
+
+
+@dataclass(frozen=True)
+class TableEvaluate:
+    """Tables."""
+
+    target: str | None = "auto"
+    """Column that is predicted from the others, trained on SYNTHETIC and tested on unseen real rows."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.evaluate`."""
+        return {"target": self.target}
+
+
+def pairs(option: str, texts: list[str]) -> dict[str, str]:
+    """``KEY=VALUE`` texts as a dict; ConfigError where one is none or comes twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{option} {text}: KEY=VALUE expected.")
+        if key in found:
+            raise ConfigError(f"{option} {text}: {key!r} was given before ({found[key]}). Give it once, as in 30..40.")
+        if option == "--where" and key[-1] in "<>!":
+            raise ConfigError(f"{option} {text}: {key[:-1]}='{key[-1]}={value}' expected: COLUMN=CONDITION.")
+        found[key] = value
+    return found
+
+
+def sides(text: str | None) -> int | tuple[int, int] | None:
+    """``64`` or ``48x64`` as numbers."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if not all(part.isdigit() for part in parts) or len(parts) > 2:
+        raise ConfigError(f"--size {text}: a side such as 64, or HEIGHTxWIDTH such as 48x64, expected.")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))

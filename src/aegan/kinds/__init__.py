@@ -1,0 +1,40 @@
+"""What can be done with each kind of data once there is a model of it: one handler a kind, imported when needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from aegan.data.kinds import adapter_class
+from aegan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aegan.kinds.base import Kind
+
+HANDLERS = {
+    "image": "aegan.kinds.image:ImageKind",
+    "table": "aegan.kinds.table:TableKind",
+}
+"""By kind of data: ``module:Class``."""
+SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
+    "table": {"balance": None},
+}
+"""Options of ``Estimator.sample`` for one kind alone, with what they are when nobody sets them."""
+EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
+    "image": {"features": None, "size": None, "skip_bad": False},
+    "table": {"target": "auto"},
+}
+"""The same for :func:`aegan.evaluate`."""
+
+
+def handler(kind: str) -> Kind:
+    """The handler of a kind.
+
+    Raises:
+        ConfigError: No such kind, or one that is read but not learnt yet.
+    """
+    if kind not in HANDLERS:
+        adapter_class(kind)  # an unknown kind is refused with the nearest
+        raise ConfigError(f"{kind} data are read and judged from Python so far; `aegan models` lists what is learnt.")
+    module, _, name = HANDLERS[kind].partition(":")
+    return getattr(importlib.import_module(module), name)()

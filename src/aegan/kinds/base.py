@@ -1,0 +1,88 @@
+"""What every kind of data offers: samples in the user's form, files of them, their evaluation, what to try next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aegan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aegan.estimator import Estimator
+
+
+class Kind(ABC):
+    """The doors of one kind of data. It holds nothing: all it knows comes with the estimator.
+
+    Attributes:
+        name: As in ``Spec.kind``.
+        bounded: Whether values outside [-1, 1] mean nothing, so that what is decoded is clipped.
+        grids: Whether pictures of samples are drawn while training goes on.
+        shown: File of samples in the run's folder, and what it is.
+        example: What ``--out`` may be called, for the summary.
+    """
+
+    name: ClassVar[str]
+    bounded: ClassVar[bool] = False
+    grids: ClassVar[bool] = False
+    shown: ClassVar[tuple[str, str]]
+    example: ClassVar[str]
+
+    @abstractmethod
+    def sample(
+        self, estimator: Estimator, num: int, *, seed: int, where: Mapping[str, Any] | None, spread: float, **own: Any
+    ) -> Any:
+        """``num`` samples in the form that ``fit`` was given; ``own`` holds the kind's of ``SAMPLE_OPTIONS``."""
+
+    @abstractmethod
+    def write_samples(
+        self,
+        estimator: Estimator,
+        num: int,
+        out: str,
+        *,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        overwrite: bool,
+        **own: Any,
+    ) -> str:
+        """``num`` samples into a file or folder; returns a line that says what was made."""
+
+    @abstractmethod
+    def write_tensors(
+        self, estimator: Estimator, x: Tensor, out: str, *, labels: Tensor | None, what: str, overwrite: bool
+    ) -> str:
+        """Decoded data ``(N, *shape)`` into a file or folder; returns a line that says what was made."""
+
+    @abstractmethod
+    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
+        """See :meth:`aegan.Estimator.evaluate`."""
+
+    @abstractmethod
+    def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:
+        """See :func:`aegan.evaluate`; ``own`` holds the kind's of ``EVALUATE_OPTIONS``."""
+
+    @abstractmethod
+    def write_evaluation(self, values: Mapping[str, Any], path: Any) -> Any:
+        """An evaluation's JSON as a page of its own."""
+
+    @abstractmethod
+    def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
+        """Judge a model that was just fitted; ``metrics.json`` and samples into its folder."""
+
+    def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
+        """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""
+        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables alone.")
+
+    def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
+        """As :meth:`complete`, into a file; returns a line that says what was made."""
+        self.complete(estimator, source, seed=seed)
+        raise NotImplementedError(f"{type(self).__name__} completes, but does not write what it completed.")
+
+    def next_steps(self, estimator: Estimator) -> list[str]:
+        """Commands to try on the run, beside ``aegan sample``."""
+        return [f"aegan reconstruct {estimator.run.path} SOURCE --out {self.example}"]

@@ -1,0 +1,77 @@
+"""Tables: rows under conditions, completed rows, files of them, judged column by column and as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aegan import tables
+from aegan.data.table_write import write_table
+from aegan.kinds.base import Kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aegan.estimator import Estimator
+
+
+class TableKind(Kind):
+    """See :class:`~aegan.kinds.base.Kind`."""
+
+    name = "table"
+    shown = ("samples/rows.csv", "some rows")
+    example = "rows.csv"
+
+    def sample(
+        self, estimator: Estimator, num: int, *, seed: int, where: Mapping[str, Any] | None, spread: float, **own: Any
+    ) -> Any:
+        return tables.sample_rows(estimator, num, seed=seed, where=where, balance=own["balance"])
+
+    def write_samples(
+        self,
+        estimator: Estimator,
+        num: int,
+        out: str,
+        *,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        overwrite: bool,
+        **own: Any,
+    ) -> str:
+        rows = estimator.sample(num, seed=seed, where=where, spread=spread, **own)
+        return f"{num} rows in {self.write(estimator, rows, out, overwrite=overwrite)}"
+
+    def write_tensors(
+        self, estimator: Estimator, x: Tensor, out: str, *, labels: Tensor | None, what: str, overwrite: bool
+    ) -> str:
+        rows = estimator.adapter.from_tensors(x)
+        return f"{len(x)} {what or 'rows'} in {self.write(estimator, rows, out, overwrite=overwrite)}"
+
+    def write(self, estimator: Estimator, rows: Any, out: str, *, overwrite: bool) -> Any:
+        """Rows into a file, in the form of the table that the run was fitted on."""
+        return write_table(rows, out, form=tables.table_adapter(estimator).form, overwrite=overwrite)
+
+    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
+        return tables.evaluate_rows(estimator, real, num=num, seed=seed)
+
+    def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:
+        return tables.evaluate_table_sources(real, synthetic, holdout=holdout, target=own["target"], seed=seed)
+
+    def write_evaluation(self, values: Mapping[str, Any], path: Any) -> Any:
+        from aegan.report import write_table_evaluation
+
+        return write_table_evaluation(values, path)
+
+    def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
+        tables.write_table_results(estimator, target=target, console=console)
+
+    def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
+        return tables.complete_rows(estimator, source, seed=seed)
+
+    def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
+        rows = self.complete(estimator, source, seed=seed)
+        return f"{len(rows)} rows in {self.write(estimator, rows, out, overwrite=overwrite)}"
+
+    def next_steps(self, estimator: Estimator) -> list[str]:
+        return [f"aegan complete {estimator.run.path} TABLE-WITH-GAPS --out completed.csv"]
