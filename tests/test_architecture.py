@@ -38,6 +38,7 @@ TOP = {
     "compression",
     "sklearn",
     "tables",
+    "texts",
     "healing",
     "grids",
     "kinds",

@@ -17,6 +17,9 @@ from aegan.cli.options import (
     TableEvaluate,
     TableFit,
     TableSample,
+    TextEvaluate,
+    TextFit,
+    TextSample,
     pairs,
 )
 
@@ -62,10 +65,12 @@ def fit(
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
     images: Grouped[ImageFit] = ImageFit(),
     tables: Grouped[TableFit] = TableFit(),
+    texts: Grouped[TextFit] = TextFit(),
 ) -> None:
-    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, or a table.
+    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, a table, or text.
 
-    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
+    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt
+    (also .gz) with a sample a line, or a table's --text-column.
 
     Args:
         source: What to learn from.
@@ -90,6 +95,7 @@ def fit(
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
         images: Options for images.
         tables: Options for tables.
+        texts: Options for text.
     """
     from aegan import api
     from aegan.cli.summary import print_summary
@@ -116,6 +122,7 @@ def fit(
         quiet=False,
         **images.given(),
         **tables.given(),
+        **texts.given(),
     )
     print_summary(estimator)
 
@@ -132,6 +139,7 @@ def sample(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
     tables: Grouped[TableSample] = TableSample(),
+    texts: Grouped[TextSample] = TextSample(),
 ) -> None:
     """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows into a table.
 
@@ -139,7 +147,7 @@ def sample(
         run: Run folder.
         num: How many.
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
-            database such as sqlite:///shop.db::made.
+            database such as sqlite:///shop.db::made; for text .txt, .csv, .tsv or .jsonl (also .gz).
         seed: The same seed gives the same samples.
         where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
             score=missing; may be repeated.
@@ -147,15 +155,15 @@ def sample(
         device: Where to compute.
         overwrite: Replace what is at --out.
         tables: Options for tables.
+        texts: Options for text.
     """
     from aegan import api
 
     estimator = api.load(run, device=device)
+    options = {**tables.given(), **texts.given()}
     conditions = pairs("--where", where)
     print(
-        estimator.write_samples(
-            num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **tables.given()
-        )
+        estimator.write_samples(num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **options)
     )
 
 
@@ -277,6 +285,7 @@ def evaluate(
     html: Path | None = None,
     images: Grouped[ImageEvaluate] = ImageEvaluate(),
     tables: Grouped[TableEvaluate] = TableEvaluate(),
+    texts: Grouped[TextEvaluate] = TextEvaluate(),
 ) -> None:
     """Judge SYNTHETIC against REAL, beside what real data score against real data.
 
@@ -290,14 +299,15 @@ def evaluate(
         html: File for a report.
         images: Options for images.
         tables: Options for tables.
+        texts: Options for text.
     """
     from aegan import api
     from aegan.data.kinds import detect_kind
     from aegan.kinds import handler
     from aegan.storage import write_json
 
-    kind = kind or detect_kind(real)
-    options = {**images.given(), **tables.given()}
+    kind = kind or ("text" if texts.text_column else detect_kind(real))
+    options = {**images.given(), **tables.given(), **texts.given()}
     result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:

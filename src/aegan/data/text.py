@@ -34,7 +34,7 @@ class TextAdapter(Adapter):
     Args:
         column: Of a table: the column of text.
         label: Of a table: the column of classes.
-        sample: Of a file: what a sample is, ``"line"``, ``"paragraph"`` or ``"auto"``.
+        each: Of a file: what a sample is, ``"line"``, ``"paragraph"`` or ``"auto"``.
         unit: ``"character"``, ``"byte"``, ``"word"``, ``"subword"`` (needs ``tokenizers``) or ``"auto"``, see
             :func:`~aegan.data.text_units.choose_unit`.
         length: Most tokens of a text, longer ones are cut; None: the longest there is, up to :data:`LONGEST`.
@@ -59,7 +59,7 @@ class TextAdapter(Adapter):
         *,
         column: str | None = None,
         label: str | None = None,
-        sample: str = "auto",
+        each: str = "auto",
         unit: str = "auto",
         length: int | None = None,
         encoding: str = "utf-8",
@@ -71,7 +71,7 @@ class TextAdapter(Adapter):
         self.options: dict[str, Any] = {
             "column": column,
             "label": label,
-            "sample": sample,
+            "each": each,
             "unit": unit,
             "length": length,
             "encoding": encoding,
@@ -224,7 +224,7 @@ class TextAdapter(Adapter):
         column, label = self.options["column"], self.options["label"]
         if fitted and column is not None and _is_plain(source):
             column = label = None  # texts by themselves are as good
-        sample = self.form.sample if fitted and self.form.container == "file" else self.options["sample"]
+        sample = self.form.sample if fitted and self.form.container == "file" else self.options["each"]
         encoding = self.options["encoding"]
         if fitted and label is not None and not _has_label(source, label):
             label = None

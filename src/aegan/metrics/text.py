@@ -32,7 +32,7 @@ def evaluate_text(
     synthetic: Sequence[str],
     holdout: Sequence[str],
     *,
-    reconstructions: Sequence[str] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
     encode: Encode | None = None,
     encoder: str = "",
     unit: str = "auto",
@@ -49,7 +49,7 @@ def evaluate_text(
         train: What the generator learnt.
         synthetic: What it made.
         holdout: Real texts that it has not seen.
-        reconstructions: Of the holdout, one each.
+        pairs: Held-out texts, each beside its reconstruction.
         encode: Texts to codes, for the Fréchet distance.
         encoder: What ``encode`` is, in words.
         unit: Tokens are ``"word"`` or ``"character"``; ``"auto"``: see
@@ -59,7 +59,7 @@ def evaluate_text(
         seed: Which texts, where there are more.
 
     Raises:
-        DataError: Fewer than 20 texts on a side, or not as many reconstructions as texts.
+        DataError: Fewer than 20 texts on a side.
         ConfigError: Another unit.
     """
     if unit not in ("auto", *UNITS):
@@ -67,10 +67,6 @@ def evaluate_text(
     for name, texts in (("training", train), ("made", synthetic), ("held-out", holdout)):
         if len(texts) < LEAST:
             raise DataError(f"evaluate_text: {len(texts)} {name} texts; expected at least {LEAST}.")
-    if reconstructions is not None and len(reconstructions) != len(holdout):
-        raise DataError(
-            f"evaluate_text: {len(reconstructions)} reconstructions of {len(holdout)} held-out texts; expected one each."
-        )
     unit = choose_unit(train) if unit == "auto" else unit
     made, test = _some(synthetic, references, seed), _some(holdout, references, seed)
     count = min(len(made), len(train))
@@ -78,9 +74,9 @@ def evaluate_text(
     judge = _Judge(train, test, unit, order, encode)
     rows = [judge.row(SYNTHETIC, made, made), judge.row(HOLDOUT, real, test)]
     details: dict[str, Any] = {"texts": list(made[:SHOWN])}
-    if reconstructions is not None:
-        rows.append(_rebuilt(holdout, reconstructions, unit))
-        details["pairs"] = [list(pair) for pair in zip(holdout[:SHOWN], reconstructions[:SHOWN], strict=True)]
+    if pairs:
+        rows.append(_rebuilt(pairs, unit))
+        details["pairs"] = [list(pair) for pair in pairs[:SHOWN]]
     details["lengths"] = {
         name: _lengths(texts, unit) for name, texts in ((SYNTHETIC, made), (HOLDOUT, test))
     }
@@ -134,14 +130,14 @@ def _distance(real: np.ndarray, made: np.ndarray) -> float:
     return frechet_distance(real, made)
 
 
-def _rebuilt(originals: Sequence[str], rebuilt: Sequence[str], unit: str) -> TextRow:
+def _rebuilt(pairs: Sequence[tuple[str, str]], unit: str) -> TextRow:
     right = total = 0
-    for original, made in zip(originals, rebuilt, strict=True):
+    for original, made in pairs:
         one, other = tokens_of(original, unit), tokens_of(made, unit)
         right += sum(a == b for a, b in zip(one, other, strict=False))
         total += max(len(one), len(other))
-    same = float(np.mean([a == b for a, b in zip(originals, rebuilt, strict=True)]))
-    return TextRow(name="reconstructions", n=len(rebuilt), accuracy=right / max(1, total), exact=same)
+    same = float(np.mean([a == b for a, b in pairs]))
+    return TextRow(name="reconstructions", n=len(pairs), accuracy=right / max(1, total), exact=same)
 
 
 def _some(texts: Sequence[str], count: int, seed: int) -> list[str]:

@@ -1,70 +1,15 @@
-"""Texts from a decoder, token by token: drawn, the likeliest at each step, or the likeliest as a whole.
-
-References: Holtzman et al. 2020, "The curious case of neural text degeneration" (arXiv 1904.09751) for draws from the
-likeliest tokens that make up a given probability (top-p).
-"""
+"""Texts from a decoder, token by token: drawn, the likeliest at each step, or the likeliest as a whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from aegan.errors import ConfigError
-from aegan.nn.tokens import TokenDecoder
+from aegan.nn.choice import GREEDY, METHODS, Decoding, choose
+from aegan.nn.tokens import TokenDecoder, in_use
 
-METHODS = ("sample", "greedy", "beam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoding:
-    """How tokens are chosen.
-
-    Attributes:
-        method: ``"sample"``: drawn; ``"greedy"``: the likeliest at each step; ``"beam"``: the likeliest text that a
-            search along ``beams`` ways finds.
-        temperature: What logits are divided by before a draw: below 1 the likely becomes likelier.
-        top_p: Draws are from the likeliest tokens that together have at least this probability.
-        beams: Ways that a search follows.
-    """
-
-    method: str = "sample"
-    temperature: float = 1.0
-    top_p: float = 1.0
-    beams: int = 5
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ConfigError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}.")
-        if not 0 < self.temperature <= 10:
-            raise ConfigError(f"temperature: a number above 0 and at most 10 expected, got {self.temperature}.")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p: a number above 0 and at most 1 expected, got {self.top_p}.")
-        if isinstance(self.beams, bool) or not isinstance(self.beams, int) or not 1 <= self.beams <= 100:
-            raise ConfigError(f"beams: a whole number from 1 to 100 expected, got {self.beams}.")
-
-
-GREEDY = Decoding(method="greedy")
-
-
-def choose(logits: Tensor, chance: Tensor, decoding: Decoding) -> Tensor:
-    """Tokens ``(B,)`` of logits ``(B, V)``, drawn by numbers of [0, 1] ``(B,)``.
-
-    >>> choose(torch.tensor([[0.0, 9.0, 8.0]]), torch.tensor([0.99]), Decoding(top_p=0.5)).tolist()
-    [1]
-    """
-    if decoding.method == "greedy":
-        return logits.argmax(1)
-    probabilities = (logits / decoding.temperature).softmax(1)
-    if decoding.top_p < 1:
-        ranked, order = probabilities.sort(dim=1, descending=True, stable=True)
-        beyond = ranked.cumsum(1) - ranked >= decoding.top_p
-        probabilities = probabilities.masked_fill(torch.zeros_like(beyond).scatter_(1, order, beyond), 0.0)
-    ends = probabilities.cumsum(1)
-    # Below the last end there is always a token that is not impossible; at it, none.
-    target = torch.minimum(chance * ends[:, -1], torch.nextafter(ends[:, -1], ends.new_zeros(())))
-    return torch.searchsorted(ends, target[:, None], right=True)[:, 0].clamp_(max=logits.shape[1] - 1)
+__all__ = ["GREEDY", "METHODS", "Decoding", "choose", "fill", "log_likelihoods", "write"]
 
 
 def write(
@@ -138,3 +83,61 @@ def _beam(decoder: TokenDecoder, z: Tensor | None, count: int, beams: int, given
         if bool(over.all()):
             break
     return x[:, 0]
+
+
+def log_likelihoods(decoder: TokenDecoder, z: Tensor | None, x: Tensor) -> Tensor:
+    """Logarithm of the probability ``(B, T)`` of each token of texts ``(B, T)`` and of their ends; 0 beyond."""
+    used = in_use(x)
+    logits = decoder.logits(decoder(z, x)[used])
+    total = torch.zeros(x.shape, device=x.device)
+    total[used] = -cross_entropy(logits, x[used], reduction="none")
+    return total
+
+
+def fill(
+    decoder: TokenDecoder,
+    z: Tensor | None,
+    left: list[int],
+    right: list[int],
+    *,
+    most: int,
+    candidates: int,
+    decoding: Decoding,
+    generator: torch.Generator,
+) -> list[int]:
+    """Tokens for the gap between ``left`` and ``right``.
+
+    What comes next is drawn some times, as if nothing were known of the right side; of everything that these draws begin
+    with, up to ``most`` tokens, one is chosen by how likely it makes the right side (sampling, importance, resampling:
+    Rubin 1987).
+
+    Args:
+        decoder: Gives the probabilities.
+        z: Code of the text with its gap ``(1, D)``; None without a code.
+        left: Tokens before the gap.
+        right: Tokens after it, without the end.
+        most: Tokens of the gap at most.
+        candidates: Draws.
+        decoding: How they are drawn.
+        generator: Of the random numbers.
+    """
+    device, longest = decoder.bias.device, decoder.longest
+    most = max(0, min(most, longest - 1 - len(left) - len(right)))
+    wide = None if z is None else z.expand(candidates, -1)
+    chances = torch.rand(candidates, longest, generator=generator).to(device)
+    given = torch.tensor([left], dtype=torch.int64, device=device).expand(candidates, -1)
+    drawn = write(decoder, wide, chances, decoding, count=candidates, given=given)
+    gaps = sorted(
+        {tuple(row[: n]) for row in drawn[:, len(left) :].tolist() for n in range(most + 1) if 0 not in row[:n]}
+    )
+    rows = torch.zeros(len(gaps), longest, dtype=torch.int64)
+    for row, gap in zip(rows, gaps, strict=True):
+        whole = [*left, *gap, *right]
+        row[: len(whole)] = torch.tensor(whole, dtype=torch.int64)
+    scores = []
+    for part, some in zip(rows.split(256), torch.arange(len(gaps)).split(256), strict=True):
+        each = log_likelihoods(decoder, None if z is None else z.expand(len(part), -1), part.to(device)).cpu()
+        after = torch.arange(longest) >= torch.tensor([len(left) + len(gaps[i]) for i in some.tolist()])[:, None]
+        scores.append((each * after).sum(1))
+    chosen = torch.multinomial(torch.cat(scores).softmax(0), 1, generator=generator)
+    return list(gaps[int(chosen)])

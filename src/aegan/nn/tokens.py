@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
+from aegan.nn.choice import Decoding
 from aegan.nn.init import activation, linear
 
 State = list[Tensor]
@@ -167,6 +168,9 @@ class TokenDecoder(nn.Module):
         hidden: Width.
         layers: Recurrent or attention layers.
         dropped: Share of the vectors, between layers and before the output, that is zero in a training step.
+
+    Attributes:
+        decoding: How the tokens of samples are chosen; not a part of what is learnt.
     """
 
     def __init__(
@@ -184,6 +188,7 @@ class TokenDecoder(nn.Module):
         super().__init__()
         self.vocabulary, self.longest, self.latent_dim = vocabulary, longest, latent_dim
         self.layers, self.hidden, self.dropped = layers, hidden, dropped
+        self.decoding = Decoding()
         self.recurrent = network == "recurrent"
         self.embedding = nn.Embedding(vocabulary, embedding)
         nn.init.normal_(self.embedding.weight, 0.0, 1.0 / math.sqrt(embedding))

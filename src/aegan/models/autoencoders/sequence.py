@@ -24,7 +24,7 @@ from aegan.errors import ConfigError
 from aegan.losses import above_free_bits, gaussian_kl
 from aegan.models.autoencoders.collapse import posterior_statistics, posterior_verdict
 from aegan.models.base import Model
-from aegan.nn.decoding import GREEDY, Decoding, write
+from aegan.nn.decoding import GREEDY, Decoding, log_likelihoods, write
 from aegan.nn.init import linear
 from aegan.nn.tokens import NETWORKS, TokenDecoder, TokenEncoder, in_use, trimmed
 from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
@@ -73,7 +73,7 @@ class SequenceConfig:
     embedding: int = 128
     dropout: float = 0.3
     word_dropout: float = 0.2
-    hidden_tokens: float = 0.0
+    hidden_tokens: float = 0.1
     beta: float = 1.0
     beta_cycle: int = 0
     free_bits: float = 0.5
@@ -199,12 +199,8 @@ class Sequence(Model):
 
     def _nll(self, z: Tensor | None, x: Tensor, used: Tensor, shown: Tensor | None = None) -> Tensor:
         """Nats a text, on average."""
-        return self._token_nll(z, x, used, shown).sum() / len(x)
-
-    def _token_nll(self, z: Tensor | None, x: Tensor, used: Tensor, shown: Tensor | None = None) -> Tensor:
-        """Nats of each token in use, one after the other."""
         logits = self.decoder.logits(self.decoder(z, x, shown)[used])
-        return cross_entropy(logits, x[used], reduction="none")
+        return cross_entropy(logits, x[used], reduction="sum") / len(x)
 
     def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.encoder is None:
@@ -217,11 +213,7 @@ class Sequence(Model):
 
     def log_likelihood(self, x: Tensor, z: Tensor | None) -> Tensor:
         """Logarithm of the probability ``(B,)`` of texts ``(B, T)`` given codes ``(B, D)``, in nats."""
-        x = trimmed(x)
-        used = in_use(x)
-        total = torch.zeros(x.shape, device=x.device)
-        total[used] = -self._token_nll(z, x, used)
-        return total.sum(1)
+        return log_likelihoods(self.decoder, z, trimmed(x)).sum(1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and log-variances ``(B, D)`` of the codes of texts ``(B, T)``."""
@@ -235,18 +227,21 @@ class Sequence(Model):
         """Texts ``(B, T)`` of codes ``(B, D)``; the likeliest token at each step unless ``decoding`` says otherwise."""
         return write(self.decoder, z, None, decoding) if self.coded else super().decode(z)
 
-    def draw(self, z: Tensor, noise: Tensor, decoding: Decoding | None = None) -> Tensor:
-        """Texts ``(B, T)`` drawn token by token from codes ``(B, D)`` by standard normal noise ``(B, T)``."""
-        return write(self.decoder, z, torch.special.ndtr(noise), decoding or Decoding())
+    def draw(self, z: Tensor | None, noise: Tensor) -> Tensor:
+        """Texts ``(B, T)`` drawn token by token from codes ``(B, D)`` by standard normal noise ``(B, T)``.
+
+        How they are drawn is the decoder's ``decoding``.
+        """
+        return write(self.decoder, z, torch.special.ndtr(noise), self.decoder.decoding)
 
     def noisy(self, z: Tensor) -> Tensor:
         """Codes drawn around the means ``z``, with the deviations usual in training."""
         return z + self.statistics.posterior_std * torch.randn_like(z)
 
-    def generate(self, noise: Tensor, y: Tensor | None, decoding: Decoding | None = None) -> Tensor:
+    def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Texts ``(B, T)`` drawn with codes from the prior; the classes are not used."""
         z, draws = noise.split([self.code_dim, self.draw_dim], 1)
-        return self.draw(z if self.coded else None, draws, decoding)  # type: ignore[arg-type]
+        return self.draw(z if self.coded else None, draws)
 
     @torch.no_grad()
     def health(self, x: Tensor) -> Health:
