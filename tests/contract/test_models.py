@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import FIELDS, OF_TABLES, TABLE, VARIANTS, bars, rows
+from tests.conftest import FIELDS, OF_TABLES, OF_TEXTS, TABLE, TEXT, VARIANTS, bars, rows, tokens
 
 from aegan.config import TrainConfig, to_json
 from aegan.data.base import TensorData
@@ -31,20 +31,24 @@ SPECS = {
     "labelled-vector": Spec(kind="vector", shape=(12,), classes=("a", "b")),
     "table": TABLE,
     "labelled-table": replace(TABLE, classes=("a", "b")),
+    "text": TEXT,
+    "labelled-text": replace(TEXT, classes=("a", "b")),
 }
 SLOW = ("began", "ebgan", "alae", "latent-gan, correcting", "autoregressive")
 """Whose codes come late: the first three learn at lower rates, the last two have few steps for them."""
-ALL = VARIANTS | {name: (name, settings) for name, settings in OF_TABLES.items()}
+ALL = VARIANTS | {name: (name, settings) for name, settings in OF_TABLES.items()} | OF_TEXTS
 NOT_OF_TABLES = ("denoising-gan on data",)
 """Forms of models that are for tables by other settings."""
 CASES = [
     (name, spec)
     for name in ALL
     for spec in SPECS
-    if SPECS[spec].kind in MODELS[ALL[name][0]].kinds and not (SPECS[spec].discrete and name in NOT_OF_TABLES)
+    if SPECS[spec].kind in MODELS[ALL[name][0]].kinds
+    and not (SPECS[spec].discrete and name in NOT_OF_TABLES)
+    and (SPECS[spec].kind == "text") == (name in OF_TEXTS)
 ]
-PAIRS = [(name, spec) for name, spec in CASES if spec in ("labelled", "table")]
-"""Every model on images, every one that can on rows."""
+PAIRS = [(name, spec) for name, spec in CASES if spec in ("labelled", "table", "text")]
+"""Every model on images, every one that can on rows, and on text."""
 
 
 def made(name: str, spec: Spec, seed: int = 0) -> Model:
@@ -58,6 +62,9 @@ def made(name: str, spec: Spec, seed: int = 0) -> Model:
 def data_for(spec: Spec, n: int = 32) -> TensorData:
     if spec.kind == "table":
         x = rows(n)
+        return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
+    if spec.kind == "text":
+        x = tokens(n)
         return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (n, *spec.shape), generator=generator, dtype=torch.uint8)
@@ -89,6 +96,13 @@ def test_shapes_and_types(name: str, spec: str) -> None:
         sample = model.generate(torch.randn(5, model.noise_dim), y)
         assert sample.shape == x.shape and bool(torch.isfinite(sample).all())
         assert SPECS[spec].kind != "table" or _are_rows(sample)
+        assert SPECS[spec].kind != "text" or _are_texts(sample)
+
+
+def _are_texts(x: torch.Tensor) -> bool:
+    """Whether there are tokens, then an end, and nothing after it."""
+    over = (x == 0).cummax(1).values
+    return bool(((x >= 0) & (x < TEXT.vocabulary)).all() and (x[:, -1] == 0).all() and (x[over] == 0).all())
 
 
 def _are_rows(x: torch.Tensor) -> bool:
@@ -183,6 +197,7 @@ def test_samples_depend_on_seed_and_place_alone(name: str, spec: str) -> None:
     assert torch.equal(whole[:70], few)
     assert bool(torch.isfinite(whole).all())
     assert SPECS[spec].kind != "table" or _are_rows(whole)
+    assert SPECS[spec].kind != "text" or _are_texts(whole)
 
 
 @pytest.mark.parametrize("name", [n for n, s in PAIRS if s == "labelled" and made(n, SPECS[s]).code_dim])
@@ -208,6 +223,16 @@ def test_reconstructions_of_rows_beat_the_most_frequent_values(name: str) -> Non
     assert error < 0.5 * (real != real.mode(0).values).float().mean()
 
 
+@pytest.mark.parametrize("name", ["sequence", "sequence, denoising", "arae"])
+def test_reconstructions_of_text_beat_the_most_frequent_tokens(name: str) -> None:
+    data = TensorData(x=tokens(256))
+    model = trained(name, TEXT, steps=160, data=data)
+    real = tokens(256).long()
+    with torch.no_grad():
+        error = (model.decode(model.encode(real)) != real).float().mean()
+    assert error < 0.5 * (real != real.mode(0).values).float().mean()
+
+
 class _Kill(BaseException):
     """As kill -9: nothing catches it, nothing is saved because of it."""
 
@@ -221,13 +246,18 @@ class _KillAt(Probe):
             raise _Kill
 
 
-@pytest.mark.parametrize("name", [n for n, s in PAIRS if s == "table"])
-def test_a_table_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "kind"), [(n, s) for n, s in PAIRS if s in ("table", "text")])
+def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    spec = SPECS[kind]
+    x = rows(8) if kind == "table" else tokens(8)
+
     def train(folder: Path, *probes: Probe, resume: bool = False) -> Model:
         config = TrainConfig(steps=12, seed=1, grids=0, checkpoint_every=1e-9)
-        model = made(name, TABLE)
+        model = made(name, spec)
         folder.mkdir(exist_ok=True)
-        Trainer(model, data_for(TABLE), config, Backend("cpu", "fp32"), folder=folder, probes=probes).fit(resume=resume)
+        Trainer(model, data_for(spec), config, Backend("cpu", "fp32"), folder=folder, probes=probes).fit(resume=resume)
         return model.eval()
 
     whole = train(tmp_path / "whole")
@@ -235,11 +265,12 @@ def test_a_table_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stoppe
         train(tmp_path / "killed", _KillAt(10))
     resumed = train(tmp_path / "killed", resume=True).state_dict()
     assert all(torch.equal(v, resumed[k]) for k, v in whole.state_dict().items())
-    again = made(name, TABLE, seed=9).eval()
+    again = made(name, spec, seed=9).eval()
     again.load_state_dict(load_file(tmp_path / "whole" / "model.safetensors"))
     with torch.no_grad():
-        z = whole.encode(rows(8))
-        assert torch.equal(again.encode(rows(8)), z) and torch.equal(again.decode(z), whole.decode(z))
+        if whole.code_dim:
+            z = whole.encode(x)
+            assert torch.equal(again.encode(x), z) and torch.equal(again.decode(z), whole.decode(z))
         if whole.noise_dim:
             noise = noise_for(0, 8, whole.noise_dim)
             assert torch.equal(again.generate(noise, None), whole.generate(noise, None))
@@ -247,7 +278,9 @@ def test_a_table_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stoppe
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_registry_tells_what_a_model_gives(name: str) -> None:
-    model, entry = made(name, SPECS["labelled"] if "image" in MODELS[name].kinds else TABLE), MODELS[name]
+    kinds = MODELS[name].kinds
+    spec = SPECS["labelled"] if "image" in kinds else TABLE if "table" in kinds else SPECS["labelled-text"]
+    model, entry = made(name, spec), MODELS[name]
     able = {"samples": model.noise_dim, "classes": model.noise_dim and model.conditional, "codes": model.code_dim}
     assert entry.gives == tuple(key for key, value in able.items() if value)
     assert entry.paper and entry.summary.endswith(".") and entry.kinds == type(model).kinds
