@@ -23,6 +23,8 @@ KNOWN = {
 }
 """First bytes of what is no text, however it is named."""
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+PARAGRAPH = 20
+"""Lines of a paragraph at most, on average, where nobody said that samples are paragraphs."""
 SAMPLES = ("auto", "line", "paragraph")
 
 
@@ -96,7 +98,9 @@ def cut_samples(text: str, sample: str) -> tuple[list[str], list[int], str]:
     if sample == "auto":
         blocks = [block for block in re.split(r"\n[ \t]*(?:\n[ \t]*)+", text.strip("\n")) if block.strip()]
         longer = sum("\n" in block for block in blocks)
-        sample = "paragraph" if len(blocks) > 1 and longer > len(blocks) / 3 else "line"
+        # A stray blank line among a thousand makes no paragraphs.
+        short = sum(block.count("\n") + 1 for block in blocks) <= PARAGRAPH * len(blocks)
+        sample = "paragraph" if len(blocks) > 1 and longer > len(blocks) / 3 and short else "line"
     if sample == "line":
         kept = [i for i, line in enumerate(lines) if line.strip()]
         return [lines[i] for i in kept], [i + 1 for i in kept], sample

@@ -103,7 +103,9 @@ class _Judge:
     ) -> None:
         self.known, self.test, self.unit, self.order, self.encode = set(train), test, unit, order, encode
         self.references = self._cut(test)
-        self.reader = KneserNey(self._cut(_some(train, REFERENCES, 0)), order=order)
+        read = self._cut(_some(train, REFERENCES, 0))
+        self.kinds = len({token for text in (*read, *self.references) for token in text})
+        self.reader = KneserNey(read, order=order, kinds=self.kinds)
         self.codes = None if encode is None else encode(_some(train, REFERENCES, 0))
 
     def _cut(self, texts: Sequence[str]) -> list[list[str]]:
@@ -118,7 +120,7 @@ class _Judge:
             bleu=bleu(tokens, self.references),
             self_bleu=self_bleu(tokens),
             forward=self.reader.perplexity(self._cut(unseen)),
-            reverse=KneserNey(tokens, order=self.order).perplexity(self.references),
+            reverse=KneserNey(tokens, order=self.order, kinds=self.kinds).perplexity(self.references),
             characters=character_distance(made, self.test),
             frechet=None if self.encode is None or self.codes is None else _distance(self.codes, self.encode(unseen)),
             copies=float(np.mean([text in self.known for text in unseen])),

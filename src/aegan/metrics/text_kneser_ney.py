@@ -21,11 +21,12 @@ _BEGIN, _END, _UNKNOWN = 0, 1, 2
 class KneserNey:
     """Probabilities of tokens given the ``order - 1`` before them.
 
-    A token that was never read shares the smallest probability with all other such ones: it counts as one token more.
-
     Args:
         texts: Tokenised texts to read.
         order: Longest run of tokens that is counted.
+        kinds: Kinds of token that there are, those never read among them, each of which is as likely as the others; to
+            compare models of several sets of texts it has to be the same, or a set of few words would have few to
+            choose from. None: those read and one more.
 
     Raises:
         DataError: No texts.
@@ -36,7 +37,7 @@ class KneserNey:
     1.0
     """
 
-    def __init__(self, texts: Sequence[Sequence[str]], *, order: int = ORDER) -> None:
+    def __init__(self, texts: Sequence[Sequence[str]], *, order: int = ORDER, kinds: int | None = None) -> None:
         if not texts:
             raise DataError("KneserNey: no texts; expected at least one.")
         if order < 1:
@@ -47,7 +48,7 @@ class KneserNey:
         for text in texts:
             row = self._row(text, learn=True)
             counts.update(zip(*(row[i:] for i in range(order)), strict=False))
-        self.size = len(self.index) + 2  # the end, and what was never read
+        self.size = max(len(self.index) + 1, kinds or 0) + 1  # with the end
         self._levels = []
         for _ in range(order):
             self._levels.append(_level(counts))
