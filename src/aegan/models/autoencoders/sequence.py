@@ -121,6 +121,7 @@ class Sequence(Model):
 
     Config: ClassVar[type] = SequenceConfig
     kinds: ClassVar[tuple[str, ...]] = KINDS
+    block: ClassVar[int] = 256
     config: SequenceConfig
     samples_from = "autoencoder"
 

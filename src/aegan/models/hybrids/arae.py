@@ -96,6 +96,7 @@ class ARAE(Model):
 
     Config: ClassVar[type] = ARAEConfig
     kinds: ClassVar[tuple[str, ...]] = ("text",)
+    block: ClassVar[int] = 256
     config: ARAEConfig
     samples_from = "adversarial"
 
