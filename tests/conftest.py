@@ -112,7 +112,7 @@ OF_TEXTS = {
     ),
 }
 """Models of text, and what others need for it."""
-TEXT = Spec(kind="text", shape=(8,), likelihood="categorical", vocabulary=9)
+TEXT = Spec(kind="text", shape=(8,), likelihood="categorical", vocabulary=10)
 FIELDS = (
     Field(column="trade", size=4),
     Field(column="city", size=7),
@@ -167,7 +167,7 @@ def tokens(n: int = 64, seed: int = 0) -> torch.Tensor:
     first = 1 + torch.randint(0, 6, (n, 1), generator=generator)
     length = torch.randint(3, 8, (n, 1), generator=generator)
     place = torch.arange(8)
-    texts = 1 + (first + place * (1 + first % 2)) % 8
+    texts = 2 + (first + place * (1 + first % 2)) % 8
     return torch.where(place < length, texts, 0).int()
 
 

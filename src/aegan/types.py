@@ -55,7 +55,7 @@ class Spec:
         classes: Class names by class index; empty when the data carry no labels.
         fields: What each value of a table's row is. For series, the fields of what belongs to a whole series (length,
             attributes, amplitudes), whose values are in ``static`` (N, F) rather than in ``x``. Empty for other kinds.
-        vocabulary: Number of tokens of text, of which 0 is the end; 0 for other kinds.
+        vocabulary: Number of tokens of text, of which 0 is the end and 1 what there is none for; 0 for other kinds.
     """
 
     kind: str

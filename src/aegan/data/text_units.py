@@ -1,6 +1,6 @@
 """What text is cut into: characters, bytes, words or learnt subwords; to token numbers and exactly back.
 
-Token 0 is the end of a text, and what follows it. Words carry the blank before them, so that putting the pieces side by
+Token 0 is the end of a text, and what follows it; token 1 is what the fitted text does not have. Words carry the blank before them, so that putting the pieces side by
 side gives the text back; a word that is too rare for a token of its own is spelled by characters.
 """
 
@@ -20,7 +20,8 @@ from aegan.errors import ConfigError, DataError
 END = 0
 """The token that ends a text."""
 UNKNOWN = 1
-"""Of characters and words: a character that the fitted text does not have."""
+"""A character that the fitted text does not have. It is never learnt, nor drawn."""
+FIRST = 2
 REPLACEMENT = "�"
 """What an unknown character, and bytes that make none, come back as."""
 MOST_CHARACTERS = 4_096
@@ -82,8 +83,8 @@ class Symbols(Units):
 
     def __init__(self, pieces: Sequence[str], *, words: bool, spelled: bool) -> None:
         self.pieces, self.words, self.spelled = list(pieces), words, spelled
-        self.index = {piece: i + 2 for i, piece in enumerate(self.pieces)}
-        self.first_byte = len(self.pieces) + 2
+        self.index = {piece: i + FIRST for i, piece in enumerate(self.pieces)}
+        self.first_byte = len(self.pieces) + FIRST
         self.size = self.first_byte + (256 if spelled else 0)
         self.kind, self.plural = ("word", "words") if words else ("character", "characters")  # type: ignore[misc]
 
@@ -93,12 +94,11 @@ class Symbols(Units):
         characters = Counter[str]()
         for text in texts:
             characters.update(text)
-        characters.pop(REPLACEMENT, None)
         common = [c for c, _ in sorted(characters.items(), key=lambda item: (-item[1], item[0]))]
         kept, pieces = common[:MOST_CHARACTERS], []
         if words:
             counted = Counter(piece for text in texts for piece in PIECES.findall(text))
-            longer = [(piece, n) for piece, n in counted.items() if len(piece) > 1 and REPLACEMENT not in piece]
+            longer = [(piece, n) for piece, n in counted.items() if len(piece) > 1]
             pieces = [p for p, _ in sorted(longer, key=lambda item: (-item[1], item[0]))][:MOST_WORDS]
         return cls([*kept, *pieces], words=words, spelled=len(common) > len(kept))
 
@@ -133,14 +133,14 @@ class Symbols(Units):
             if waiting:
                 parts.append(waiting.decode("utf-8", errors="replace"))
                 waiting.clear()
-            parts.append(REPLACEMENT if token == UNKNOWN else self.pieces[token - 2])
+            parts.append(REPLACEMENT if token == UNKNOWN else self.pieces[token - FIRST])
         return "".join(parts) + waiting.decode("utf-8", errors="replace")
 
     def unseen(self, text: str) -> list[int]:
         """Places of characters that the fitted text does not have."""
         if self.spelled:
             return []
-        return [i for i, character in enumerate(text) if character not in self.index and character != REPLACEMENT]
+        return [i for i, character in enumerate(text) if character not in self.index]
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict."""
@@ -152,15 +152,15 @@ class Bytes(Units):
 
     kind = "byte"
     plural = "bytes"
-    size = 257
+    size = 256 + FIRST
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text, without the end."""
-        return [byte + 1 for byte in text.encode("utf-8", errors="surrogatepass")]
+        return [byte + FIRST for byte in text.encode("utf-8", errors="surrogatepass")]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens, up to the end."""
-        return bytes(token - 1 for token in until_end(tokens)).decode("utf-8", errors="replace")
+        return bytes(max(0, token - FIRST) for token in until_end(tokens)).decode("utf-8", errors="replace")
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict."""
@@ -180,7 +180,7 @@ class Subwords(Units):
     def __init__(self, model: str) -> None:
         self.model = model
         self.tokenizer = _tokenizers().Tokenizer.from_str(model)
-        self.size = self.tokenizer.get_vocab_size() + 1
+        self.size = self.tokenizer.get_vocab_size() + FIRST
 
     @classmethod
     def fit(cls, texts: Sequence[str]) -> Subwords:
@@ -198,11 +198,11 @@ class Subwords(Units):
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text, without the end."""
-        return [token + 1 for token in self.tokenizer.encode(text).ids]
+        return [token + FIRST for token in self.tokenizer.encode(text).ids]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens, up to the end."""
-        return self.tokenizer.decode([token - 1 for token in until_end(tokens)], skip_special_tokens=False)
+        return self.tokenizer.decode([token - FIRST for token in until_end(tokens) if token >= FIRST], skip_special_tokens=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from aegan.nn.choice import GREEDY, METHODS, Decoding, choose
-from aegan.nn.tokens import TokenDecoder, in_use
+from aegan.nn.tokens import UNKNOWN, TokenDecoder, in_use
 
 __all__ = ["GREEDY", "METHODS", "Decoding", "choose", "fill", "log_likelihoods", "write"]
 
@@ -39,6 +39,7 @@ def write(
     state, token = decoder.begin(z, count), None
     for t in range(decoder.longest - 1):  # the last one is an end in any case
         logits, state = decoder.step(state, token, z)
+        logits[:, UNKNOWN] = -torch.inf
         if given is not None and t < given.shape[1]:
             token = given[:, t]
         else:
@@ -64,6 +65,7 @@ def _beam(decoder: TokenDecoder, z: Tensor | None, count: int, beams: int, given
     first = torch.arange(count, device=device)[:, None] * beams
     for t in range(decoder.longest - 1):
         logits, state = decoder.step(state, token, wide)
+        logits[:, UNKNOWN] = -torch.inf
         if given is not None and t < given.shape[1]:
             token = given[:, t].repeat_interleave(beams, 0)
             x[:, :, t] = token.view(count, beams)

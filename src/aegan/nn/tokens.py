@@ -5,7 +5,7 @@ attention, here with the normalisation first (Xiong et al. 2020, arXiv 2002.0474
 for outputs that share the weights of the inputs; Dieng et al. 2019 (arXiv 1807.04863) for a code that reaches the output
 without passing through the recurrence, so that it is not ignored.
 
-Token 0 ends a text and fills what follows. A decoder's *state* is a list of tensors whose first axis is the batch, so
+Token 0 ends a text and fills what follows; token 1 is never written. A decoder's *state* is a list of tensors whose first axis is the batch, so
 that a search can reorder it.
 """
 
@@ -21,6 +21,8 @@ from aegan.nn.choice import Decoding
 from aegan.nn.init import activation, linear
 
 State = list[Tensor]
+UNKNOWN = 1
+"""Stands for what there is no token for; never written."""
 NETWORKS = ("recurrent", "transformer")
 HEAD = 32
 """Width of an attention head, at least."""
