@@ -6,7 +6,7 @@
 DATA holds ``image_coco_captions/image_coco.txt``, ``image_coco_captions/test_coco.txt`` (Texygen's split) and
 ``names/names.txt``, a tenth of which, always the same, is set apart as the test set. All models get the same budget. Of
 each, as many texts as ``--num`` are drawn at several temperatures and judged against all test lines; the row "real" is
-what as many training lines score. Every run is kept in RESULTS and not repeated; RESULTS/text.md is made of all of them.
+what as many training lines score. Every run is kept in RESULTS and not repeated; RESULTS/text.md is made of all.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def sets(data: Path, name: str) -> tuple[list[str], list[str]]:
     return [every[i] for i in order[cut:]], [every[i] for i in order[:cut]]
 
 
-def trained(train: list[str], model: str, budget: dict[str, Any], seed: int) -> tuple[aegan.Estimator, dict[str, float]]:
+def trained(
+    train: list[str], model: str, budget: dict[str, Any], seed: int
+) -> tuple[aegan.Estimator, dict[str, float]]:
     """A fitted model and what it took."""
     name, settings = MODELS[model]
     began, cpu = time.perf_counter(), time.process_time()
@@ -79,14 +81,30 @@ def one(train: list[str], test: list[str], model: str, budget: dict[str, Any], s
         began = time.process_time()
         evaluation = evaluate_texts(fitted, test, num=num, seed=seed + 1, temperature=temperature)
         found[str(temperature)] = evaluation.to_json() | {"processor_seconds": time.process_time() - began}
-    ways = [interpolate(fitted, a, b) for a, b in zip(test[:10:2], test[1:10:2], strict=True)] if fitted.model.code_dim else []
+    ways = (
+        [interpolate(fitted, a, b) for a, b in zip(test[:10:2], test[1:10:2], strict=True)]
+        if fitted.model.code_dim
+        else []
+    )
     config = fitted.run.config
     return {"took": took, "model": config["model"], "settings": config["model_config"], "found": found, "ways": ways}
 
 
 def table(results: dict[str, dict[str, Any]], name: str) -> list[str]:
     """One set's results as a Markdown table."""
-    heads = ["", "T", "BLEU-2", "BLEU-4", "self-BLEU-4", "new %", "repeats %", "letters", "forward", "reverse", "tokens right %"]
+    heads = [
+        "",
+        "T",
+        "BLEU-2",
+        "BLEU-4",
+        "self-BLEU-4",
+        "new %",
+        "repeats %",
+        "letters",
+        "forward",
+        "reverse",
+        "tokens right %",
+    ]
     out = [f"## {name}", "", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     real: TextRow | None = None
     for model, result in results.items():
@@ -101,7 +119,9 @@ def table(results: dict[str, dict[str, Any]], name: str) -> list[str]:
     out.append("")
     for model, result in results.items():
         took = result["took"]
-        out.append(f"* {model}: {took['processor_seconds']:.0f} processor seconds of training ({took['seconds']:.0f} s).")
+        out.append(
+            f"* {model}: {took['processor_seconds']:.0f} processor seconds of training ({took['seconds']:.0f} s)."
+        )
         first = next(iter(result["found"].values()))["details"]["texts"][:4]
         out.append(f"  At the lowest temperature: {'; '.join(first)}.")
     return [*out, ""]
@@ -144,7 +164,9 @@ def main() -> None:
                     print(f"{path}: {result['took']}")
     text = [f"# Text ({time.strftime('%Y-%m-%d')}, aegan {aegan.__version__})", ""]
     for name in ("coco", "names"):
-        found = {p.stem.removeprefix(f"{name}-"): json.loads(p.read_text()) for p in sorted(args.out.glob(f"{name}-*.json"))}
+        found = {
+            p.stem.removeprefix(f"{name}-"): json.loads(p.read_text()) for p in sorted(args.out.glob(f"{name}-*.json"))
+        }
         text += table(found, name) if found else []
     (args.out / "text.md").write_text("\n".join(text))
     print("\n".join(text))

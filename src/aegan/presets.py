@@ -91,7 +91,11 @@ def _of_text(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         return own
     changes: dict[str, Any] = {"autoencoder": {"model": "sequence", **own}}
     if model == "latent-gan":
-        changes |= {"latent": {"form": "correcting", "whiten": False}, "joint": {"share": 0.0}, "autoencoder_share": 0.9}
+        changes |= {
+            "latent": {"form": "correcting", "whiten": False},
+            "joint": {"share": 0.0},
+            "autoencoder_share": 0.9,
+        }
     if model == "adversarial-autoencoder":
         # The adversary takes the divergence's place.
         changes["autoencoder"] |= {"form": "denoising", "beta": 0.0, "hidden_tokens": 0.3}

@@ -118,7 +118,7 @@ def interpolate(
 
 
 def attribute(estimator: Estimator, labelled: Any, source: str, target: str) -> np.ndarray:
-    """The direction ``(D,)`` in which codes of the class ``target`` lie from those of ``source``: their means' difference.
+    """The direction ``(D,)`` from the mean code of the class ``source`` to that of ``target``.
 
     Args:
         estimator: A run of text whose model has codes.
@@ -143,7 +143,12 @@ def attribute(estimator: Estimator, labelled: Any, source: str, target: str) -> 
 
 
 def transfer(
-    estimator: Estimator, texts: Sequence[str], direction: np.ndarray, *, strength: float = 1.0, decoding: Decoding = GREEDY
+    estimator: Estimator,
+    texts: Sequence[str],
+    direction: np.ndarray,
+    *,
+    strength: float = 1.0,
+    decoding: Decoding = GREEDY,
 ) -> list[str]:
     """``texts`` with their codes moved by ``strength`` times ``direction``, as of :func:`attribute`."""
     return decode_texts(estimator, estimator.encode(list(texts)) + strength * direction, decoding)
@@ -194,7 +199,7 @@ def infill(
         z = None
         if encoder is not None and estimator.model.code_dim:
             seen = torch.zeros(1, limit + 1, dtype=torch.int64)
-            hidden = [*before, encoder.hidden_token, *after][: limit]
+            hidden = [*before, encoder.hidden_token, *after][:limit]
             seen[0, : len(hidden)] = torch.tensor(hidden)
             with torch.no_grad():
                 z = estimator.model.encode(seen.to(estimator.device)).float()

@@ -65,7 +65,9 @@ def test_the_unit_suits_the_data() -> None:
     assert choose_unit(["a man rides a horse .", "the horse is brown and big ."] * 30)[0] == "word"
     assert choose_unit(["emma", "olivia"])[0] == "character"
     assert choose_unit(["今天天气很好我们去公园", "他喜欢读书和写字"] * 10)[0] == "character"
-    assert "blanks separate words" in TextAdapter().fit(["a man rides a big horse"] * 9 + ["a dog sits on a mat"]).summary
+    assert (
+        "blanks separate words" in TextAdapter().fit(["a man rides a big horse"] * 9 + ["a dog sits on a mat"]).summary
+    )
 
 
 def test_lengths_are_chosen_and_said() -> None:
@@ -79,7 +81,7 @@ def test_lengths_are_chosen_and_said() -> None:
 def test_sources(tmp_path: Path) -> None:
     texts = ["a b", "c", "d e"]
     plain, zipped = tmp_path / "t.txt", tmp_path / "t.txt.gz"
-    plain.write_bytes("a b\r\nc\r\n\r\n\r\nd e".encode())
+    plain.write_bytes(b"a b\r\nc\r\n\r\n\r\nd e")
     zipped.write_bytes(gzip.compress("a b\nc\nd e\n".encode("utf-8-sig")))
     frame = pd.DataFrame({"text": [*texts, None], "stars": [1, 2, 1, 2]})
     frame.to_csv(tmp_path / "t.csv", index=False)

@@ -117,7 +117,11 @@ def test_columns_that_are_not_there_or_no_text(tmp_path: Path) -> None:
 
 
 def test_options_that_cannot_work_and_tokens_that_are_none() -> None:
-    for options, said in (({"unit": "verse"}, "unit is 'verse'"), ({"length": 0}, "length is 0"), ({"each": "page"}, "is")):
+    for options, said in (
+        ({"unit": "verse"}, "unit is 'verse'"),
+        ({"length": 0}, "length is 0"),
+        ({"each": "page"}, "is"),
+    ):
         with pytest.raises(ConfigError, match=said):
             TextAdapter(**options).fit(["a", "b"])
     adapter = TextAdapter().fit(["ab", "b"])
@@ -130,7 +134,9 @@ def test_options_that_cannot_work_and_tokens_that_are_none() -> None:
         TextAdapter().to_tensors(["a"])
 
 
-@pytest.mark.parametrize("change", [{"adapter": "image"}, {"units": {"kind": "rune"}}, {"form": {}}, {"spec": {}}, {"x": 1}])
+@pytest.mark.parametrize(
+    "change", [{"adapter": "image"}, {"units": {"kind": "rune"}}, {"form": {}}, {"spec": {}}, {"x": 1}]
+)
 def test_a_damaged_adapter_is_refused(change: dict) -> None:
     with pytest.raises(DataError, match="adapter"):
         TextAdapter.from_json(TextAdapter().fit(["ab", "b"]).to_json() | change)

@@ -96,9 +96,7 @@ def test_a_wide_search_finds_the_likeliest_text(network: str) -> None:
         every = torch.cat([torch.where(every.eq(0).cummax(1).values, 0, every).unique(dim=0)], 0)
         every = torch.cat([every, torch.zeros(len(every), 1, dtype=torch.int64)], 1)
         # The last end is certain: it is not predicted.
-        best = [
-            every[(log_likelihoods(small, row.expand(len(every), -1), every)[:, :3]).sum(1).argmax()] for row in z
-        ]
+        best = [every[(log_likelihoods(small, row.expand(len(every), -1), every)[:, :3]).sum(1).argmax()] for row in z]
         assert write(small, z, None, Decoding(method="beam", beams=27)).tolist() == torch.stack(best).tolist()
         one = write(small, z, None, Decoding(method="beam", beams=1))
         assert one.tolist() == write(small, z, None, Decoding(method="greedy")).tolist()

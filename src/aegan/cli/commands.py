@@ -162,9 +162,7 @@ def sample(
     estimator = api.load(run, device=device)
     options = {**tables.given(), **texts.given()}
     conditions = pairs("--where", where)
-    print(
-        estimator.write_samples(num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **options)
-    )
+    print(estimator.write_samples(num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **options))
 
 
 def complete(

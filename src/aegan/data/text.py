@@ -28,8 +28,8 @@ KEYS = ("adapter", "options", "spec", "form", "units", "count")
 class TextAdapter(Adapter):
     """Text to int32 ``(N, T)`` and back, exactly: any script, by characters, bytes, words or learnt subwords.
 
-    A token is a number; 0 ends a text and fills what follows. See :func:`~aegan.data.text_source.open_text` for what can
-    be read.
+    A token is a number; 0 ends a text and fills what follows. See :func:`~aegan.data.text_source.open_text` for what
+    can be read.
 
     Args:
         column: Of a table: the column of text.
@@ -41,8 +41,8 @@ class TextAdapter(Adapter):
         encoding: Of files without a byte order mark.
 
     Attributes:
-        spec: Kind ``"text"``, shape ``(T,)``, T the most tokens and an end; ``vocabulary``, the number of tokens. Set by
-            :meth:`fit`.
+        spec: Kind ``"text"``, shape ``(T,)``, T the most tokens and an end; ``vocabulary``, the number of tokens. Set
+            by :meth:`fit`.
         units: The tokens.
         summary: Some words on the fitted data: units, why these, length and what was cut.
 
@@ -255,8 +255,8 @@ class TextAdapter(Adapter):
             character = opened.texts[i][places[0]]
             name = unicodedata.name(character, "without a name")
             warnings.warn(
-                f"{opened.name}: {sum(len(places) for _, places in found):,} characters in {len(found):,} texts are not "
-                f"in the fitted text, the first in {opened.place(i)}, character {places[0] + 1}: {character!r} "
+                f"{opened.name}: {sum(len(places) for _, places in found):,} characters in {len(found):,} texts are "
+                f"not in the fitted text, the first in {opened.place(i)}, character {places[0] + 1}: {character!r} "
                 f"(U+{ord(character):04X}, {name}). They are read as unknown and come back as '�'. With "
                 "--unit byte any character can be read.",
                 AeganWarning,

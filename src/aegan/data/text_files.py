@@ -29,10 +29,10 @@ SAMPLES = ("auto", "line", "paragraph")
 
 
 def read_characters(path: Path, encoding: str = "utf-8") -> str:
-    """The characters of a file, gzipped or not; ends of lines become ``\\n``.
+    r"""The characters of a file, gzipped or not; ends of lines become ``\n``.
 
     Raises:
-        DataError: Missing, empty, binary, a damaged gzip file, or bytes that the encoding does not have, by their place.
+        DataError: Missing, empty, binary, a damaged gzip file, or bytes that the encoding lacks, by their place.
     """
     try:
         raw = path.read_bytes()
@@ -57,7 +57,9 @@ def read_characters(path: Path, encoding: str = "utf-8") -> str:
     except UnicodeDecodeError as error:
         raise DataError(_misplaced(raw, error, path, marked or encoding)) from error
     except LookupError as error:
-        raise DataError(f"{path}: encoding {encoding!r} is unknown; expected a name such as utf-8 or cp1252.") from error
+        raise DataError(
+            f"{path}: encoding {encoding!r} is unknown; expected a name such as utf-8 or cp1252."
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -86,13 +88,13 @@ def _misplaced(raw: bytes, error: UnicodeDecodeError, path: Path, encoding: str)
 
 
 def cut_samples(text: str, sample: str) -> tuple[list[str], list[int], str]:
-    """Samples of a file's characters, the line that each begins on (from 1), and what a sample is.
+    r"""Samples of a file's characters, the line that each begins on (from 1), and what a sample is.
 
     A sample is a line. With ``"auto"`` it is a paragraph where blank lines stand between blocks of several lines.
-    Lines are ended by ``\\n`` alone: what else Unicode counts as one is a part of the text. Blank ones are passed over.
+    Lines are ended by ``\n`` alone: what else Unicode counts as one is a part of the text. Blank ones are passed over.
 
-    >>> cut_samples("a\\nb\\n\\nc\\nd\\n", "auto")
-    (['a\\nb', 'c\\nd'], [1, 4], 'paragraph')
+    >>> cut_samples("a\nb\n\nc\nd\n", "auto")
+    (['a\nb', 'c\nd'], [1, 4], 'paragraph')
     """
     lines = text.removesuffix("\n").split("\n")
     if sample == "auto":

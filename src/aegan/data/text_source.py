@@ -53,7 +53,9 @@ class TextForm:
         """
         keys = ("container", "sample", "column", "label")
         if not isinstance(data, Mapping) or set(data) != set(keys) or data["container"] not in CONTAINERS:
-            raise DataError(f"adapter form: expected the keys {', '.join(keys)} and a known container; got {data!r:.200}.")
+            raise DataError(
+                f"adapter form: expected the keys {', '.join(keys)} and a known container; got {data!r:.200}."
+            )
         return cls(**data)
 
 
@@ -183,9 +185,7 @@ def _from_table(source: Any, column: str, label: str | None) -> TextSet:
     form = TextForm(container="table", column=column, label=label)
     labels = None if label is None else [_plain(value) for value in frame[label][kept].tolist()]
     texts = _strings(cells[kept].tolist(), places, f"{opened.name}, column {column!r}")
-    return TextSet(
-        name=opened.name, texts=texts, labels=labels, places=places, form=form, passed=int((~kept).sum())
-    )
+    return TextSet(name=opened.name, texts=texts, labels=labels, places=places, form=form, passed=int((~kept).sum()))
 
 
 def _plain(value: Any) -> str:

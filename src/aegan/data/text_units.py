@@ -1,7 +1,8 @@
 """What text is cut into: characters, bytes, words or learnt subwords; to token numbers and exactly back.
 
-Token 0 is the end of a text, and what follows it; token 1 is what the fitted text does not have. Words carry the blank before them, so that putting the pieces side by
-side gives the text back; a word that is too rare for a token of its own is spelled by characters.
+Token 0 is the end of a text, and what follows it; token 1 is what the fitted text does not have. Words carry the blank
+before them, so that putting the pieces side by side gives the text back; a word that is too rare for a token of its own
+is spelled by characters.
 """
 
 from __future__ import annotations
@@ -202,7 +203,9 @@ class Subwords(Units):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens, up to the end."""
-        return self.tokenizer.decode([token - FIRST for token in until_end(tokens) if token >= FIRST], skip_special_tokens=False)
+        return self.tokenizer.decode(
+            [token - FIRST for token in until_end(tokens) if token >= FIRST], skip_special_tokens=False
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict."""
@@ -277,5 +280,3 @@ def _tokenizers() -> Any:
         raise ConfigError(
             f"unit=subword: the package tokenizers is needed and not installed: {EXTRA}. Or use unit=character."
         ) from error
-
-

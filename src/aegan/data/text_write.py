@@ -28,8 +28,8 @@ def write_texts(
 ) -> Path:
     """Write texts in the form that the suffix of ``out`` asks for, in UTF-8; each also with ``.gz``.
 
-    * ``.txt``: a line each; paragraphs, where those were fitted, with a blank line between. Labels are left out. Ends of
-      lines within a line become blanks, as do blank lines within a paragraph.
+    * ``.txt``: a line each; paragraphs, where those were fitted, with a blank line between. Labels are left out. Ends
+      of lines within a line become blanks, as do blank lines within a paragraph.
     * ``.csv``, ``.tsv``: a column of the fitted column's name, or ``text``; with labels a second one.
     * ``.jsonl``: an object a line, with the same names.
 

@@ -77,9 +77,7 @@ def evaluate_text(
     if pairs:
         rows.append(_rebuilt(pairs, unit))
         details["pairs"] = [list(pair) for pair in pairs[:SHOWN]]
-    details["lengths"] = {
-        name: _lengths(texts, unit) for name, texts in ((SYNTHETIC, made), (HOLDOUT, test))
-    }
+    details["lengths"] = {name: _lengths(texts, unit) for name, texts in ((SYNTHETIC, made), (HOLDOUT, test))}
     stamps = {
         "unit": unit,
         "counts": {"train": len(train), "synthetic": len(made), "holdout": len(test)},
@@ -98,9 +96,7 @@ def evaluate_text(
 class _Judge:
     """What all rows are measured against."""
 
-    def __init__(
-        self, train: Sequence[str], test: Sequence[str], unit: str, order: int, encode: Encode | None
-    ) -> None:
+    def __init__(self, train: Sequence[str], test: Sequence[str], unit: str, order: int, encode: Encode | None) -> None:
         self.known, self.test, self.unit, self.order, self.encode = set(train), test, unit, order, encode
         self.references = self._cut(test)
         read = self._cut(_some(train, REFERENCES, 0))

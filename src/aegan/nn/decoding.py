@@ -109,8 +109,8 @@ def fill(
 ) -> list[int]:
     """Tokens for the gap between ``left`` and ``right``.
 
-    What comes next is drawn some times, as if nothing were known of the right side; of everything that these draws begin
-    with, up to ``most`` tokens, one is chosen by how likely it makes the right side (sampling, importance, resampling:
+    What comes next is drawn some times, as if nothing were known of the right side; of everything that these draws
+    begin with, up to ``most`` tokens, one is chosen by how likely it makes the right side (sampling, importance, resampling:
     Rubin 1987).
 
     Args:
@@ -130,7 +130,7 @@ def fill(
     given = torch.tensor([left], dtype=torch.int64, device=device).expand(candidates, -1)
     drawn = write(decoder, wide, chances, decoding, count=candidates, given=given)
     gaps = sorted(
-        {tuple(row[: n]) for row in drawn[:, len(left) :].tolist() for n in range(most + 1) if 0 not in row[:n]}
+        {tuple(row[:n]) for row in drawn[:, len(left) :].tolist() for n in range(most + 1) if 0 not in row[:n]}
     )
     rows = torch.zeros(len(gaps), longest, dtype=torch.int64)
     for row, gap in zip(rows, gaps, strict=True):

@@ -2,11 +2,11 @@
 
 References: Cho et al. 2014 (arXiv 1406.1078) for the gated recurrent unit; Vaswani et al. 2017 (arXiv 1706.03762) for
 attention, here with the normalisation first (Xiong et al. 2020, arXiv 2002.04745); Press & Wolf 2017 (arXiv 1608.05859)
-for outputs that share the weights of the inputs; Dieng et al. 2019 (arXiv 1807.04863) for a code that reaches the output
-without passing through the recurrence, so that it is not ignored.
+for outputs that share the weights of the inputs; Dieng et al. 2019 (arXiv 1807.04863) for a code that reaches the
+output without passing through the recurrence, so that it is not ignored.
 
-Token 0 ends a text and fills what follows; token 1 is never written. A decoder's *state* is a list of tensors whose first axis is the batch, so
-that a search can reorder it.
+Token 0 ends a text and fills what follows; token 1 is never written. A decoder's *state* is a list
+of tensors whose first axis is the batch, so that a search can reorder it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerTrunk(nn.Module):
-    """Vectors of tokens ``(B, T, E)`` to features ``(B, features)``: attention all ways, mean and largest of each unit."""
+    """Vectors of tokens ``(B, T, E)`` to features ``(B, features)``: attention all ways, each unit's mean and largest."""
 
     def __init__(self, embedding: int, longest: int, *, hidden: int, layers: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Reports: self-contained HTML pages made from nothing but the files of a run folder.
 
 ``write_report`` turns a run folder into ``report.html``; ``write_evaluation`` turns the JSON of an
-evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_text_evaluation`` of text; ``figures`` holds the Plotly
-figures that the report, a notebook and the web page share. Names are imported on first use, so
+evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_text_evaluation``
+of text; ``figures`` holds the Plotly figures that the report, a notebook and the web page share. Names are imported on first use, so
 ``import aegan.report`` stays cheap.
 """
 
@@ -27,7 +27,14 @@ _HOMES = {
     "write_text_evaluation": "text",
 }
 
-__all__ = ["RunFolder", "read_run", "write_evaluation", "write_report", "write_table_evaluation", "write_text_evaluation"]
+__all__ = [
+    "RunFolder",
+    "read_run",
+    "write_evaluation",
+    "write_report",
+    "write_table_evaluation",
+    "write_text_evaluation",
+]
 
 
 def __getattr__(name: str) -> Any:

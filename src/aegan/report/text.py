@@ -33,11 +33,11 @@ FIGURES = (
 )
 
 WORDS = (
-    ("BLEU", "Do runs of words (or letters) occur in unseen real texts? Each text is compared with all of those at once."),
-    ("Self-BLEU", "The same of each text with all others of its own set: how alike they are. Good and dull texts have high "
-     "BLEU and high self-BLEU; compare both with the real texts’."),
-    ("Perplexity", "Forward: how surprising these texts are to an n-gram model that read the training texts. Reverse: how "
-     "surprising unseen real texts are to one that read these."),
+    ("BLEU", "Do runs of words (or letters) occur in unseen real texts? Each text is compared with all of them."),
+    ("Self-BLEU", "The same of each text with all others of its own set: how alike they are. Good and dull texts "
+     "have high BLEU and high self-BLEU; compare both with the real texts’."),
+    ("Perplexity", "Forward: how surprising these texts are to an n-gram model that read the training texts. Reverse: "
+     "how surprising unseen real texts are to one that read these."),
     ("Letters", "How far the frequencies of runs of three letters are off, from 0 to 1."),
     ("Fréchet", "How far the codes of these texts lie from those of training texts, in the encoder’s own space."),
 )  # fmt: skip
@@ -200,9 +200,7 @@ def _pairs(data: Mapping[str, Any]) -> str:
     pairs = _part(data, "details").get("pairs")
     if not isinstance(pairs, list) or not pairs:
         return ""
-    body = "".join(f"<tr><td>{_text(a)}</td><td>{_text(b)}</td></tr>" for a, b in pairs[:TEXTS // 2])
+    body = "".join(f"<tr><td>{_text(a)}</td><td>{_text(b)}</td></tr>" for a, b in pairs[: TEXTS // 2])
     head = "<tr><th>unseen real text</th><th>its reconstruction</th></tr>"
     table = f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
     return page.section("What a code keeps", table, "reconstructions")
-
-

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from aegan.errors import ConfigError
 from aegan.models.autoencoders.base import AutoencoderModel
 from aegan.models.autoencoders.contractive import Contractive, ContractiveConfig
 from aegan.models.autoencoders.denoising import Denoising, DenoisingConfig
-from aegan.errors import ConfigError
 from aegan.models.autoencoders.plain import Autoencoder, PlainConfig
 from aegan.models.autoencoders.sequence import Sequence, SequenceConfig
 from aegan.models.autoencoders.sparse import Sparse, SparseConfig

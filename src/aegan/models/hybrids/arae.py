@@ -4,9 +4,9 @@ Reference: Zhao et al. 2018, "Adversarially regularized autoencoders" (arXiv 170
 and carry noise that fades; the critic tells them from the generator's, the encoder is also trained to be mistaken for
 the generator. In every step: the autoencoder, the critic five times, the generator.
 
-What differs: Adam throughout; the encoder's adversarial gradient comes in the autoencoder's own step, a tenth as strong;
-the generator's codes are put on the sphere too (in the original they are not, though real ones lie there), and it has no
-BatchNorm, which does not go with a gradient penalty.
+What differs: Adam throughout; the encoder's adversarial gradient comes in the autoencoder's own step, a tenth as
+strong; the generator's codes are put on the sphere too (in the original they are not, though real ones lie there), and
+it has no BatchNorm, which does not go with a gradient penalty.
 """
 
 from __future__ import annotations
