@@ -110,8 +110,8 @@ def fill(
     """Tokens for the gap between ``left`` and ``right``.
 
     What comes next is drawn some times, as if nothing were known of the right side; of everything that these draws
-    begin with, up to ``most`` tokens, one is chosen by how likely it makes the right side (sampling, importance, resampling:
-    Rubin 1987).
+    begin with, up to ``most`` tokens, one is chosen by how likely it makes the right side (sampling, importance,
+    resampling: Rubin 1987).
 
     Args:
         decoder: Gives the probabilities.

@@ -114,7 +114,7 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerTrunk(nn.Module):
-    """Vectors of tokens ``(B, T, E)`` to features ``(B, features)``: attention all ways, each unit's mean and largest."""
+    """Vectors of tokens ``(B, T, E)`` to features ``(B, features)``: attention all ways, mean and largest."""
 
     def __init__(self, embedding: int, longest: int, *, hidden: int, layers: int) -> None:
         super().__init__()
@@ -257,8 +257,8 @@ class TokenDecoder(nn.Module):
         count = len(state[0])
         vector = self.start_vector.expand(count, -1) if token is None else self.embedding(token) * self.scale
         if self.recurrent:
-            h, after = self.core(self._with(vector[:, None], z), torch.stack(state))
-            return self.logits(self._output(h, z)[:, 0]), list(after.unbind(0))
+            h, last = self.core(self._with(vector[:, None], z), torch.stack(state))
+            return self.logits(self._output(h, z)[:, 0]), list(last.unbind(0))
         h = self.stem(vector)[:, None] + self.places[state[0].shape[2]]
         if self.context is not None:
             h = h + self.context(z)[:, None]

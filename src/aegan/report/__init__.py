@@ -2,8 +2,8 @@
 
 ``write_report`` turns a run folder into ``report.html``; ``write_evaluation`` turns the JSON of an
 evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_text_evaluation``
-of text; ``figures`` holds the Plotly figures that the report, a notebook and the web page share. Names are imported on first use, so
-``import aegan.report`` stays cheap.
+of text; ``figures`` holds the Plotly figures that the report, a notebook and the web page share. Names are
+imported on first use, so ``import aegan.report`` stays cheap.
 """
 
 from __future__ import annotations

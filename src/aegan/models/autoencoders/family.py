@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aegan.errors import ConfigError
 from aegan.models.autoencoders.base import AutoencoderModel
 from aegan.models.autoencoders.contractive import Contractive, ContractiveConfig
@@ -31,7 +33,7 @@ _CLASSES: dict[type, type[AutoencoderModel]] = {
 }
 
 
-def autoencoder_of(spec: Spec, config: AnyAutoencoder) -> AutoencoderModel | Sequence:
+def autoencoder_of(spec: Spec, config: AnyAutoencoder) -> AutoencoderModel:
     """The autoencoder that ``config`` describes, for data of ``spec``.
 
     Raises:
@@ -40,7 +42,8 @@ def autoencoder_of(spec: Spec, config: AnyAutoencoder) -> AutoencoderModel | Seq
     if isinstance(config, SequenceConfig):
         if config.form == "language":
             raise ConfigError("autoencoder.form=language has no codes. Set it to variational or denoising.")
-        return Sequence(spec, config)
+        # It has all that a hybrid of codes uses, and nothing for an adversary of data, which text has no use for.
+        return cast(AutoencoderModel, Sequence(spec, config))
     if spec.kind == "text":
         raise ConfigError(
             f"autoencoder.model={config.model}: text needs a decoder that writes token by token. Set "

@@ -110,9 +110,9 @@ class ARAE(Model):
         self.decoder = TokenDecoder(
             spec.vocabulary, spec.shape[0], self.code_dim, network=config.decoder, dropped=config.dropout, **size
         )
-        perceptron = {"hidden": config.hidden, "depth": config.depth}
-        self.generator = LatentGenerator(config.noise_dim, self.code_dim, spec.num_classes, **perceptron)
-        self.critic = LatentDiscriminator(self.code_dim, spec.num_classes, **perceptron)
+        hidden, depth = config.hidden, config.depth
+        self.generator = LatentGenerator(config.noise_dim, self.code_dim, spec.num_classes, hidden=hidden, depth=depth)
+        self.critic = LatentDiscriminator(self.code_dim, spec.num_classes, hidden=hidden, depth=depth)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -7,7 +7,7 @@ from abc import ABC
 from torch import Tensor
 
 from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
-from aegan.models.autoencoders.sequence import Sequence, SequenceConfig
+from aegan.models.autoencoders.sequence import SequenceConfig
 from aegan.models.base import Model
 from aegan.types import Health, Optimizer, Phase, Stage
 
@@ -15,7 +15,7 @@ from aegan.types import Health, Optimizer, Phase, Stage
 class AutoencoderHybrid(Model, ABC):
     """A model with an ``autoencoder``, whose codes and health are its own."""
 
-    autoencoder: AutoencoderModel | Sequence
+    autoencoder: AutoencoderModel
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, D)``."""
