@@ -7,7 +7,9 @@ guidance via denoising" (arXiv 1905.12777) for the denoising form.
 
 A decoder that sees the tokens before it can do without a code, and at the divergence's full weight it does. Here the
 divergence costs nothing up to ``free_bits`` a dimension, tokens are hidden from the decoder now and then, and the code
-also reaches the output directly. Without a code (``form=language``) the same decoder is a plain language model.
+also reaches the output directly. Some texts of each step are learnt without their code, so that the same decoder is a
+language model too: samples come from codes of the prior, or without a code (``draws``). With ``form=language`` there is
+no code at all: a plain language model.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from aegan.nn.tokens import NETWORKS, TokenDecoder, TokenEncoder, in_use, trimme
 from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
 
 FORMS = ("variational", "denoising", "language")
+DRAWS = ("prior", "free")
 KINDS = ("text",)
 _LOGVAR = (-10.0, 4.0)
 _HEALTH = 512
@@ -51,6 +54,8 @@ class SequenceConfig:
         embedding: Length of a token's vector.
         dropout: Share of the decoder's vectors left out in a training step.
         word_dropout: Share of the tokens that the decoder does not see in a training step.
+        code_free: Share of the texts in a training step whose decoder gets no code.
+        draws: Samples come from codes of the ``prior``, or code-``free``.
         hidden_tokens: Share of the tokens that the encoder does not see in a training step.
         beta: Weight of the code's KL divergence from the prior.
         beta_cycle: Steps of a cycle in whose first half that weight rises from 0; 0: it rises once, over the first
@@ -73,6 +78,8 @@ class SequenceConfig:
     embedding: int = 128
     dropout: float = 0.3
     word_dropout: float = 0.2
+    code_free: float = 0.25
+    draws: str = "prior"
     hidden_tokens: float = 0.1
     beta: float = 1.0
     beta_cycle: int = 0
@@ -85,26 +92,30 @@ class SequenceConfig:
 
     def __post_init__(self) -> None:
         require_choice(self, "form", FORMS)
+        require_choice(self, "draws", DRAWS)
         require_choice(self, "encoder", NETWORKS)
         require_choice(self, "decoder", NETWORKS)
         require_at_least_one(self, "latent_dim", "width", "blocks", "embedding", "batch_size")
         require_non_negative(self, "beta", "beta_cycle", "free_bits", "class_weight", "patience")
-        for name in ("dropout", "word_dropout", "hidden_tokens"):
+        for name in ("dropout", "word_dropout", "hidden_tokens", "code_free"):
             if not 0 <= getattr(self, name) <= 0.9:
                 raise ConfigError(f"{name}: a number from 0 to 0.9 expected, got {getattr(self, name)}.")
         for name in ("lr", "code_noise"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name}: a number above 0 expected, got {getattr(self, name)}.")
+        if self.draws == "free" and not self.code_free and self.form != "language":
+            raise ConfigError("draws=free: nothing was learnt without a code with code_free=0. Set it to 0.25, or so.")
 
 
-class _Statistics(nn.Module):
-    """The code's deviation per dimension that training saw lately, in a buffer."""
+class _Codes(nn.Module):
+    """What stands for a code that is not given; and the codes' deviation that training saw lately, in a buffer."""
 
     posterior_std: Tensor
     steps: Tensor
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, absent: bool) -> None:
         super().__init__()
+        self.absent = nn.Parameter(torch.zeros(dim)) if absent else None
         self.register_buffer("posterior_std", torch.ones(dim))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -142,8 +153,8 @@ class Sequence(Model):
         if self.coded:
             outputs = self.code_dim * (2 if config.form == "variational" else 1)
             self.encoder = TokenEncoder(spec.vocabulary, longest, outputs, network=config.encoder, **size)
-            self.statistics = _Statistics(self.code_dim)
-            self.networks = ("encoder", "decoder", "statistics")
+            self.codes = _Codes(self.code_dim, absent=config.code_free > 0)
+            self.networks = ("encoder", "decoder", "codes")
             if spec.num_classes and config.class_weight:
                 self.classifier = linear(self.code_dim, spec.num_classes)
                 self.networks = (*self.networks, "classifier")
@@ -180,9 +191,12 @@ class Sequence(Model):
             seen = x.masked_fill(hide, self.encoder.hidden_token)
         mu, logvar = self._posterior(seen)
         std = (0.5 * logvar).exp()
-        self.statistics.update(std.mean(0))
+        self.codes.update(std.mean(0))
         z = mu + std * torch.randn_like(mu)
         kl, weight = gaussian_kl(mu, logvar, reduce=False), self.beta(self.stage_step) * scale
+        if self.training and self.codes.absent is not None:
+            free = torch.rand(len(z), 1, device=z.device) < config.code_free
+            z = torch.where(free, self.codes.absent, z)
         terms = {"reconstruction": Term(self._nll(z, x, used, shown), scale), "kl": Term(kl.sum(), 0.0)}
         terms["kl-above-free-bits"] = Term(above_free_bits(kl, config.free_bits), weight)
         if self.classifier is not None and "y" in batch:
@@ -237,11 +251,13 @@ class Sequence(Model):
 
     def noisy(self, z: Tensor) -> Tensor:
         """Codes drawn around the means ``z``, with the deviations usual in training."""
-        return z + self.statistics.posterior_std * torch.randn_like(z)
+        return z + self.codes.posterior_std * torch.randn_like(z)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Texts ``(B, T)`` drawn with codes from the prior; the classes are not used."""
+        """Texts ``(B, T)`` drawn with codes from the prior, or without; the classes are not used."""
         z, draws = noise.split([self.code_dim, self.draw_dim], 1)
+        if self.coded and self.config.draws == "free" and self.codes.absent is not None:
+            z = self.codes.absent.expand(len(z), -1)
         return self.draw(z if self.coded else None, draws)
 
     @torch.no_grad()
