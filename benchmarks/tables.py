@@ -137,7 +137,7 @@ def main() -> None:
 
 def cells(runs: list[dict[str, float]], keys: tuple[str, ...]) -> str:
     """Mean, least and most of each figure."""
-    digits = {"fit": 0, "cpu": 0, "shape": 2, "trend": 2, "auc": 3, "task": 3, "rate": 0}
+    digits = {"noise": 2, "fit": 0, "cpu": 0, "shape": 2, "trend": 2, "auc": 3, "task": 3, "rate": 0}
     out = []
     for key in keys:
         values = [run[key] for run in runs]

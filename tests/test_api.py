@@ -13,8 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import aegan
-from aegan.api import seconds
 from aegan.errors import ConfigError, DataError, RunError, RunExistsError
+from aegan.fitting import seconds
 from aegan.train.checkpoint import load_model
 from tests.conftest import TINY_SET, bars
 

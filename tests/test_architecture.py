@@ -35,6 +35,8 @@ TOP = {
     "api",
     "estimator",
     "evaluation",
+    "fitting",
+    "sharding",
     "compression",
     "sklearn",
     "tables",

@@ -57,6 +57,25 @@ class TrainConfig:
                 )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrivateConfig:
+    """What a differentially private training promises, and what that takes.
+
+    Attributes:
+        epsilon: ε of the promise.
+        delta: δ of the promise.
+        noise: Standard deviation of the noise on a sum of gradients, in units of ``bound``.
+        rate: Probability with which a sample is in a batch.
+        bound: Norm to which a sample's gradient is cut.
+    """
+
+    epsilon: float
+    delta: float
+    noise: float
+    rate: float
+    bound: float = 1.0
+
+
 TAG = "model"
 """A dataclass with a class variable of this name says by it which member of a union it is."""
 

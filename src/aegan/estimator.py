@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +96,13 @@ class Estimator:
         where: Mapping[str, Any] | None = None,
         spread: float = 1.0,
         overwrite: bool = False,
+        shard: int | None = None,
+        tell: Callable[[str], None] = lambda line: None,
         **options: Any,
     ) -> str:
         """As :meth:`sample`, into a file or folder ``out``; returns a line that says what was made.
+
+        With ``shard``, into a folder of files of so many samples each; see :func:`aegan.sharding.write_shards`.
 
         Raises:
             ConfigError: As :meth:`sample`, or a name of no form that the kind of data can be written in.
@@ -106,6 +110,11 @@ class Estimator:
         """
         self._check_draw(num, seed, spread)
         own = own_options(self.kind.name, options, SAMPLE_OPTIONS, "sample")
+        if shard is not None:
+            from aegan.sharding import write_shards
+
+            folder = Path(out)
+            return write_shards(self, num, folder, size=shard, seed=seed, where=where, spread=spread, tell=tell, **own)
         return self.kind.write_samples(
             self, num, str(out), seed=seed, where=where, spread=spread, overwrite=overwrite, **own
         )
@@ -126,18 +135,20 @@ class Estimator:
         where: Mapping[str, Any] | None = None,
         y: Tensor | None = None,
         spread: float = 1.0,
+        start: int = 0,
     ) -> tuple[Tensor, Tensor | None]:
         """As :meth:`sample`, but tensors: data ``(num, *shape)`` in [-1, 1] and classes ``(num,)`` or None.
 
-        ``y`` sets the class of each sample; otherwise classes are drawn as often as in the training data.
+        ``y`` sets the class of each sample; otherwise classes are drawn as often as in the training data. ``start`` is
+        the number of the first sample, a multiple of the model's ``block``.
         """
         self._check_draw(num, seed, spread)
         classes = self._condition(where)
         if not self.classes:
             y = None
         elif y is None:
-            y = self._draw_classes(num, seed) if classes is None else torch.full((num,), classes)
-        noise = noise_for(seed, num, self.model.noise_dim)
+            y = self._draw_classes(num, seed, start) if classes is None else torch.full((num,), classes)
+        noise = noise_for(seed, num, self.model.noise_dim, start=start)
         noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
         x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
         return self._within(x), y
@@ -327,8 +338,8 @@ class Estimator:
             raise ConfigError(f"--where class={name}: no such class. {nearest(name, classes)}")
         return classes.index(name)
 
-    def _draw_classes(self, num: int, seed: int) -> Tensor:
-        uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1).squeeze(1).double())
+    def _draw_classes(self, num: int, seed: int, start: int = 0) -> Tensor:
+        uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1, start=start).squeeze(1).double())
         counts = torch.tensor(self.class_counts or [1] * self.adapter.spec.num_classes, dtype=torch.float64)
         edges = (counts / counts.sum()).cumsum(0)
         return torch.searchsorted(edges, uniform, right=True).clamp_(max=len(counts) - 1)

@@ -17,7 +17,7 @@ from aegan.data.table_write import write_table
 from aegan.errors import ConfigError, nearest
 from aegan.metrics.table import AUTO, evaluate_table
 from aegan.metrics.table_evaluation import TableEvaluation
-from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.base import Model, in_blocks, noise_at, noise_for
 from aegan.storage import write_json
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ def sample_rows(
     seed: int,
     where: Mapping[str, Any] | None = None,
     balance: str | None = None,
+    start: int = 0,
 ) -> Any:
     """``num`` rows, each meeting ``where``, the values of the column ``balance`` equally often.
+
+    ``start`` is the number of the first row: rows drawn part by part are those of a single draw.
 
     Raises:
         ConfigError: A condition that no row can meet, a column that cannot be balanced, or a model whose rows do not
@@ -54,10 +57,10 @@ def sample_rows(
     if balance is not None and not completes(estimator.model):
         name = estimator.run.config["model"]
         raise ConfigError(f"--balance: {name!r} cannot draw under conditions. Fit autoregressive.")
-    drawn = draw(torch.arange(num), seed)
+    drawn = draw(torch.arange(start, start + num), seed)
     if where:
-        drawn = _until_met(estimator, draw, drawn, where, seed)
-    rows = adapter.from_tensors(drawn, where=where or None)
+        drawn = _until_met(estimator, draw, drawn, where, seed, start)
+    rows = adapter.from_tensors(drawn, where=where or None, start=start)
     for columns in adapter.rules.unique:
         drawn, rows = _distinct(adapter, draw, drawn, rows, list(columns), where, seed)
     return rows
@@ -76,7 +79,7 @@ def _drawer(estimator: Estimator, num: int, where: Mapping[str, Any], balance: s
 
     def draw(index: Tensor, seed: int) -> Tensor:
         # The noise of a row depends on its number, whichever others are drawn again.
-        noise = noise_for(seed, int(index.max()) + 1, model.noise_dim)[index]
+        noise = noise_at(seed, index, model.noise_dim)
         if place < 0 and (not allowed or not completes(model)):
             return in_blocks(model.generate, noise, None, device=estimator.device, block=model.block)
         known, x = torch.zeros(len(index), width, dtype=torch.bool), torch.zeros(len(index), width)
@@ -94,7 +97,9 @@ def _turn(index: Tensor, count: int) -> Tensor:
     return torch.stack([orders[int(b)][w] for b, w in zip(block, within, strict=True)])
 
 
-def _until_met(estimator: Estimator, draw: Draw, drawn: Tensor, where: Mapping[str, Any], seed: int) -> Tensor:
+def _until_met(
+    estimator: Estimator, draw: Draw, drawn: Tensor, where: Mapping[str, Any], seed: int, start: int
+) -> Tensor:
     """Draw rows again that do not meet the conditions as drawn.
 
     What the fields' masks allow is wider than a range that cuts a cell, or that goes through a rule. Rows that are left
@@ -105,7 +110,7 @@ def _until_met(estimator: Estimator, draw: Draw, drawn: Tensor, where: Mapping[s
         missed = torch.from_numpy(~adapter.satisfies(adapter.from_tensors(drawn), where)).nonzero().squeeze(1)
         if not len(missed):
             return drawn
-        drawn[missed] = draw(missed, seed + turn * _AGAIN)
+        drawn[missed] = draw(start + missed, seed + turn * _AGAIN)
         if able and turn >= REDRAWN:
             return drawn
     missed = torch.from_numpy(~adapter.satisfies(adapter.from_tensors(drawn), where))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from aegan.cli.options import (
+    Count,
     Flag,
     Grouped,
     ImageEvaluate,
@@ -131,11 +132,12 @@ def sample(
     run: Positional[Run],
     /,
     *,
-    num: int = 100,
+    num: Count = 100,
     out: str,
     seed: int = 0,
     where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="COLUMN=VALUE")] = [],  # noqa: B006
     spread: float = 1.0,
+    shard: Count | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
     tables: Grouped[TableSample] = TableSample(),
@@ -152,6 +154,8 @@ def sample(
         where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
             score=missing; may be repeated.
         spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
+        shard: Make --out a folder of files of so many samples each, .tar (images, as WebDataset reads them) or .parquet
+            (tables). The same call takes up what was stopped, and under torchrun every process makes its share.
         device: Where to compute.
         overwrite: Replace what is at --out.
         tables: Options for tables.
@@ -162,7 +166,19 @@ def sample(
     estimator = api.load(run, device=device)
     options = {**tables.given(), **texts.given()}
     conditions = pairs("--where", where)
-    print(estimator.write_samples(num, out, seed=seed, where=conditions, spread=spread, overwrite=overwrite, **options))
+    print(
+        estimator.write_samples(
+            num,
+            out,
+            seed=seed,
+            where=conditions,
+            spread=spread,
+            overwrite=overwrite,
+            shard=shard,
+            tell=print,
+            **options,
+        )
+    )
 
 
 def complete(

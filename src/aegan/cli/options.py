@@ -16,6 +16,27 @@ Grouped = Annotated[Group, tyro.conf.OmitArgPrefixes]
 """A dataclass of options whose names carry no prefix."""
 
 
+def _whole(text: str) -> int:
+    """A whole number, also as ``1e9``."""
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(f"a whole number expected, got {text}")
+    return int(text) if text.lstrip("+-").isdigit() else int(value)
+
+
+Count = Annotated[
+    int,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda texts: _whole(texts[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""A number of samples, which may be large: ``1e9`` is taken too."""
+
+
 @dataclass(frozen=True)
 class ImageFit:
     """Images."""
@@ -45,11 +66,19 @@ class TableFit:
     rule: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="RULE")] = field(default_factory=list)
     """A rule that every row keeps, such as "start <= end", "fixed(city, country)", or "none" to learn none; rules are
     learnt besides unless it is none. May be repeated."""
+    private: Annotated[float | None, tyro.conf.arg(metavar="EPSILON")] = None
+    """Train with differential privacy: what the run gives away of any one row is bounded by this ε, such as 3. Needs
+    --public and --steps."""
+    delta: float | None = None
+    """δ of that promise; the smaller of 1e-5 and a tenth of one over the number of rows when left out."""
+    public: Annotated[str | None, tyro.conf.arg(metavar="TABLE")] = None
+    """A table of the same columns that anybody may see: what columns and values there are is learnt from it alone."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :func:`aegan.fit`."""
         rules = "none" if self.rule == ["none"] else [*self.rule, "auto"] if self.rule else "auto"
-        return {"columns": pairs("--column", self.column) or None, "rules": rules}
+        promise = {"private": self.private, "delta": self.delta, "public": self.public}
+        return {"columns": pairs("--column", self.column) or None, "rules": rules, **promise}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
         headline = json.loads(metrics.read_text(encoding="utf-8")).get("headline")
         if headline:
             print(f"Judgement    {headline}")
+    promised = run.config.get("private")
+    if promised is not None:
+        kept = f"({promised['epsilon']:g}, {promised['delta']:.2g})-differentially private"
+        print(f"Private      {kept}. Not judged: figures on these rows would give away")
+        print("             what the noise hides. Where you may see them: aegan evaluate SOURCE MADE")
     health = path / "health.json"
     if health.exists():
         for finding in json.loads(health.read_text(encoding="utf-8"))["findings"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aegan.errors import ConfigError
@@ -21,6 +22,7 @@ class Kind(ABC):
         name: As in ``Spec.kind``.
         bounded: Whether values outside [-1, 1] mean nothing, so that what is decoded is clipped.
         grids: Whether pictures of samples are drawn while training goes on.
+        shard_suffix: Of the files that very many samples are written to; empty where that cannot be done.
         shown: File of samples in the run's folder, and what it is.
         example: What ``--out`` may be called, for the summary.
     """
@@ -28,6 +30,7 @@ class Kind(ABC):
     name: ClassVar[str]
     bounded: ClassVar[bool] = False
     grids: ClassVar[bool] = False
+    shard_suffix: ClassVar[str] = ""
     shown: ClassVar[tuple[str, str]]
     example: ClassVar[str]
 
@@ -82,6 +85,21 @@ class Kind(ABC):
         """As :meth:`complete`, into a file; returns a line that says what was made."""
         self.complete(estimator, source, seed=seed)
         raise NotImplementedError(f"{type(self).__name__} completes, but does not write what it completed.")
+
+    def write_shard(
+        self,
+        estimator: Estimator,
+        num: int,
+        path: Path,
+        *,
+        start: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        **own: Any,
+    ) -> None:
+        """The samples from number ``start`` of a draw, ``num`` of them, into one file."""
+        raise ConfigError(f"--shard: {self.name} data are not written in shards by this version. Leave it out.")
 
     def next_steps(self, estimator: Estimator) -> list[str]:
         """Commands to try on the run, beside ``aegan sample``."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aegan.data.archive import write_archive
 from aegan.data.image import ImageAdapter
 from aegan.data.write import write_images
 from aegan.kinds.base import Kind
@@ -22,6 +23,7 @@ class ImageKind(Kind):
     name = "image"
     bounded = True
     grids = True
+    shard_suffix = ".tar"
     shown = ("samples/grid.png", "samples at a glance")
     example = "new-images"
 
@@ -64,6 +66,21 @@ class ImageKind(Kind):
 
         adapter = ImageAdapter(size=own["size"], skip_bad=own["skip_bad"])
         return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=own["features"], seed=seed)
+
+    def write_shard(
+        self,
+        estimator: Estimator,
+        num: int,
+        path: Path,
+        *,
+        start: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        **own: Any,
+    ) -> None:
+        x, labels = estimator.sample_tensors(num, seed=seed, where=where, spread=spread, start=start)
+        write_archive(x, path, labels=labels, classes=estimator.classes, start=start)
 
     def next_steps(self, estimator: Estimator) -> list[str]:
         return [f"aegan reconstruct {estimator.run.path} SOURCE --out reconstructions.png"]

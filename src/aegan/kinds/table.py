@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aegan import tables
 from aegan.data.table_write import write_table
+from aegan.errors import ConfigError
 from aegan.kinds.base import Kind
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class TableKind(Kind):
 
     name = "table"
     shown = ("samples/rows.csv", "some rows")
+    shard_suffix = ".parquet"
     example = "rows.csv"
 
     def sample(
@@ -72,6 +75,27 @@ class TableKind(Kind):
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
         rows = self.complete(estimator, source, seed=seed)
         return f"{len(rows)} rows in {self.write(estimator, rows, out, overwrite=overwrite)}"
+
+    def write_shard(
+        self,
+        estimator: Estimator,
+        num: int,
+        path: Path,
+        *,
+        start: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        **own: Any,
+    ) -> None:
+        adapter = tables.table_adapter(estimator)
+        if adapter.rules.unique:
+            raise ConfigError(
+                "--shard: the table has columns whose values never come twice, which no shard can see of the others. "
+                "Leave --shard out, or fit with --rule none."
+            )
+        rows = tables.sample_rows(estimator, num, seed=seed, where=where, balance=own["balance"], start=start)
+        write_table(rows, path, form=adapter.form, overwrite=True)
 
     def next_steps(self, estimator: Estimator) -> list[str]:
         return [f"aegan complete {estimator.run.path} TABLE-WITH-GAPS --out completed.csv"]

@@ -64,6 +64,13 @@ class Model(nn.Module, ABC):
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of one phase on one batch; the trainer adds ``weight * value`` and goes backward."""
 
+    def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
+        """As :meth:`loss`, with the gradient of each sample cut to the norm ``bound`` before it is added to the others.
+
+        The sum is divided by ``expected``, the mean size of a batch; one batch may have any size, none included.
+        """
+        raise ConfigError(f"{type(self).__name__} cannot be trained privately. Fit autoregressive.")
+
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """Called before ``stage`` begins, and again when a run resumes within it; returns its data.
 
@@ -140,15 +147,23 @@ def in_blocks(
     return torch.cat(parts)
 
 
-def noise_for(seed: int, count: int, dim: int) -> Tensor:
-    """Noise ``(count, dim)`` whose row i depends on the seed and i alone.
+def noise_for(seed: int, count: int, dim: int, *, start: int = 0) -> Tensor:
+    """Noise ``(count, dim)`` of the rows from ``start``; row i depends on the seed and i alone.
 
-    >>> bool((noise_for(1, 5, 3) == noise_for(1, 500, 3)[:5]).all())
+    >>> bool((noise_for(1, 5, 3, start=70) == noise_for(1, 500, 3)[70:75]).all())
     True
     """
-    blocks = []
-    for start in range(0, count, BLOCK):
+    return noise_at(seed, torch.arange(start, start + count), dim)
+
+
+def noise_at(seed: int, rows: Tensor, dim: int) -> Tensor:
+    """Noise ``(N, dim)`` of the rows with these numbers ``(N,)``, in ascending order."""
+    if not len(rows):
+        return torch.empty(0, dim)
+    numbers, place = torch.unique_consecutive(rows // BLOCK, return_inverse=True)
+    blocks = torch.empty(len(numbers), BLOCK, dim)
+    for block, number in zip(blocks, numbers.tolist(), strict=True):
         # One stream per block: the normal sampler of a whole tensor depends on its length.
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + start // BLOCK) % (2**63))
-        blocks.append(torch.randn(BLOCK, dim, generator=generator))
-    return torch.cat(blocks)[:count] if blocks else torch.empty(0, dim)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % (2**63))
+        torch.randn(BLOCK, dim, generator=generator, out=block)
+    return blocks[place, rows % BLOCK]

@@ -9,7 +9,7 @@ weights, and the layers after it are residual.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,8 @@ from aegan.types import Field
 
 ALIKE = 20_000
 """Combinations of values up to which rows are looked for that are alike; a number of the table's, not of the rows'."""
+Tap = tuple[Tensor, Tensor]
+"""Outputs ``(F, B, n)`` or ``(B, n)`` of products, and the squared norms of what their weights were multiplied with."""
 
 
 class FieldNetworks(nn.Module):
@@ -73,37 +75,54 @@ class FieldNetworks(nn.Module):
         rank = torch.empty_like(rank).scatter_(0, columns.cpu(), rank)
         return torch.argsort(rank[self.columns.cpu()] * (int(self.levels.max()) + 1) + self.levels.cpu())
 
-    def forward(self, x: Tensor, order: Tensor, shift: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, order: Tensor, shift: Tensor | None = None, *, taps: list[Tap] | None = None
+    ) -> Tensor:
         """Negative log-likelihood in nats of each value of ``x`` ``(B, F)`` given those before it, ``(B, F)``.
 
-        ``shift`` ``(B, F, hidden)`` is added to what a field's network sees, as a code is.
+        ``shift`` ``(B, F, hidden)`` is added to what a field's network sees, as a code is. ``taps`` is filled with
+        what :func:`gradient_norms` needs.
         """
         index = self.embedding.index(x)
-        h = self._context(x, order)
+        h = self._context(x, order, taps)
         if shift is not None:
             h = h + shift.transpose(0, 1)
-        h = self._layers(h).unbind(0)  # one tensor each: the gradient of an index is as large as the whole
-        values = [
-            cross_entropy(torch.addmm(bias, h[j], head).float(), index[:, j], reduction="none")
-            for j, (head, bias) in enumerate(zip(self.heads, self.head_biases, strict=True))
-        ]
+        h = self._layers(h, taps).unbind(0)  # one tensor each: the gradient of an index is as large as the whole
+        logits = [torch.addmm(bias, h[j], head) for j, (head, bias) in enumerate(self._heads())]
+        if taps is not None:
+            taps += [(out, _squares(h[j]) + 1.0) for j, out in enumerate(logits)]
+        values = [cross_entropy(out.float(), index[:, j], reduction="none") for j, out in enumerate(logits)]
         return torch.stack(values, 1)
 
-    def _context(self, x: Tensor, order: Tensor) -> Tensor:
+    def _heads(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self.heads, self.head_biases, strict=True)
+
+    def _context(self, x: Tensor, order: Tensor, taps: list[Tap] | None = None) -> Tensor:
         """Sums over the visible fields ``(F, B, hidden)``."""
         place = torch.argsort(order).to(x.device)
         visible = (place[:, None] < place[None, :]).to(self.mix.dtype)
         weights = (self.mix * visible[:, :, None, None]).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
-        context = (self.embedding(x).flatten(1) @ weights).view(-1, self.count, self.hidden)
-        return (context + (self.seen * visible[:, :, None]).sum(0) + self.bias).transpose(0, 1)
+        vectors = self.embedding(x).transpose(0, 1)
+        context = (vectors.transpose(0, 1).flatten(1) @ weights).view(-1, self.count, self.hidden)
+        context = (context + (self.seen * visible[:, :, None]).sum(0) + self.bias).transpose(0, 1)
+        if taps is not None:
+            # Each value has a vector of its own; a context has mix, seen and bias in front of it.
+            taps.append((vectors, torch.ones(self.count, len(x), device=x.device)))
+            taps.append((context, visible.T @ (_squares(vectors) + 1.0) + 1.0))
+        return context
 
-    def _layers(self, h: Tensor) -> Tensor:
+    def _layers(self, h: Tensor, taps: list[Tap] | None = None) -> Tensor:
         for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
-            inner = torch.baddbmm(bias[0], activation(h), first)
+            outer = activation(h)
+            inner = product = torch.baddbmm(bias[0], outer, first)
             if self.dropped and self.training:
                 # The same units for every field of a row: drawing sixteen times as many takes longer than using them.
                 inner = inner * dropout(torch.ones_like(inner[:1]), self.dropped)
-            h = h + torch.baddbmm(bias[1], activation(inner), second)
+            inner = activation(inner)
+            change = torch.baddbmm(bias[1], inner, second)
+            h = h + change
+            if taps is not None:
+                taps += [(product, _squares(outer) + 1.0), (change, _squares(inner) + 1.0)]
         return activation(h)
 
     def draw(self, uniform: Tensor | None, order: Tensor, *, shift: Tensor | None = None) -> Tensor:
@@ -196,6 +215,18 @@ class FieldNetworks(nn.Module):
         return (leaky_relu_(h, LEAK) @ self.heads[j].to(h.dtype)).add_(self.head_biases[j]).float()
 
 
+def gradient_norms(nll: Tensor, taps: Sequence[Tap]) -> Tensor:
+    """Norms ``(B,)`` of the gradient of each row's ``nll`` ``(B,)`` in all weights, which none of them is made for.
+
+    The gradient of one row in the weights of a product is the outer product of its inputs and of the gradient in its
+    outputs, so its squared norm is that of the inputs times that of the outputs (Goodfellow 2015, arXiv 1510.01799).
+    The graph is kept, for what comes of the norms.
+    """
+    gradients = torch.autograd.grad(nll.sum(), [output for output, _ in taps], retain_graph=True)
+    parts = [torch.atleast_2d(scale * _squares(g)) for g, (_, scale) in zip(gradients, taps, strict=True)]
+    return torch.cat(parts).sum(0).sqrt()
+
+
 class _Alike:
     """Which rows are the same so far: what comes next needs to be computed once for all of them.
 
@@ -223,6 +254,10 @@ class _Step:
     position: int
     weights: Tensor
     bias: Tensor
+
+
+def _squares(x: Tensor) -> Tensor:
+    return x.detach().float().square().sum(-1)
 
 
 def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:

@@ -28,6 +28,7 @@ from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
 from aegan.train.order import BatchOrder
+from aegan.train.private import PrivateSteps
 from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.selection import Selection
@@ -48,6 +49,7 @@ class Trainer:
         probes: Observers.
         stages: Train these instead of the model's own, for studies of one stage.
         validation: Held-out samples, for stages that keep the weights these like best.
+        private: Batches and noise of a differentially private training. No loss is recorded then.
     """
 
     def __init__(
@@ -62,10 +64,13 @@ class Trainer:
         probes: Sequence[Observer] = (),
         stages: Sequence[Stage] | None = None,
         validation: Samples | None = None,
+        private: PrivateSteps | None = None,
     ) -> None:
         self.model, self.data, self.stage_data, self.config, self.backend = model, data, data, config, backend
         self.folder, self.identity = folder, identity or {}
-        self.shards = Shards(config.accumulate, config.seed)
+        self.shards, self.private = Shards(config.accumulate, config.seed), private
+        if private is not None and self.shards.total > 1:
+            raise ConfigError("Private training: one process and accumulate=1 expected: noise is for whole batches.")
         # One process of a group observes and writes; the others compute.
         self.probes = list(probes) if self.shards.rank == 0 else []
         self.stages = tuple(model.stages if stages is None else stages)
@@ -132,7 +137,7 @@ class Trainer:
             self._tell_step()
             data = self.stage_data = self.model.prepare(stage.name, self.data, self._encode_all)
             self._open_stage(stage)
-            order = BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
+            order = self.private or BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
             while (progress := self.shards.agree(self._progress())) < 1.0:
                 record = self._train_step(stage, data, order, progress)
@@ -149,7 +154,7 @@ class Trainer:
                     self.model.finish(self.data)
             self.checkpoint()
 
-    def _train_step(self, stage: Stage, data: Samples, order: BatchOrder, progress: float) -> StepRecord:
+    def _train_step(self, stage: Stage, data: Samples, order: BatchOrder | PrivateSteps, progress: float) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress)
         self._tell_step()
@@ -166,13 +171,16 @@ class Trainer:
                 for part, weight in self.shards.of(index, self.step, number, buffers):
                     batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
                     with self.backend.autocast(stage.autocast):
-                        terms = self.model.loss(phase.name, batch)
+                        terms = self._terms(phase.name, batch)
                     for name, value in self._backward(phase, terms, weight).items():
                         values[name] = values.get(name, 0.0) + weight * value
                 gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
                 values = self.shards.join(gradients, buffers, values)
                 if self.shards.world > 1:  # all processes stop, or none
                     self._check_finite(phase, values)
+                if self.private is not None:
+                    self.private.disturb(gradients)
+                    values = {}  # a loss would tell of the samples what the noise hides
                 norm = self._gradient_norm(phase, gradients)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -185,6 +193,11 @@ class Trainer:
         record.progress = self.budget.overall(step=self.step, elapsed=record.elapsed)
         record.stage_progress = self._progress()
         return record
+
+    def _terms(self, phase: str, batch: Batch) -> dict[str, Term]:
+        if self.private is None:
+            return self.model.loss(phase, batch)
+        return self.model.private_loss(phase, batch, self.private.config.bound, self.private.expected)
 
     def _tell_step(self) -> None:
         """The stage's step, to the model and to the models within it."""

@@ -22,7 +22,7 @@ from aegan.config import require_at_least_one, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import gaussian_kl
 from aegan.models.base import Model
-from aegan.nn.autoregressive import FieldNetworks
+from aegan.nn.autoregressive import FieldNetworks, Tap, gradient_norms
 from aegan.nn.init import activation, linear
 from aegan.nn.mlp import ResidualLayer
 from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
@@ -164,6 +164,15 @@ class Autoregressive(Model):
                 "kl": Term(kl, scale * self.config.beta),
             }
         raise ConfigError(f"Autoregressive has no phase {phase!r}.")
+
+    def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
+        """The term of ``fields``, each row's gradient in all weights cut to ``bound``."""
+        if phase != "fields":
+            raise ConfigError(f"Autoregressive learns nothing privately in phase {phase!r}: --set code_share=0.")
+        taps: list[Tap] = []
+        nll = self.networks(batch["x"], self._any_order(), taps=taps).sum(1) / self.networks.count
+        factor = (bound / gradient_norms(nll, taps)).clamp_(max=1.0)
+        return {"reconstruction": Term((factor * nll).sum() / expected)}
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Rows ``(B, F)`` from noise ``(B, F + 1)``, whose last number only conditions need; no classes."""
