@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -138,6 +139,13 @@ def test_commands(fitted: aegan.Estimator, tmp_path: Path, capsys: pytest.Captur
     assert "Made texts" in (tmp_path / "e.html").read_text(encoding="utf-8")
     assert main(["sample", run, "--num", "3", "--out", str(tmp_path / "x.pdf")]) == 1
     assert "cannot write text as .pdf" in capsys.readouterr().err
+
+
+def test_very_many_samples_are_written_in_shards(fitted: aegan.Estimator, tmp_path: Path) -> None:
+    fitted.write_samples(600, tmp_path / "many", shard=256, seed=2)
+    parts = sorted((tmp_path / "many").glob("part-*.txt.gz"))
+    made = [line for part in parts for line in gzip.decompress(part.read_bytes()).decode("utf-8").splitlines()]
+    assert len(parts) == 3 and made == fitted.sample(600, seed=2)
 
 
 def test_a_column_of_a_table_with_classes_makes_a_conditional_model(tmp_path: Path) -> None:

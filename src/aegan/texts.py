@@ -67,6 +67,7 @@ def sample_texts(
     spread: float = 1.0,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    start: int = 0,
 ) -> tuple[Tensor, Tensor | None]:
     """Tokens ``(num, T)`` of new texts, and their classes ``(num,)`` or None.
 
@@ -78,10 +79,11 @@ def sample_texts(
         spread: Scale of the noise that codes are made of.
         temperature: Below 1 the likely tokens become likelier: more fluent, less varied.
         top_p: Tokens are drawn from the likeliest that together have this probability.
+        start: Number of the first text, a multiple of the model's ``block``.
     """
     text_adapter(estimator)
     with drawing(estimator.model, Decoding(temperature=temperature, top_p=top_p)):
-        return estimator.sample_tensors(num, seed=seed, where=where, spread=spread)
+        return estimator.sample_tensors(num, seed=seed, where=where, spread=spread, start=start)
 
 
 def decode_texts(estimator: Estimator, codes: Any, decoding: Decoding = GREEDY, *, seed: int = 0) -> list[str]:

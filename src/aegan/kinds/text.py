@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aegan import texts
@@ -19,6 +20,7 @@ class TextKind(Kind):
     """See :class:`~aegan.kinds.base.Kind`."""
 
     name = "text"
+    shard_suffix = ".txt.gz"
     shown = ("samples/texts.txt", "some texts")
     example = "made.txt"
 
@@ -64,6 +66,22 @@ class TextKind(Kind):
 
     def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
         texts.write_text_results(estimator, console=console)
+
+    def write_shard(
+        self,
+        estimator: Estimator,
+        num: int,
+        path: Path,
+        *,
+        start: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        spread: float,
+        **own: Any,
+    ) -> None:
+        x, _ = texts.sample_texts(estimator, num, seed=seed, where=where, spread=spread, start=start, **own)
+        adapter = texts.text_adapter(estimator)
+        write_texts(adapter.texts(x), path, form=adapter.form, overwrite=True)
 
     def next_steps(self, estimator: Estimator) -> list[str]:
         path = estimator.run.path
