@@ -94,6 +94,11 @@ def _of_text(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     if spec.vocabulary <= 300:
         # Characters and bytes: few tokens, each seen often, of which many make a text.
         own |= {"embedding": 64, "dropout": 0.1}
+    if spec.shape[0] <= 24 and model != "arae":
+        # Names, say: short texts have little to tell, and codes that tell all of it leave holes between them.
+        own["latent_dim"] = 16
+    if samples < 5_000:
+        own["dropout"] = 0.4
     defaults = entry(model).load().Config()
     if not hasattr(defaults, "autoencoder"):
         return own

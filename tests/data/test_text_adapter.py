@@ -124,6 +124,7 @@ def test_text_files_are_told_from_tables(tmp_path: Path) -> None:
     assert detect_kind(["a dog", "a cat"]) == "text" and detect_kind(pd.Series(["a", "b"])) == "text"
     assert detect_kind((["a", "b"], [0, 1])) == "text" and detect_kind(np.array(["a"])) == "text"
     (tmp_path / "a.png").write_bytes(b"")
+    assert detect_kind(["gone.png", "b.png"]) == "image"
     assert detect_kind([str(tmp_path / "a.png")]) == "image" and detect_kind(np.zeros((2, 4, 4))) == "image"
 
 
