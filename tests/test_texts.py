@@ -162,6 +162,15 @@ def test_a_column_of_a_table_with_classes_makes_a_conditional_model(tmp_path: Pa
     assert set(row) == {"said", "who"}
 
 
+def test_the_default_makes_texts_by_class(tmp_path: Path) -> None:
+    some = names(240)
+    labels = ["b" if text[0] in "bln" else "k" for text in some]
+    model = aegan.fit((some, labels), out=tmp_path / "run", steps=150, settings=TINY, doctor=False, evaluate=False)
+    for name, first in (("b", "bln"), ("k", "kt")):
+        made = model.sample(100, where={"class": name})
+        assert np.mean([text[:1] in tuple(first) for text in made]) > 0.8
+
+
 def test_text_and_its_models_belong_together() -> None:
     text = Spec(kind="text", shape=(6,), likelihood="categorical", vocabulary=9)
     with pytest.raises(ConfigError, match=r"autoencoder\.model=sequence"):

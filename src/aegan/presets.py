@@ -99,6 +99,8 @@ def _of_text(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         own["latent_dim"] = 16
     if samples < 5_000:
         own["dropout"] = 0.4
+    if spec.num_classes and model != "arae":
+        own["class_weight"] = 1.0
     defaults = entry(model).load().Config()
     if not hasattr(defaults, "autoencoder"):
         return own

@@ -123,7 +123,7 @@ MODELS: dict[str, Entry] = {
         path="aegan.models.autoencoders.sequence:Sequence",
         family="autoencoder",
         kinds=("text",),
-        gives=("samples", "codes"),
+        gives=("samples", "classes", "codes"),
         summary="A code for a text and a decoder that writes it token by token; variational, denoising, or no code.",
         paper="Bowman et al. 2016 (arXiv 1511.06349); Shen et al. 2020 (arXiv 1905.12777)",
     ),

@@ -8,8 +8,9 @@ guidance via denoising" (arXiv 1905.12777) for the denoising form.
 A decoder that sees the tokens before it can do without a code, and at the divergence's full weight it does. Here the
 divergence costs nothing up to ``free_bits`` a dimension, tokens are hidden from the decoder now and then, and the code
 also reaches the output directly. Some texts of each step are learnt without their code, so that the same decoder is a
-language model too: samples come from codes of the prior, or without a code (``draws``). With ``form=language`` there is
-no code at all: a plain language model.
+language model too: samples come from codes, or without a code (``draws``). With ``form=language`` there is no code at
+all: a plain language model. The codes that samples are made of are drawn from a normal distribution fitted to those of
+the training texts when training is over, with classes one for each class (Ghosh et al. 2020, arXiv 1903.12436).
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ from aegan.models.base import Model
 from aegan.nn.decoding import GREEDY, Decoding, log_likelihoods, write
 from aegan.nn.init import linear
 from aegan.nn.tokens import NETWORKS, TokenDecoder, TokenEncoder, in_use, trimmed
-from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
+from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
 
 FORMS = ("variational", "denoising", "language")
 DRAWS = ("prior", "free")
 KINDS = ("text",)
 _LOGVAR = (-10.0, 4.0)
+FITTED_ON = 20_000
+"""Training texts at most that the codes' distribution is fitted on."""
 _HEALTH = 512
 """Held-out texts that the health is seen on."""
 
@@ -55,7 +58,7 @@ class SequenceConfig:
         dropout: Share of the decoder's vectors left out in a training step.
         word_dropout: Share of the tokens that the decoder does not see in a training step.
         code_free: Share of the texts in a training step whose decoder gets no code.
-        draws: Samples come from codes of the ``prior``, or code-``free``.
+        draws: Samples come from codes of the fitted ``prior``, or code-``free``; by class from codes alone.
         hidden_tokens: Share of the tokens that the encoder does not see in a training step.
         beta: Weight of the code's KL divergence from the prior.
         beta_cycle: Steps of a cycle in whose first half that weight rises from 0; 0: it rises once, over the first
@@ -108,22 +111,51 @@ class SequenceConfig:
 
 
 class _Codes(nn.Module):
-    """What stands for a code that is not given; and the codes' deviation that training saw lately, in a buffer."""
+    """What stands for a code that is not given; and in buffers the codes' deviation lately, and their distribution."""
 
     posterior_std: Tensor
     steps: Tensor
+    mean: Tensor
+    root: Tensor
 
-    def __init__(self, dim: int, *, absent: bool) -> None:
+    def __init__(self, dim: int, classes: int, *, absent: bool) -> None:
         super().__init__()
         self.absent = nn.Parameter(torch.zeros(dim)) if absent else None
         self.register_buffer("posterior_std", torch.ones(dim))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        # Of every class, and last of all together; the prior until they are fitted.
+        self.register_buffer("mean", torch.zeros(classes + 1, dim))
+        self.register_buffer("root", torch.eye(dim).repeat(classes + 1, 1, 1))
 
     @torch.no_grad()
     def update(self, posterior_std: Tensor) -> None:
         """Move the running mean, a plain mean over the first hundred steps, towards a batch's values."""
         self.steps += 1
         self.posterior_std.lerp_(posterior_std, 1.0 / self.steps.clamp(max=100))
+
+    @torch.no_grad()
+    def fit(self, mu: Tensor, variance: Tensor, y: Tensor | None) -> None:
+        """Set the distribution to that of codes of means and variances ``(N, D)`` and classes ``(N,)``."""
+        mu, variance = mu.double(), variance.double()
+        dim = mu.shape[1]
+        whole = torch.cov(mu.T).reshape(dim, dim) + torch.diag(variance.mean(0))
+        for k in range(len(self.mean)):
+            own = torch.ones(len(mu), dtype=torch.bool) if k == len(self.mean) - 1 or y is None else y == k
+            count = int(own.sum())
+            mean, covariance = mu.mean(0), whole
+            if count >= 2:
+                mean = mu[own].mean(0)
+                covariance = torch.cov(mu[own].T).reshape(dim, dim) + torch.diag(variance[own].mean(0))
+            # A small class leans on all: as if so many more of those had been seen as a code has dimensions.
+            covariance = (count * covariance + dim * whole) / (count + dim)
+            self.mean[k] = mean
+            self.root[k] = torch.linalg.cholesky(covariance + 1e-8 * torch.eye(dim))
+
+    def draw(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Codes ``(B, D)`` of standard normal noise ``(B, D)`` and classes ``(B,)``; None: of all together."""
+        if y is None:
+            return self.mean[-1] + noise @ self.root[-1].T
+        return self.mean[y] + torch.einsum("bij,bj->bi", self.root[y], noise)
 
 
 @final
@@ -153,7 +185,8 @@ class Sequence(Model):
         if self.coded:
             outputs = self.code_dim * (2 if config.form == "variational" else 1)
             self.encoder = TokenEncoder(spec.vocabulary, longest, outputs, network=config.encoder, **size)
-            self.codes = _Codes(self.code_dim, absent=config.code_free > 0)
+            self.codes = _Codes(self.code_dim, spec.num_classes, absent=config.code_free > 0)
+            self.conditional = spec.num_classes > 0 and config.draws == "prior"
             self.networks = ("encoder", "decoder", "codes")
             if spec.num_classes and config.class_weight:
                 self.classifier = linear(self.code_dim, spec.num_classes)
@@ -202,6 +235,22 @@ class Sequence(Model):
         if self.classifier is not None and "y" in batch:
             terms["class"] = Term(cross_entropy(self.classifier(z), batch["y"]), config.class_weight)
         return terms
+
+    @torch.no_grad()
+    def finish(self, data: Samples) -> None:
+        """Fit the distribution that samples' codes are drawn from."""
+        if not self.coded:
+            return
+        device, stream = self.codes.mean.device, torch.Generator().manual_seed(0)
+        index = torch.randperm(len(data), generator=stream)[:FITTED_ON].split(256)
+        batches = [data.batch(part) for part in index]
+        found = [self._posterior(batch["x"].to(device)) for batch in batches]
+        mu, logvar = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+        y = torch.cat([batch["y"] for batch in batches]) if self.spec.num_classes and "y" in batches[0] else None
+        if len(mu) >= 2:
+            codes = self.codes.cpu()
+            codes.fit(mu, logvar.exp(), y)
+            codes.to(device)
 
     def beta(self, step: int) -> float:
         """Weight of the KL divergence at a step of the stage; its full one wherever nothing is learnt."""
@@ -254,11 +303,13 @@ class Sequence(Model):
         return z + self.codes.posterior_std * torch.randn_like(z)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
-        """Texts ``(B, T)`` drawn with codes from the prior, or without; the classes are not used."""
+        """Texts ``(B, T)`` drawn with codes of the classes ``(B,)``, or without."""
         z, draws = noise.split([self.code_dim, self.draw_dim], 1)
-        if self.coded and self.config.draws == "free" and self.codes.absent is not None:
-            z = self.codes.absent.expand(len(z), -1)
-        return self.draw(z if self.coded else None, draws)
+        if not self.coded:
+            return self.draw(None, draws)
+        if self.config.draws == "free" and self.codes.absent is not None:
+            return self.draw(self.codes.absent.expand(len(z), -1), draws)
+        return self.draw(self.codes.draw(z, y), draws)
 
     @torch.no_grad()
     def health(self, x: Tensor) -> Health:
