@@ -105,6 +105,8 @@ def test_ways_attributes_and_gaps(fitted: aegan.Estimator) -> None:
     assert filled[0].startswith("ba") and filled[0].endswith("ba")
     assert filled[1].endswith("te") and filled[2].startswith("kite")
     assert filled == texts.infill(fitted, ["ba___ba", "___te", "kite___"], most=4)
+    whole = fitted.complete(["kiki", "ba___"])
+    assert whole[0] == "kiki" and whole[1].startswith("ba") and "_" not in whole[1]
     for bad, said in (("baba", "0 gaps"), ("a___b___", "2 gaps"), ("ba" * 40 + "___", "expected at most")):
         with pytest.raises(DataError, match=said):
             texts.infill(fitted, [bad])
@@ -134,6 +136,9 @@ def test_commands(fitted: aegan.Estimator, tmp_path: Path, capsys: pytest.Captur
     assert main(["encode", run, str(source), "--out", str(tmp_path / "c.npz")]) == 0
     assert main(["decode", run, str(tmp_path / "c.npz"), "--out", str(tmp_path / "d.csv")]) == 0
     assert pd.read_csv(tmp_path / "d.csv")["text"].tolist() == fitted.reconstruct(names())
+    (tmp_path / "gaps.txt").write_text("kiki\nba___\n", encoding="utf-8")
+    assert main(["complete", run, str(tmp_path / "gaps.txt"), "--out", str(tmp_path / "whole.txt")]) == 0
+    assert (tmp_path / "whole.txt").read_text(encoding="utf-8").startswith("kiki\nba")
     made = ["evaluate", str(source), str(out), "--json", str(tmp_path / "e.json"), "--html", str(tmp_path / "e.html")]
     assert main(made) == 0 and "self-BLEU-4" in capsys.readouterr().out
     assert "Made texts" in (tmp_path / "e.html").read_text(encoding="utf-8")

@@ -191,12 +191,12 @@ def complete(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Fill the missing cells of SOURCE, a table, by draws given the rest of each row; other cells stay as they are.
+    """Fill the gaps of SOURCE by draws given the rest: missing cells of a table, or ___ in a text; all else stays.
 
     Args:
-        run: Run folder of a table.
-        source: Table with the columns that RUN was fitted on.
-        out: File ending in .csv, .tsv (also .gz), .parquet or .xlsx, or a database.
+        run: Run folder of a table or of text.
+        source: Table with the columns that RUN was fitted on, or texts with one ___ each.
+        out: File as for `aegan sample`.
         seed: The same seed draws the same.
         device: Where to compute.
         overwrite: Replace what is at --out.

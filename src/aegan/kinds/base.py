@@ -79,7 +79,7 @@ class Kind(ABC):
 
     def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
         """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""
-        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables alone.")
+        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables and text alone.")
 
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
         """As :meth:`complete`, into a file; returns a line that says what was made."""

@@ -67,6 +67,19 @@ class TextKind(Kind):
     def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
         texts.write_text_results(estimator, console=console)
 
+    def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
+        some = texts.text_adapter(estimator).open(source)
+        gaps = [i for i, text in enumerate(some) if texts.GAP in text]
+        filled = texts.infill(estimator, [some[i] for i in gaps], seed=seed)
+        for i, text in zip(gaps, filled, strict=True):
+            some[i] = text
+        return some
+
+    def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
+        some = self.complete(estimator, source, seed=seed)
+        path = write_texts(some, out, form=texts.text_adapter(estimator).form, overwrite=overwrite)
+        return f"{len(some)} texts in {path}"
+
     def write_shard(
         self,
         estimator: Estimator,
