@@ -8,7 +8,6 @@ checkpoint, so that a killed and resumed run of a given number of steps ends wit
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import threading
 import time
@@ -22,6 +21,7 @@ from torch import Tensor
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
+from aegan.train.backward import Place, backward, values_of
 from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
@@ -162,7 +162,7 @@ class Trainer:
         for number, phase in enumerate(stage.phases):
             if self.stage_step % phase.every:
                 continue
-            index, values = order.index(self.stage_step * draws + number), {}
+            index, values, place = order.index(self.stage_step * draws + number), {}, self._place(phase)
             optimizer = self._optimizers[phase.name]
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
@@ -172,16 +172,20 @@ class Trainer:
                     batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
                     with self.backend.autocast(stage.autocast):
                         terms = self._terms(phase.name, batch)
-                    for name, value in self._backward(phase, terms, weight).items():
+                    found = values_of(terms)
+                    if self.shards.world == 1:
+                        place.check(found)
+                    backward(terms, weight, place)
+                    for name, value in found.items():
                         values[name] = values.get(name, 0.0) + weight * value
                 gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
                 values = self.shards.join(gradients, buffers, values)
                 if self.shards.world > 1:  # all processes stop, or none
-                    self._check_finite(phase, values)
+                    place.check(values)
                 if self.private is not None:
                     self.private.disturb(gradients)
                     values = {}  # a loss would tell of the samples what the noise hides
-                norm = self._gradient_norm(phase, gradients)
+                norm = place.norm(self.model, gradients)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             record.terms |= {f"{phase.name}/{name}": value for name, value in values.items()}
@@ -207,43 +211,6 @@ class Trainer:
     def _cut_buffers(self, phase: Phase) -> Buffers:
         """The phase's buffers, where batches are cut; looking for them takes time in every step."""
         return buffers_of([getattr(self.model, n) for n in phase.networks]) if self.shards.total > 1 else ()
-
-    def _backward(self, phase: Phase, terms: dict[str, Term], weight: float) -> dict[str, float]:
-        stacked = torch.stack([t.value.detach().float() for t in terms.values()])
-        values = dict(zip(terms, stacked.tolist(), strict=True))
-        if self.shards.world == 1:
-            self._check_finite(phase, values)
-        total = sum(
-            (t.value * t.weight for t in terms.values() if t.weight), start=torch.zeros((), device=stacked.device)
-        )
-        if not total.requires_grad:
-            raise ConfigError(
-                f"{self._where(phase)}: nothing to learn, for every term has the weight 0 ({', '.join(terms)}). "
-                "Give one of them a weight."
-            )
-        (total if weight == 1.0 else weight * total).backward()
-        return values
-
-    def _check_finite(self, phase: Phase, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise NonFiniteError(
-                    f"{self._where(phase)}, term {name!r}: the loss is {value}. {self._advice()} "
-                    f"All terms: {', '.join(f'{k}={v:.4g}' for k, v in values.items())}."
-                )
-
-    def _gradient_norm(self, phase: Phase, gradients: list[Tensor]) -> float:
-        norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
-        if not math.isfinite(norm):
-            bad = [
-                f"{network}.{name}"
-                for network in phase.networks
-                for name, p in getattr(self.model, network).named_parameters()
-                if p.grad is not None and not bool(torch.isfinite(p.grad).all())
-            ]
-            named = f"parameter {bad[0]!r} and {len(bad) - 1} more" if bad else "their norm overflows"
-            raise NonFiniteError(f"{self._where(phase)}: the gradient is not finite ({named}). {self._advice()}")
-        return norm
 
     # --- stages, phases and weights -------------------------------------------------------------------------
 
@@ -404,18 +371,8 @@ class Trainer:
         if self.events is not None:
             self.events.write(event, **values)
 
-    def _where(self, phase: Phase) -> str:
-        return f"Stage {self.stage.name!r}, phase {phase.name!r}, step {self.step + 1}"
-
-    def _advice(self) -> str:
-        kept = ""
-        if self.folder is not None and (self.folder / "state.pt").exists():
-            kept = f"The last good checkpoint is kept in {self.folder}. "
-        precision = "--precision fp32, " if self.backend.precision == "bf16" else ""
-        return (
-            f"{kept}Start a new run with a lower learning rate of this stage (`aegan models NAME` lists the settings "
-            f"for --set), {precision}or look for bad values in the data."
-        )
+    def _place(self, phase: Phase) -> Place:
+        return Place(self.stage, phase, self.step + 1, self.folder, self.backend.precision)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
