@@ -152,7 +152,8 @@ class TokenEncoder(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Features ``(B, F)`` of texts."""
         x = trimmed(x)
-        return self.trunk(self.embedding(x), lengths_of(x))
+        # What there is no token for was never seen; a hidden token was.
+        return self.trunk(self.embedding(x.masked_fill(x == UNKNOWN, self.hidden_token)), lengths_of(x))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
