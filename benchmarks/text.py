@@ -26,7 +26,7 @@ from aegan.errors import AeganWarning
 from aegan.metrics.text_evaluation import TextEvaluation, TextRow
 from aegan.texts import evaluate_texts, interpolate
 
-TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
+TEMPERATURES = {"coco": (0.6, 0.7, 0.8, 0.9, 1.0, 1.1), "names": (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)}
 MODELS: dict[str, tuple[str | None, dict[str, str]]] = {
     "default": (None, {}),
     "language": ("sequence", {"form": "language"}),
@@ -73,11 +73,13 @@ def trained(
     return fitted, {"seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - cpu}
 
 
-def one(train: list[str], test: list[str], model: str, budget: dict[str, Any], seed: int, num: int) -> dict[str, Any]:
+def one(
+    name: str, train: list[str], test: list[str], model: str, budget: dict[str, Any], seed: int, num: int
+) -> dict[str, Any]:
     """A model's figures at every temperature."""
     fitted, took = trained(train, model, budget, seed)
     found = {}
-    for temperature in TEMPERATURES:
+    for temperature in TEMPERATURES[name]:
         began = time.process_time()
         evaluation = evaluate_texts(fitted, test, num=num, seed=seed + 1, temperature=temperature)
         found[str(temperature)] = evaluation.to_json() | {"processor_seconds": time.process_time() - began}
@@ -159,7 +161,7 @@ def main() -> None:
             for seed in args.seeds:
                 path = args.out / f"{name}-{model}-{seed}.json"
                 if not path.exists():
-                    result = one(train, test, model, budget, seed, args.num)
+                    result = one(name, train, test, model, budget, seed, args.num)
                     path.write_text(json.dumps(result | {"budget": budget, "machine": platform.processor()}, indent=1))
                     print(f"{path}: {result['took']}")
     text = [f"# Text ({time.strftime('%Y-%m-%d')}, aegan {aegan.__version__})", ""]
