@@ -78,11 +78,23 @@ VARIANTS = {
         TINY["vq-gan"] | {"autoencoder": {"model": "variational", **TINY_AUTOENCODER}},
     ),
     "gan, plain": ("gan", TINY["gan"] | {"network": "plain"}),
+    "gan, latent augmentation": (
+        "gan",
+        TINY["gan"]
+        | {
+            "augmentation": "latent",
+            "ada_images": 64,
+            "latent": {"autoencoder": TINY_AUTOENCODER, "autoencoder_share": 0.6},
+        },
+    ),
     "bigan, stochastic": ("bigan", TINY["bigan"] | {"stochastic": True}),
 }
 """What the contract suite is run on: every model as it comes, and forms that are other models in all but name."""
 OF_TABLES = {"autoregressive": {"embedding": 4, "hidden": 8, "layers": 1, "code_share": 0.5, "batch_size": 16}}
 """Models of tables alone."""
+OF_SERIES = {"timegan": {"hidden": 8, "layers": 2, "batch_size": 16, "lr": 1e-2}}
+"""Models of series alone."""
+SERIES = Spec(kind="series", shape=(10, 3))
 TINY_SEQUENCE = {"latent_dim": 8, "width": 4, "embedding": 8, "batch_size": 16, "dropout": 0.1, "lr": 1e-2}
 _OF_CODES = {"autoencoder": {"model": "sequence", **TINY_SEQUENCE}}
 _ATTENTIVE = {"encoder": "transformer", "decoder": "transformer"}
@@ -159,6 +171,14 @@ def rows(n: int = 64, seed: int = 0) -> torch.Tensor:
     other = (torch.rand(n, len(FIELDS), generator=generator) * sizes).long()
     values = torch.where(torch.rand(n, len(FIELDS), generator=generator) < 0.05, other, values)
     return values + torch.rand(n, len(FIELDS), generator=generator).clamp_(max=0.99)
+
+
+def waves(n: int = 64, steps: int = 10, channels: int = 3, seed: int = 0) -> torch.Tensor:
+    """Series in [-1, 1]: sines whose phase and height differ from one to the next, the same in every channel."""
+    generator = torch.Generator().manual_seed(seed)
+    phase, height = torch.rand(2, n, 1, 1, generator=generator)
+    at = torch.arange(steps)[:, None] + 2.0 * torch.arange(channels)
+    return (0.3 + 0.7 * height) * torch.sin(0.5 * at + 6.283 * phase)
 
 
 def tokens(n: int = 64, seed: int = 0) -> torch.Tensor:

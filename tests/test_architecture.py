@@ -39,11 +39,14 @@ TOP = {
     "sharding",
     "compression",
     "sklearn",
+    "augmentation",
     "tables",
     "texts",
     "healing",
     "grids",
     "kinds",
+    "rl",
+    "study",
     "cli",
     "__init__",
 }
@@ -96,6 +99,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys, contextlib; from aegan.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main(['--help'])\n"
         "heavy = {'torch', 'numpy', 'pandas', 'pyarrow', 'scipy', 'sklearn', 'aegan.sklearn', 'plotly', 'PIL'}\n"
+        "heavy |= {'gymnasium', 'minari', 'aegan.rl'}\n"
         "heavy &= set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -119,6 +119,7 @@ def fit(
         estimator = carry_out(
             started, resume, quiet=quiet, every=checkpoint_every, doctor=doctor, heal=heal, probes=probes
         )
+        estimator.kind.finish(estimator)
     except BaseException:
         if temporary:
             _remove(folder)
@@ -160,7 +161,9 @@ def load(path: str | Path, *, device: str = "auto") -> Estimator:
                 "anything to sample. Go on with `aegan fit SOURCE --out RUN --resume`."
             )
     network.load_state_dict(tensors)
-    return Estimator(network, adapter, run, device=resolve_device(device))
+    estimator = Estimator(network, adapter, run, device=resolve_device(device))
+    estimator.kind.opened(estimator)
+    return estimator
 
 
 def evaluate(

@@ -64,7 +64,7 @@ def compress(estimator: Estimator, source: Any, path: Path, *, error: float | No
         codes,
         grid,
         about=about,
-        raw=values * (1 if spec.kind == "image" else 4),
+        raw=estimator.kind.raw_bytes(data),
         labels=None if labels is None else labels.numpy(),
         overwrite=overwrite,
     )

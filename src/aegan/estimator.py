@@ -20,6 +20,7 @@ from aegan.run import RunFolder, check_free
 from aegan.storage import explained
 
 if TYPE_CHECKING:
+    from aegan.augmentation.result import Augmented
     from aegan.codec import Written
     from aegan.kinds.base import Kind
     from aegan.metrics.features import Features
@@ -74,7 +75,8 @@ class Estimator:
         Args:
             num: At least 1.
             seed: Sample i depends on the seed and i alone, not on ``num``.
-            where: Conditions; for images ``{"class": name}``, for tables any columns, as in ``{"age": "30..40"}``.
+            where: Conditions; for images ``{"class": name}``, for recordings any label, for tables any columns, as in
+                ``{"age": "30..40"}``.
             spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
                 right less often, below 1 the other way round. Not for tables.
             **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often.
@@ -143,11 +145,11 @@ class Estimator:
         the number of the first sample, a multiple of the model's ``block``.
         """
         self._check_draw(num, seed, spread)
-        classes = self._condition(where)
+        met = self._condition(where)
         if not self.classes:
             y = None
         elif y is None:
-            y = self._draw_classes(num, seed, start) if classes is None else torch.full((num,), classes)
+            y = self._draw_classes(num, seed, met, start)
         noise = noise_for(seed, num, self.model.noise_dim, start=start)
         noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
         x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
@@ -190,13 +192,72 @@ class Estimator:
             )
         return self._within(in_blocks(self.model.decode, z, device=self.device))
 
-    def reconstruct(self, source: Any) -> Any:
-        """``decode(encode(source))``, in the form that ``fit`` was given."""
-        return self.adapter.from_tensors(self.reconstruct_tensors(self.adapter.to_tensors(source)))
+    def reconstruct(self, source: Any, *, where: Mapping[str, Any] | None = None) -> Any:
+        """``decode(encode(source))``, in the form that ``fit`` was given.
+
+        Args:
+            source: Anything that ``fit`` takes.
+            where: Recordings: labels to change, all else kept, as in ``{"speaker": "theo"}``.
+        """
+        return self.adapter.from_tensors(self.kind.reconstruct(self, source, where=where))
 
     def reconstruct_tensors(self, data: TensorData) -> Tensor:
         """Reconstructions ``(N, *shape)`` in [-1, 1]."""
         return self.decode_tensors(self.encode_tensors(data))
+
+    def augment(
+        self,
+        source: Any,
+        *,
+        num: int | None = None,
+        strength: float = 0.5,
+        operations: str | Sequence[str] = "auto",
+        balance: bool = False,
+        originals: bool = False,
+        checks: str | Sequence[str] = "auto",
+        label: str | None = None,
+        neighbours: int = 5,
+        seed: int = 0,
+    ) -> Augmented:
+        """New samples made of those of ``source``: encoded, moved, decoded, the label kept.
+
+        Args:
+            source: Anything that ``fit`` takes.
+            num: Samples to make; as many as the source has when None, or as many as ``balance`` takes.
+            strength: From 0 (reconstructions) to 1 (as far from their sources as real neighbours are); see
+                docs/augmentation.md.
+            operations: One or several of ``gaussian``, ``tangent``, ``interpolate``, ``extrapolate``, ``mix``,
+                ``generate`` and, for tables, ``resample``; ``"auto"``: what suits the model.
+            balance: Fill the smallest classes first; without ``num`` up to the largest.
+            originals: Put the source's own samples first, unchanged.
+            checks: What drops samples: ``reconstruction``, ``judge``, ``class``, ``distance``; ``"auto"``: all that the
+                model allows; an empty list: nothing.
+            label: Tables: the column that holds the class; its value is kept.
+            neighbours: Nearest samples of the class that the moves are made of.
+            seed: Seed of everything random.
+
+        Returns:
+            The data in the form that ``fit`` was given, with their labels, sources and a report.
+
+        Raises:
+            ConfigError: A value out of range, or an operation or check that this model cannot do.
+            DataError: A source of another kind, labels missing where they are needed, or classes of one sample alone.
+        """
+        from aegan.augmentation.estimators import augment
+
+        return augment(
+            self,
+            source,
+            num=num,
+            strength=strength,
+            operations=operations,
+            balance=balance,
+            originals=originals,
+            checks=checks,
+            label=label,
+            neighbours=neighbours,
+            seed=seed,
+        )
 
     def compress(
         self, source: Any, path: str | Path, *, error: float | None = None, overwrite: bool = False
@@ -319,27 +380,36 @@ class Estimator:
         """Clipped to their range where they have one."""
         return x.clamp_(-1.0, 1.0) if self.kind.bounded else x
 
-    def _condition(self, where: Mapping[str, Any] | None) -> int | None:
+    def _condition(self, where: Mapping[str, Any] | None) -> list[int] | None:
+        """The classes that meet the conditions; None where there are none."""
         if not where:
             return None
-        classes = self.adapter.spec.classes
+        spec = self.adapter.spec
+        labels = {"class": spec.classes, **dict(spec.labels)}
         for key in where:
-            if key != "class":
-                raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, ['class'])}")
-        if classes and not self.classes:
-            raise ConfigError(
-                f"--where class=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked for. "
-                "Fit latent-gan or gan."
-            )
-        if not classes:
-            raise ConfigError("--where class=…: the model was trained without labels, so classes cannot be asked for.")
-        name = str(where["class"])
-        if name not in classes:
-            raise ConfigError(f"--where class={name}: no such class. {nearest(name, classes)}")
-        return classes.index(name)
+            if key not in labels:
+                raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, labels)}")
+            if spec.classes and not self.classes:
+                raise ConfigError(
+                    f"--where {key}=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked "
+                    "for. Fit latent-gan or gan."
+                )
+            if not spec.classes:
+                raise ConfigError(
+                    f"--where {key}=…: the model was trained without labels, so classes cannot be asked for."
+                )
+            if str(where[key]) not in labels[key]:
+                raise ConfigError(f"--where {key}={where[key]}: no such {key}. {nearest(str(where[key]), labels[key])}")
+        met = [i for i in range(len(spec.classes)) if all(labels[key][i] == str(v) for key, v in where.items())]
+        if not met:
+            given = ", ".join(f"{key}={value}" for key, value in where.items())
+            raise ConfigError(f"--where {given}: the training data had no sample of this combination.")
+        return met
 
-    def _draw_classes(self, num: int, seed: int, start: int = 0) -> Tensor:
+    def _draw_classes(self, num: int, seed: int, met: list[int] | None, start: int = 0) -> Tensor:
+        """Classes ``(num,)``, of those that meet the conditions, as often as in the training data."""
         uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1, start=start).squeeze(1).double())
         counts = torch.tensor(self.class_counts or [1] * self.adapter.spec.num_classes, dtype=torch.float64)
-        edges = (counts / counts.sum()).cumsum(0)
-        return torch.searchsorted(edges, uniform, right=True).clamp_(max=len(counts) - 1)
+        chosen = torch.arange(len(counts)) if met is None else torch.tensor(met)
+        edges = (counts[chosen] / counts[chosen].sum()).cumsum(0)
+        return chosen[torch.searchsorted(edges, uniform, right=True).clamp_(max=len(chosen) - 1)]

@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan", "table": "autoregressive", "text": "sequence"}
+DEFAULT_MODEL = {"image": "latent-gan", "audio": "latent-gan", "table": "autoregressive", "text": "sequence"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -21,6 +21,8 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     """
     if spec.kind == "table":
         return _of_table(model, spec, samples)
+    if spec.kind == "audio":
+        return _of_audio(model, samples)
     if spec.kind == "text":
         return _of_text(model, spec, samples)
     if spec.kind != "image":
@@ -49,6 +51,22 @@ def private(model: str, samples: int) -> dict[str, Any]:
         return {}
     size = max(64, min(2048, samples // 8))
     return {"batch_size": size, "dropout": 0.0, "patience": 0, "code_share": 0.0, "hidden": 32, "layers": 1}
+
+
+def _of_audio(model: str, samples: int) -> dict[str, Any]:
+    defaults = entry(model).load().Config()
+    nested = getattr(defaults, "autoencoder", None)
+    codes, own = (defaults if nested is None else nested), {}
+    if hasattr(codes, "batch_size"):
+        # Spectrograms are large and recordings few: smaller steps, more of them.
+        own["batch_size"] = min(64, codes.batch_size)
+    if hasattr(codes, "codebook"):
+        own["codebook"] = max(2, min(codes.codebook, samples // 8))
+    if model != "latent-gan":
+        return own if nested is None else {"autoencoder": own}
+    # What the codes keep is what can be understood; many combinations of labels ask more of the GAN on codes.
+    shares = {"autoencoder_share": 0.4, "latent": {"share": 0.15}, "joint": {"share": 0.45}}
+    return {"autoencoder": own, **shares}
 
 
 def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:

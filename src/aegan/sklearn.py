@@ -321,3 +321,12 @@ def _check_range(network: Model, data: TensorData) -> None:
         raise ConfigError(
             f"error=bernoulli: values in [-1, 1] expected after scaling, got {largest:.3g}. Use scale='range'."
         )
+
+
+def __getattr__(name: str) -> Any:
+    # It needs what is above, so it cannot be imported there.
+    if name == "LatentSampler":
+        from aegan.augmentation.sampler import LatentSampler
+
+        return LatentSampler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import FIELDS, OF_TABLES, OF_TEXTS, TABLE, TEXT, VARIANTS, bars, rows, tokens
+from tests.conftest import (
+    FIELDS,
+    OF_SERIES,
+    OF_TABLES,
+    OF_TEXTS,
+    SERIES,
+    TABLE,
+    TEXT,
+    VARIANTS,
+    bars,
+    rows,
+    tokens,
+    waves,
+)
 
 from aegan.config import TrainConfig, to_json
 from aegan.data.base import TensorData
@@ -26,6 +39,7 @@ SPECS = {
     "labelled": Spec(kind="image", shape=(1, 8, 8), classes=("across", "down")),
     "colour-odd": Spec(kind="image", shape=(3, 13, 10), classes=("a", "b")),
     "alpha-wide": Spec(kind="image", shape=(4, 20, 33)),
+    "stereo": Spec(kind="audio", shape=(2, 16, 24), classes=("a", "b")),
     # Longer than TINY's codes: a plain autoencoder that compresses nothing warns of it.
     "vector": Spec(kind="vector", shape=(9,)),
     "labelled-vector": Spec(kind="vector", shape=(12,), classes=("a", "b")),
@@ -33,10 +47,12 @@ SPECS = {
     "labelled-table": replace(TABLE, classes=("a", "b")),
     "text": TEXT,
     "labelled-text": replace(TEXT, classes=("a", "b")),
+    "series": SERIES,
+    "labelled-series": replace(SERIES, classes=("a", "b")),
 }
 SLOW = ("began", "ebgan", "alae", "latent-gan, correcting", "autoregressive")
 """Whose codes come late: the first three learn at lower rates, the last two have few steps for them."""
-ALL = VARIANTS | {name: (name, settings) for name, settings in OF_TABLES.items()} | OF_TEXTS
+ALL = VARIANTS | {name: (name, settings) for name, settings in (OF_TABLES | OF_SERIES).items()} | OF_TEXTS
 NOT_OF_TABLES = ("denoising-gan on data",)
 """Forms of models that are for tables by other settings."""
 CASES = [
@@ -47,8 +63,14 @@ CASES = [
     and not (SPECS[spec].discrete and name in NOT_OF_TABLES)
     and (SPECS[spec].kind == "text") == (name in OF_TEXTS)
 ]
-PAIRS = [(name, spec) for name, spec in CASES if spec in ("labelled", "table", "text")]
-"""Every model on images, every one that can on rows, and on text."""
+PAIRS = [(name, spec) for name, spec in CASES if spec in ("labelled", "table", "series", "text")]
+"""Every model on images, every one that can on rows, series and text."""
+
+
+def spec_for(name: str) -> Spec:
+    """What a model is tried on where one kind of data is enough."""
+    kinds = MODELS[ALL[name][0]].kinds
+    return SPECS["labelled" if "image" in kinds else "labelled-text" if "text" in kinds else kinds[0]]
 
 
 def made(name: str, spec: Spec, seed: int = 0) -> Model:
@@ -65,6 +87,9 @@ def data_for(spec: Spec, n: int = 32) -> TensorData:
         return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
     if spec.kind == "text":
         x = tokens(n)
+        return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
+    if spec.kind == "series":
+        x = waves(n, *spec.shape)
         return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (n, *spec.shape), generator=generator, dtype=torch.uint8)
@@ -178,7 +203,7 @@ def test_same_seed_same_weights_and_another_seed_others(name: str, spec: str) ->
     assert any(not torch.equal(first[k], other[k]) for k in first)
 
 
-@pytest.mark.parametrize(("name", "spec"), [(n, s) for n, s in CASES if s in ("grey", "table")])
+@pytest.mark.parametrize(("name", "spec"), [(n, s) for n, s in CASES if s in ("grey", "table", "series")])
 def test_training_leaves_the_global_random_state_alone(name: str, spec: str) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -223,6 +248,16 @@ def test_reconstructions_of_rows_beat_the_most_frequent_values(name: str) -> Non
     assert error < 0.5 * (real != real.mode(0).values).float().mean()
 
 
+@pytest.mark.parametrize("name", [n for n, s in PAIRS if s == "series" and made(n, SERIES).code_dim])
+def test_reconstructions_of_series_beat_the_mean_series(name: str) -> None:
+    data = TensorData(x=waves(256))
+    model = trained(name, SERIES, steps=480 if name in SLOW else 240, data=data)
+    real = data.batch(torch.arange(256))["x"]
+    with torch.no_grad():
+        error = (model.decode(model.encode(real)) - real).square().mean()
+    assert error < 0.5 * (real - real.mean(0)).square().mean()
+
+
 @pytest.mark.parametrize("name", ["sequence", "sequence, denoising", "arae"])
 def test_reconstructions_of_text_beat_the_most_frequent_tokens(name: str) -> None:
     data = TensorData(x=tokens(256))
@@ -246,12 +281,12 @@ class _KillAt(Probe):
             raise _Kill
 
 
-@pytest.mark.parametrize(("name", "kind"), [(n, s) for n, s in PAIRS if s in ("table", "text")])
+@pytest.mark.parametrize(("name", "kind"), [(n, s) for n, s in PAIRS if s in ("table", "series", "text")])
 def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
     name: str, kind: str, tmp_path: Path
 ) -> None:
     spec = SPECS[kind]
-    x = rows(8) if kind == "table" else tokens(8)
+    few = data_for(spec, 8).batch(torch.arange(8))["x"]
 
     def train(folder: Path, *probes: Probe, resume: bool = False) -> Model:
         config = TrainConfig(steps=12, seed=1, grids=0, checkpoint_every=1e-9)
@@ -269,8 +304,8 @@ def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
     again.load_state_dict(load_file(tmp_path / "whole" / "model.safetensors"))
     with torch.no_grad():
         if whole.code_dim:
-            z = whole.encode(x)
-            assert torch.equal(again.encode(x), z) and torch.equal(again.decode(z), whole.decode(z))
+            z = whole.encode(few)
+            assert torch.equal(again.encode(few), z) and torch.equal(again.decode(z), whole.decode(z))
         if whole.noise_dim:
             noise = noise_for(0, 8, whole.noise_dim)
             assert torch.equal(again.generate(noise, None), whole.generate(noise, None))
@@ -278,9 +313,7 @@ def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_registry_tells_what_a_model_gives(name: str) -> None:
-    kinds = MODELS[name].kinds
-    spec = SPECS["labelled"] if "image" in kinds else TABLE if "table" in kinds else SPECS["labelled-text"]
-    model, entry = made(name, spec), MODELS[name]
+    model, entry = made(name, spec_for(name)), MODELS[name]
     able = {"samples": model.noise_dim, "classes": model.noise_dim and model.conditional, "codes": model.code_dim}
     assert entry.gives == tuple(key for key, value in able.items() if value)
     assert entry.paper and entry.summary.endswith(".") and entry.kinds == type(model).kinds
@@ -307,7 +340,7 @@ def test_a_discriminator_of_rows_is_refused_by_the_name_of_what_works(name: str)
         build(name, TABLE, settings)
 
 
-@pytest.mark.parametrize(("name", "spec"), [(n, s) for n, s in CASES if s in ("grey", "table")])
+@pytest.mark.parametrize(("name", "spec"), [(n, s) for n, s in CASES if s in ("grey", "table", "series")])
 def test_settings_survive_json(name: str, spec: str) -> None:
     model = made(name, SPECS[spec])
     again = build(ALL[name][0], SPECS[spec], to_json(model.config))

@@ -11,25 +11,21 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from tests.contract.test_models import ALL, SPECS, data_for, made
+from tests.contract.test_models import ALL, SPECS, data_for, made, spec_for
 
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError
 from aegan.models.base import Model
-from aegan.models.registry import MODELS, build
+from aegan.models.registry import build
 from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
-from aegan.types import Spec, Term
+from aegan.types import Term
 
 STEPS = 6
 
 
-def _spec(name: str) -> Spec:
-    return SPECS["labelled" if "image" in MODELS[ALL[name][0]].kinds else "table"]
-
-
 def _trained(name: str, *, accumulate: int, folder: Path | None = None) -> Model:
-    spec = _spec(name)
+    spec = spec_for(name)
     model = made(name, spec)
     config = TrainConfig(steps=STEPS, seed=3, grids=0, accumulate=accumulate)
     Trainer(model, data_for(spec), config, Backend("cpu", "fp32"), folder=folder).fit()
@@ -71,7 +67,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_equal_one(name: str, pair: Path) -> None:
     first, second = (torch.load(pair / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
     one = _trained(name, accumulate=2).state_dict()
-    start = made(name, _spec(name)).state_dict()
+    start = made(name, spec_for(name)).state_dict()
     assert any(not torch.equal(one[key], start[key]) for key in one)
     for key, value in one.items():
         assert torch.equal(first[key], second[key]), f"{key}: the processes differ"

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from aegan.cli.options import (
+    AudioEvaluate,
+    AudioFit,
     Count,
     Flag,
     Grouped,
@@ -23,6 +25,7 @@ from aegan.cli.options import (
     TextSample,
     pairs,
 )
+from aegan.cli.study import study
 
 Positional = tyro.conf.Positional
 Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
@@ -67,11 +70,13 @@ def fit(
     images: Grouped[ImageFit] = ImageFit(),
     tables: Grouped[TableFit] = TableFit(),
     texts: Grouped[TextFit] = TextFit(),
+    recordings: Grouped[AudioFit] = AudioFit(),
 ) -> None:
-    """Train a generator on SOURCE: a folder of images (sub-folders are classes), IDX, .npy, .npz, a table, or text.
+    """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), a table, or text.
 
-    Tables: .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt
-    (also .gz) with a sample a line, or a table's --text-column.
+    Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz),
+    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt (also .gz) with a sample a line, or a
+    table's --text-column.
 
     Args:
         source: What to learn from.
@@ -97,6 +102,7 @@ def fit(
         images: Options for images.
         tables: Options for tables.
         texts: Options for text.
+        recordings: Options for recordings.
     """
     from aegan import api
     from aegan.cli.summary import print_summary
@@ -124,6 +130,7 @@ def fit(
         **images.given(),
         **tables.given(),
         **texts.given(),
+        **recordings.given(),
     )
     print_summary(estimator)
 
@@ -145,14 +152,16 @@ def sample(
 ) -> None:
     """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows into a table.
 
+    Recordings come as a folder of WAV files, or as one .wav, one after another.
+
     Args:
         run: Run folder.
         num: How many.
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
             database such as sqlite:///shop.db::made; for text .txt, .csv, .tsv or .jsonl (also .gz).
         seed: The same seed gives the same samples.
-        where: A condition such as class=3, or on any columns of a table: income='>50K', age=30..40, city='Oslo|Rome',
-            score=missing; may be repeated.
+        where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table:
+            income='>50K', age=30..40, city='Oslo|Rome', score=missing; may be repeated.
         spread: Scale of the generator's noise: above 1 more variety, below 1 more of the typical.
         shard: Make --out a folder of files of so many samples each, .tar (images, as WebDataset reads them) or .parquet
             (tables). The same call takes up what was stopped, and under torchrun every process makes its share.
@@ -205,6 +214,67 @@ def complete(
 
     estimator = api.load(run, device=device)
     print(estimator.kind.write_completed(estimator, source, out, seed=seed, overwrite=overwrite))
+
+
+def augment(
+    run: Positional[Run],
+    source: Positional[Source],
+    /,
+    *,
+    out: str,
+    num: int | None = None,
+    strength: float = 0.5,
+    operation: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="NAME")] = [],  # noqa: B006
+    balance: Flag[bool] = False,
+    originals: Flag[bool] = False,
+    check: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="NAME")] = [],  # noqa: B006
+    label: str | None = None,
+    neighbours: int = 5,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    overwrite: Flag[bool] = False,
+) -> None:
+    """Make new samples of those of SOURCE, for training on: encode, move the code, decode, keep the label.
+
+    A manifest (source, operation and strength of each sample, and what was dropped) is written beside --out.
+
+    Args:
+        run: Run folder; the model is best fitted on SOURCE.
+        source: What to augment.
+        out: Folder (with a sub-folder a class), or file ending in .png, .npy or .npz; for tables as in `aegan sample`.
+        num: How many; as many as SOURCE has when left out.
+        strength: From 0 (reconstructions) to 1 (as far from their sources as real neighbours are).
+        operation: gaussian, tangent, interpolate, extrapolate, mix, generate or, for tables, resample; may be repeated.
+        balance: Fill the smallest classes first; without --num up to the largest.
+        originals: Put the samples of SOURCE first, unchanged.
+        check: What drops samples: reconstruction, judge, class, distance, or none; all that the model allows when left
+            out. May be repeated.
+        label: A table's column that holds the class; its value is kept.
+        neighbours: Nearest samples of the class that the moves are made of.
+        seed: The same seed makes the same samples.
+        device: Where to compute.
+        overwrite: Replace what is at --out.
+    """
+    from aegan import api
+    from aegan.augmentation.estimators import write_augmented
+
+    print(
+        write_augmented(
+            api.load(run, device=device),
+            source,
+            out,
+            overwrite=overwrite,
+            num=num,
+            strength=strength,
+            operations=operation or "auto",
+            balance=balance,
+            originals=originals,
+            checks=[] if check == ["none"] else check or "auto",
+            label=label,
+            neighbours=neighbours,
+            seed=seed,
+        )
+    )
 
 
 def encode(
@@ -268,6 +338,7 @@ def reconstruct(
     /,
     *,
     out: str,
+    where: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="LABEL=VALUE")] = [],  # noqa: B006
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
@@ -277,13 +348,14 @@ def reconstruct(
         run: Run folder.
         source: What to reconstruct.
         out: Folder, or file ending in .png, .npy or .npz; for tables as in `aegan sample`.
+        where: A label of recordings to change, all else kept, such as speaker=theo; may be repeated.
         device: Where to compute.
         overwrite: Replace what is at --out.
     """
     from aegan import api
 
     estimator = api.load(run, device=device)
-    x = estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+    x = estimator.kind.reconstruct(estimator, source, where=pairs("--where", where))
     print(estimator.kind.write_tensors(estimator, x, out, labels=None, what="reconstructions", overwrite=overwrite))
 
 
@@ -300,6 +372,7 @@ def evaluate(
     images: Grouped[ImageEvaluate] = ImageEvaluate(),
     tables: Grouped[TableEvaluate] = TableEvaluate(),
     texts: Grouped[TextEvaluate] = TextEvaluate(),
+    recordings: Grouped[AudioEvaluate] = AudioEvaluate(),
 ) -> None:
     """Judge SYNTHETIC against REAL, beside what real data score against real data.
 
@@ -314,6 +387,7 @@ def evaluate(
         images: Options for images.
         tables: Options for tables.
         texts: Options for text.
+        recordings: Options for recordings.
     """
     from aegan import api
     from aegan.data.kinds import detect_kind
@@ -321,7 +395,7 @@ def evaluate(
     from aegan.storage import write_json
 
     kind = kind or ("text" if texts.text_column else detect_kind(real))
-    options = {**images.given(), **tables.given(), **texts.given()}
+    options = {**images.given(), **tables.given(), **texts.given(), **recordings.given()}
     result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:
@@ -388,11 +462,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fit": fit,
     "sample": sample,
     "complete": complete,
+    "augment": augment,
     "evaluate": evaluate,
     "encode": encode,
     "decode": decode,
     "reconstruct": reconstruct,
     "diagnose": diagnose,
     "report": report,
+    "study": study,
     "models": models,
 }

@@ -129,6 +129,41 @@ class TextEvaluate:
 
 
 @dataclass(frozen=True)
+class AudioEvaluate:
+    """Recordings."""
+
+    pattern: Annotated[str | None, tyro.conf.arg(metavar="PATTERN")] = None
+    """Labels from file names, as in {digit}_{speaker}_{index}; from sub-folders when left out."""
+    labels: Annotated[str | None, tyro.conf.arg(metavar="CSV")] = None
+    """Labels from a CSV: its first column names the file, every other one is a label."""
+    label_names: Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")] = None
+    """Which fields or columns are labels; all when left out, but for index, id, take, number and n."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.evaluate`."""
+        return {"pattern": self.pattern, "labels": self.labels, "label_names": self.label_names}
+
+
+@dataclass(frozen=True)
+class AudioFit(AudioEvaluate):
+    """Recordings; --channels (1 or 2) and --skip-bad, above, are for them too."""
+
+    rate: int | None = None
+    """Hz to resample to; the commonest rate found when left out."""
+    seconds: float | None = None
+    """Longest length learnt, longer recordings are cut; what covers 97.5 % of them when left out, at most 4."""
+    trim: Flag[bool] = False
+    """Leave silence at both ends out."""
+    vocoder: Literal["auto", "griffin-lim", "neural"] = "auto"
+    """How waveforms are made; neural is learnt after the model, in a few minutes."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.fit`."""
+        own = {"rate": self.rate, "seconds": self.seconds, "trim": self.trim, "vocoder": self.vocoder}
+        return super().given() | own
+
+
+@dataclass(frozen=True)
 class TableSample:
     """Tables."""
 

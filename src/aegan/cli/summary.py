@@ -38,11 +38,12 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     print()
     print("Next:")
     if estimator.model.noise_dim:
-        where = f" --where class={estimator.classes[-1]}" if estimator.classes else ""
+        name, values = next(iter(estimator.adapter.spec.labels), ("class", estimator.classes))
+        where = f" --where {name}={values[-1]}" if estimator.classes else ""
         print(f"  aegan sample {path} --num 1000 --out {estimator.kind.example}{where}")
     own = ["aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m"] if demo else estimator.kind.next_steps(estimator)
     for line in own:
         print(f"  {line}")
-    shape = ".shape" if estimator.kind.name in ("image", "table") else ""
+    look = f".{estimator.kind.look}" if estimator.kind.look else ""
     call = "sample(5)" if estimator.model.noise_dim else f"decode([[0.0] * {estimator.model.code_dim}])"
-    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).{call}{shape})"')
+    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).{call}{look})"')

@@ -15,6 +15,7 @@ ADAPTERS = {
     "image": "aegan.data.image:ImageAdapter",
     "table": "aegan.data.table:TableAdapter",
     "series": "aegan.data.series:SeriesAdapter",
+    "audio": "aegan.data.audio:AudioAdapter",
     "text": "aegan.data.text:TextAdapter",
 }
 """By kind of data: ``module:Class``, imported when needed."""
@@ -22,10 +23,23 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"size": None, "resize": "crop", "channels": None, "skip_bad": False},
     "table": {"columns": None, "rules": "auto"},
     "series": {},
+    "audio": {
+        "rate": None,
+        "channels": None,
+        "seconds": None,
+        "trim": False,
+        "pattern": None,
+        "labels": None,
+        "label_names": None,
+        "vocoder": "auto",
+        "skip_bad": False,
+    },
     "text": {"column": None, "label": None, "each": "auto", "unit": "auto", "length": None},
 }
 """Options of ``fit`` that go to the adapter of each kind, with what they are when nobody sets them."""
 SERIES_SUFFIXES = (".ts", ".arff")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+"""Recordings; all but WAV need soundfile."""
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm")
 """All that ``open_table`` reads; each but Parquet and Excel also with ``.gz``."""
 
@@ -83,11 +97,12 @@ def detect_kind(source: Any) -> str:
     """The kind of data that ``source`` is.
 
     Frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
-    files, in partitions or not. Strings in a list, an array or a pandas Series are text, and so is a ``.txt`` file
-    unless it holds separated values. Everything else is taken for images.
+    files, in partitions or not. Recordings are WAV, FLAC and OGG files and folders of them. Strings in a list,
+    an array or a pandas Series are text, and so is a ``.txt`` file unless it holds separated values. Everything else is
+    taken for images.
 
-    >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts")
-    ('table', 'image', 'series')
+    >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts"), detect_kind("hello.wav")
+    ('table', 'image', 'series', 'audio')
     """
     from aegan.data.text_files import looks_like_table
     from aegan.data.text_source import is_text
@@ -107,19 +122,35 @@ def detect_kind(source: Any) -> str:
             return "table" if looks_like_table(path) else "text"
         if suffix in TABLE_SUFFIXES:
             return "table"
-        if path.is_dir() and _holds_parquet(path):
-            return "table"
+        if suffix in AUDIO_SUFFIXES:
+            return "audio"
+        if path.is_dir():
+            return _kind_of_folder(path)
+    if type(source).__name__ == "Recordings" or _are_recordings(source):
+        return "audio"
     return "image"
 
 
-def _holds_parquet(folder: Path) -> bool:
-    """Whether a folder holds ``.parquet`` files, by itself or in its sub-folders, before any image."""
+def _are_recordings(source: Any) -> bool:
+    """Whether a source is a list of files with recordings."""
+    return (
+        isinstance(source, (list, tuple))
+        and bool(source)
+        and all(isinstance(s, (str, os.PathLike)) and str(s).lower().endswith(AUDIO_SUFFIXES) for s in source)
+    )
+
+
+def _kind_of_folder(folder: Path) -> str:
+    """By the first files, below the folder, that are of one kind for sure."""
     from aegan.data.sources import IMAGE_SUFFIXES  # the readers of images are needed for folders alone
 
     for _, folders, files in os.walk(folder):
         folders.sort()
         if any(name.endswith(".parquet") for name in files):
-            return True
-        if any(name.lower().endswith(IMAGE_SUFFIXES) for name in files):
-            return False
-    return False
+            return "table"
+        names = [name.lower() for name in files if not name.startswith(".")]
+        if any(name.endswith(IMAGE_SUFFIXES) for name in names):
+            return "image"
+        if any(name.endswith(AUDIO_SUFFIXES) for name in names):
+            return "audio"
+    return "image"

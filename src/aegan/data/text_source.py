@@ -221,10 +221,13 @@ def is_text(source: Any) -> bool:
         return source.ndim == 1 and (source.dtype.kind == "U" or _all_strings(source[:_SHOWN].tolist()))
     if not isinstance(source, (list, tuple)) or not _all_strings(list(source[:_SHOWN])):
         return False
+    from aegan.data.kinds import AUDIO_SUFFIXES
     from aegan.data.sources import IMAGE_SUFFIXES  # the readers of images are needed for paths alone
 
-    # Paths of images, also of such as are not there: whoever reads those says so.
-    return not any(item.lower().endswith(IMAGE_SUFFIXES) or _is_file(item) for item in source[:_SHOWN])
+    # Paths of images and recordings, also of such as are not there: whoever reads those says so.
+    return not any(
+        item.lower().endswith((*IMAGE_SUFFIXES, *AUDIO_SUFFIXES)) or _is_file(item) for item in source[:_SHOWN]
+    )
 
 
 def _all_strings(values: list[Any]) -> bool:

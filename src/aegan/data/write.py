@@ -72,9 +72,9 @@ def write_images(
     pixels = pixels_of(images)
     index = None if labels is None else _checked_labels(labels, len(pixels), classes)
     names = tuple(classes) or tuple(map(str, range(int(index.max()) + 1 if index is not None else 0)))
-    _check_free(out, folder=suffix == "", overwrite=overwrite)
+    check_out_free(out, folder=suffix == "", overwrite=overwrite)
     if suffix == "":
-        _replace_folder(out, lambda folder: _write_folder(folder, pixels, index, names))
+        replace_folder(out, lambda folder: _write_folder(folder, pixels, index, names))
     elif suffix == ".png":
         grid = make_grid(pixels) if index is None else make_grid(*_by_class(pixels, index))
         _replace_file(out, lambda file: grid.save(file, format="PNG"))
@@ -205,7 +205,8 @@ def folder_names(classes: Sequence[str]) -> list[str]:
     return names
 
 
-def _check_free(out: Path, *, folder: bool, overwrite: bool) -> None:
+def check_out_free(out: Path, *, folder: bool, overwrite: bool, kinds: tuple[str, ...] = (".png",)) -> None:
+    """Refuse to replace what is at ``out`` unasked, or a folder with other files than those of suffixes ``kinds``."""
     if not out.exists() or (folder and out.is_dir() and not any(out.iterdir())):
         return
     if folder != out.is_dir():
@@ -219,10 +220,13 @@ def _check_free(out: Path, *, folder: bool, overwrite: bool) -> None:
             f"{out}: {what}. Choose another name, or overwrite it: --overwrite (Python: overwrite=True)."
         )
     if folder:
-        foreign = next((p for p in out.rglob("*") if p.is_symlink() or (p.suffix != ".png" and not p.is_dir())), None)
+        foreign = next(
+            (p for p in out.rglob("*") if p.is_symlink() or (p.suffix not in kinds and not p.is_dir())), None
+        )
         if foreign is not None:
+            made = " and ".join(kind[1:].upper() for kind in kinds)
             raise StorageError(
-                f"{out}: not overwritten, because it holds more than PNG files ({foreign}). Choose another name, "
+                f"{out}: not overwritten, because it holds more than {made} files ({foreign}). Choose another name, "
                 "or remove the folder yourself."
             )
 
@@ -235,7 +239,8 @@ def _replace_file(out: Path, write: Callable) -> None:
     write_atomically(out, fill)
 
 
-def _replace_folder(out: Path, write: Callable[[Path], None]) -> None:
+def replace_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a new folder beside ``out``, then put it in its place."""
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", suffix=".tmp", dir=out.parent))

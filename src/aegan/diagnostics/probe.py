@@ -43,7 +43,7 @@ class DoctorProbe:
     Args:
         holdout: Data that the discriminator does not learn from; without them its overfitting is hardly seen.
         share: Part of the training's time that looking may take.
-        every: Look at every such step instead.
+        every: Look at every such step instead, at everything or by kind of look, as in ``{"gradients": 10}``.
         settings: The model's settings by name, for remedies that can be pasted.
     """
 
@@ -55,7 +55,7 @@ class DoctorProbe:
         *,
         holdout: Samples | None = None,
         share: float = 0.05,
-        every: int | None = None,
+        every: int | Mapping[str, int] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.holdout, self.settings = holdout, dict(settings or {})

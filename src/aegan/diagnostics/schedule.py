@@ -19,11 +19,17 @@ class Schedule:
 
     Args:
         share: Part of the training's time that all of them may take together, in (0, 1).
-        every: A fixed distance in steps instead; the cost is still measured.
+        every: A fixed distance in steps instead, for all or by kind (0: never); the cost is still measured.
         shares: Parts of each kind, scaled to add up to ``share``.
     """
 
-    def __init__(self, share: float = 0.05, *, every: int | None = None, shares: Mapping[str, float] = SHARES) -> None:
+    def __init__(
+        self,
+        share: float = 0.05,
+        *,
+        every: int | Mapping[str, int] | None = None,
+        shares: Mapping[str, float] = SHARES,
+    ) -> None:
         scale = share / sum(shares.values())
         self.shares = {name: MARGIN * scale * part for name, part in shares.items()}
         self.every = every
@@ -53,7 +59,8 @@ class Schedule:
     def due(self, kind: str) -> bool:
         """Whether to measure this now."""
         if self.every is not None:
-            return self.step % self.every == 0
+            every = self.every if isinstance(self.every, int) else self.every.get(kind, 0)
+            return every > 0 and self.step % every == 0
         return self.spent[kind] + (self._cost[kind] or FIRST) <= self.shares[kind] * self.elapsed
 
     @contextlib.contextmanager

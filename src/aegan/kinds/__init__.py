@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HANDLERS = {
     "image": "aegan.kinds.image:ImageKind",
     "table": "aegan.kinds.table:TableKind",
+    "audio": "aegan.kinds.audio:AudioKind",
     "text": "aegan.kinds.text:TextKind",
 }
 """By kind of data: ``module:Class``."""
@@ -25,6 +26,7 @@ SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
 EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"features": None, "size": None, "skip_bad": False},
     "table": {"target": "auto"},
+    "audio": {"pattern": None, "labels": None, "label_names": None, "skip_bad": False},
     "text": {"column": None},
 }
 """The same for :func:`aegan.evaluate`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +13,9 @@ from aegan.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.augmentation.engine import Labels
+    from aegan.augmentation.result import Augmented
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -25,6 +29,7 @@ class Kind(ABC):
         shard_suffix: Of the files that very many samples are written to; empty where that cannot be done.
         shown: File of samples in the run's folder, and what it is.
         example: What ``--out`` may be called, for the summary.
+        look: What the summary prints of samples in Python; empty: themselves.
     """
 
     name: ClassVar[str]
@@ -33,6 +38,7 @@ class Kind(ABC):
     shard_suffix: ClassVar[str] = ""
     shown: ClassVar[tuple[str, str]]
     example: ClassVar[str]
+    look: ClassVar[str] = "shape"
 
     @abstractmethod
     def sample(
@@ -77,6 +83,24 @@ class Kind(ABC):
     def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
         """Judge a model that was just fitted; ``metrics.json`` and samples into its folder."""
 
+    def opened(self, estimator: Estimator) -> None:
+        """Called when a run was loaded: what its folder holds besides the model is taken up here."""
+        return
+
+    def finish(self, estimator: Estimator) -> None:
+        """Called when training is over, before anything is judged: what is learnt besides the model is learnt here."""
+        return
+
+    def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:
+        """Reconstructions ``(N, *shape)`` of ``source``, with other labels where the kind can change them."""
+        if where:
+            raise ConfigError(f"--where: labels are changed for recordings alone, and this is {self.name} data.")
+        return estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+
+    def raw_bytes(self, data: TensorData) -> int:
+        """Bytes that a sample takes uncompressed, on average."""
+        return 4 * math.prod(data.fields["x"].shape[1:])
+
     def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
         """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""
         raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables and text alone.")
@@ -85,6 +109,27 @@ class Kind(ABC):
         """As :meth:`complete`, into a file; returns a line that says what was made."""
         self.complete(estimator, source, seed=seed)
         raise NotImplementedError(f"{type(self).__name__} completes, but does not write what it completed.")
+
+    def labels_of(self, estimator: Estimator, source: Any, data: TensorData, name: str | None) -> Labels | None:
+        """The classes of a source that was read as ``data``; ``name`` says which column they are in, of a table."""
+        from aegan.augmentation.engine import Labels
+
+        if name is not None:
+            raise ConfigError(f"--label {name}: for tables alone, this is a run of {self.name} data.")
+        y = data.labels
+        return None if y is None else Labels(y=y.long(), names=tuple(estimator.adapter.spec.classes))
+
+    def classifier(self, estimator: Estimator) -> Callable[[Tensor], Tensor] | None:
+        """A classifier of samples ``(B, *shape)`` that came with the run, if any did."""
+        return None
+
+    def augmented(self, estimator: Estimator, source: Any, x: Tensor, *, originals: int) -> Any:
+        """Samples ``x`` ``(M, *shape)``, the first ``originals`` of them the source's own, in the user's form."""
+        return estimator.adapter.from_tensors(x)
+
+    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+        """Augmented data into a file or folder; returns a line that says what was made."""
+        return self.write_tensors(estimator, made.x, out, labels=made.y, what="samples", overwrite=overwrite)
 
     def write_shard(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -66,6 +67,19 @@ class ImageKind(Kind):
 
         adapter = ImageAdapter(size=own["size"], skip_bad=own["skip_bad"])
         return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=own["features"], seed=seed)
+
+    def classifier(self, estimator: Estimator) -> Callable[[Tensor], Tensor] | None:
+        from aegan.data.base import TensorData
+        from aegan.metrics.classifier import load_features
+
+        path = estimator.run.path / "features.safetensors"
+        if not path.exists():
+            return None
+        features = load_features(path, device=estimator.device)
+        return lambda x: features.predict(TensorData(x=x))
+
+    def raw_bytes(self, data: TensorData) -> int:
+        return super().raw_bytes(data) // 4
 
     def write_shard(
         self,

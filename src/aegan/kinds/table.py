@@ -14,6 +14,9 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.augmentation.engine import Labels
+    from aegan.augmentation.result import Augmented
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -75,6 +78,19 @@ class TableKind(Kind):
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
         rows = self.complete(estimator, source, seed=seed)
         return f"{len(rows)} rows in {self.write(estimator, rows, out, overwrite=overwrite)}"
+
+    def labels_of(self, estimator: Estimator, source: Any, data: TensorData, name: str | None) -> Labels | None:
+        from aegan.augmentation.tables import label_column
+
+        return None if name is None else label_column(estimator, source, name)
+
+    def augmented(self, estimator: Estimator, source: Any, x: Tensor, *, originals: int) -> Any:
+        from aegan.augmentation.tables import with_originals
+
+        return with_originals(estimator, source, x, originals)
+
+    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+        return f"{len(made)} rows in {self.write(estimator, made.data, out, overwrite=overwrite)}"
 
     def write_shard(
         self,

@@ -21,6 +21,7 @@ class TextKind(Kind):
 
     name = "text"
     shard_suffix = ".txt.gz"
+    look = ""
     shown = ("samples/texts.txt", "some texts")
     example = "made.txt"
 

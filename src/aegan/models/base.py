@@ -90,6 +90,10 @@ class Model(nn.Module, ABC):
         """Samples ``(B, *spec.shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)`` int64."""
         raise ConfigError(f"{type(self).__name__} cannot sample: it has no generator. Use a GAN or a hybrid.")
 
+    def generate_codes(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Codes ``(B, code_dim)`` of samples: those that they are decoded from, where there are such."""
+        return self.encode(self.generate(noise, y))
+
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, code_dim)`` of data ``(B, *spec.shape)``."""
         raise ConfigError(f"{type(self).__name__} has no encoder. Use an autoencoder or a hybrid.")

@@ -54,7 +54,7 @@ def _listed(words: tuple[str, ...]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-BOTH = ("image", "vector")
+BOTH = ("image", "audio", "vector")
 CODED = (*BOTH, "table")
 """Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
 LATENT = (*CODED, "text")
@@ -269,6 +269,15 @@ MODELS: dict[str, Entry] = {
         summary="A pretrained decoder goes on as generator, its encoder's trunk in the discriminator; a fading anchor.",
         paper="Ham et al. 2020 (arXiv 2002.02112); Mariani et al. 2018 (arXiv 1803.09655)",
         adversary="data",
+    ),
+    "timegan": Entry(
+        path="aegan.models.hybrids.timegan:TimeGAN",
+        family="hybrid",
+        kinds=("series",),
+        gives=("samples", "codes"),
+        summary="A GAN on the codes of every step, with a supervisor of how one step follows from the last.",
+        paper="Yoon et al. 2019, NeurIPS",
+        adversary="codes",
     ),
 }
 

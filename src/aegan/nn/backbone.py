@@ -1,4 +1,6 @@
-"""Encoder, decoder, generator and discriminator for a Spec: convolutional for images, dense for vectors and rows.
+"""Encoder, decoder, generator and discriminator for a Spec: convolutional or dense.
+
+Convolutional for images and for the spectrograms of recordings, dense for vectors and rows.
 
 ``width`` is the one dial of size and means channels of the finest map of an image network; a dense network of the
 same width has ``8 * width`` hidden units. Rows of a table have encoders and decoders alone: what else there is looks at
@@ -23,7 +25,9 @@ from aegan.types import Spec
 DENSE_FACTOR = 8
 NETWORKS = ("residual", "plain", "dcgan")
 """Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
-KINDS = ("image", "vector")
+GRIDS = ("image", "audio")
+"""Kinds of data ``(C, H, W)`` that convolutions are for: pictures, and the mel bands and frames of sound."""
+KINDS = (*GRIDS, "vector")
 """Kinds of data that there are all networks for."""
 CODED_KINDS = (*KINDS, "table")
 """Kinds of data that there are encoders and decoders for."""
@@ -134,9 +138,9 @@ def _is_image(spec: Spec) -> bool:
         )
     if spec.kind not in KINDS:
         raise ConfigError(f"No networks for {spec.kind!r} data; there are some for {', '.join(CODED_KINDS)}.")
-    if spec.kind == "image" and min(spec.shape[1:]) < MIN_SIDE:
+    if spec.kind in GRIDS and min(spec.shape[1:]) < MIN_SIDE:
         raise ConfigError(
             f"Images of {spec.shape[1]}x{spec.shape[2]} are smaller than the networks' minimum of "
             f"{MIN_SIDE}x{MIN_SIDE}. Enlarge them, for example with --size {2 * MIN_SIDE}."
         )
-    return spec.kind == "image"
+    return spec.kind in GRIDS

@@ -187,7 +187,8 @@ def page(title: str, body: str) -> str:
         f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" for code in scripts
     )
     policy = (
-        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+        "default-src 'none'; img-src data: blob:; media-src data:; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'; "
         f"script-src {hashes or none}"
     )
     return (

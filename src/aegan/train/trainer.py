@@ -49,6 +49,7 @@ class Trainer:
         probes: Observers.
         stages: Train these instead of the model's own, for studies of one stage.
         validation: Held-out samples, for stages that keep the weights these like best.
+        clock: Tells the seconds that a budget of time is counted in, such as ``time.process_time`` for processor time.
         private: Batches and noise of a differentially private training. No loss is recorded then.
     """
 
@@ -64,8 +65,10 @@ class Trainer:
         probes: Sequence[Observer] = (),
         stages: Sequence[Stage] | None = None,
         validation: Samples | None = None,
+        clock: Callable[[], float] = time.monotonic,
         private: PrivateSteps | None = None,
     ) -> None:
+        self.clock = clock
         self.model, self.data, self.stage_data, self.config, self.backend = model, data, data, config, backend
         self.folder, self.identity = folder, identity or {}
         self.shards, self.private = Shards(config.accumulate, config.seed), private
@@ -110,7 +113,7 @@ class Trainer:
             if resume:
                 self._load()
             self.shards.agree_on(self.model)
-            self._clock = self._last_checkpoint = time.monotonic()
+            self._clock, self._last_checkpoint = self.clock(), time.monotonic()
             reason = "error"
             try:
                 if self.folder is not None and self.shards.rank == 0:
@@ -186,7 +189,8 @@ class Trainer:
                     self.private.disturb(gradients)
                     values = {}  # a loss would tell of the samples what the noise hides
                 norm = place.norm(self.model, gradients)
-                optimizer.step()
+                if norm > 0 or not phase.skips:
+                    optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             record.terms |= {f"{phase.name}/{name}": value for name, value in values.items()}
             record.grad_norm[phase.name] = norm
@@ -260,7 +264,7 @@ class Trainer:
     # --- time, checkpoints, probes --------------------------------------------------------------------------
 
     def _now(self) -> float:
-        return self.elapsed + time.monotonic() - self._clock
+        return self.elapsed + self.clock() - self._clock
 
     def _look(self) -> None:
         if not self.selection.due(self.stage_step):
@@ -344,7 +348,7 @@ class Trainer:
         self._tell("on_start")
 
     def _finish(self, reason: str) -> None:
-        self.elapsed, self._clock = self._now(), time.monotonic()
+        self.elapsed, self._clock = self._now(), self.clock()
         with contextlib.suppress(StorageError) if reason == "error" else contextlib.nullcontext():
             self._tell("on_end", reason)
             self._log("end", step=self.step, t=round(self.elapsed, 2), reason=reason)

@@ -8,6 +8,7 @@ penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv 1704.00028).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
-from aegan.augment import AdaptiveAugment, diff_augment
+from aegan.augment import diff_augment
 from aegan.config import require_at_least_one, require_choice, require_non_negative
+from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import (
     ADVERSARIAL,
@@ -29,13 +31,18 @@ from aegan.losses import (
     zero_centred_gradient,
 )
 from aegan.losses.pairing import check_discriminator, check_loss
+from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
+from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
+from aegan.models.gans.state import State
+from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
 from aegan.nn.constraints import as_it_stands, spectrally_normalised
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 CONDITIONS = ("projection", "auxiliary", "none")
-AUGMENTATIONS = ("none", "diff", "ada")
+RELATIVE = ("relativistic", "relativistic-average")
+AUGMENTATIONS = ("none", "diff", "ada", "latent")
 
 
 FINISHED_ON = 4096
@@ -93,8 +100,9 @@ class GANConfig:
             ``instance_noise_steps`` (arXiv 1610.04490).
         instance_noise_steps: See above.
         label_smoothing: One-sided, of the real label, as in 0.1; for the cross-entropy losses.
-        augmentation: ``none``, ``diff`` (DiffAugment) or ``ada``; for images.
-        ada_images: Real images over which ADA's probability may go from 0 to 1.
+        augmentation: ``none``, ``diff`` (DiffAugment) or ``ada``, for images; or ``latent`` (an autoencoder's).
+        ada_images: Real images over which ADA's probability, or the share of ``latent``, may go from 0 to 1.
+        latent: Settings of ``augmentation=latent``.
         jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
         noise_dim: Length of the generator's noise.
         network: ``residual`` (R3GAN's, without normalisation), ``plain`` (strided convolutions, or a perceptron) or
@@ -122,6 +130,7 @@ class GANConfig:
     label_smoothing: float = 0.0
     augmentation: str = "none"
     ada_images: float = 100_000.0
+    latent: LatentAugmentConfig = LatentAugmentConfig()
     jacobian_weight: float = 0.0
     noise_dim: int = 64
     network: str = "residual"
@@ -169,9 +178,10 @@ class GAN(Model):
                 f"pack={config.pack} with labels: samples of several classes cannot be judged as one. Set "
                 "condition=none, or use stddev=true instead."
             )
-        if config.augmentation != "none" and spec.kind != "image":
+        if config.augmentation in ("diff", "ada") and spec.kind != "image":
             raise ConfigError(
-                f"augmentation={config.augmentation} is for images, got {spec.kind} data. Use instance_noise instead."
+                f"augmentation={config.augmentation} is for images, got {spec.kind} data. Use augmentation=latent, "
+                "or instance_noise."
             )
         self.conditional, self.noise_dim = conditional, config.noise_dim
         seen = spec if conditional else Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
@@ -189,11 +199,19 @@ class GAN(Model):
         if config.spectral_norm:
             spectrally_normalised(self.discriminator)
         check_discriminator(self.discriminator, gradient_penalty=config.penalty.on_gradients)
-        self.state = _State(config)
+        self.state = State(config.ada_images if config.augmentation == "ada" else None)
+        if config.augmentation == "latent":
+            self.autoencoder = autoencoder_of(spec, config.latent.autoencoder)
+            self.code_dim = self.autoencoder.code_dim
+            classes = spec.num_classes if conditional else 0
+            self.state.latent = latent_augment(config.latent, self.code_dim, classes, config.ada_images)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """One stage: the discriminator's phase in every step, the generator's in every ``discriminator_steps``-th."""
+        """The discriminator's phase in every step, the generator's in every ``discriminator_steps``-th.
+
+        With latent augmentation the autoencoder's stage comes first.
+        """
         config = self.config
         betas = (config.beta1, 0.99)
         phases = (
@@ -209,16 +227,36 @@ class GAN(Model):
                 every=config.discriminator_steps,
             ),
         )
+        latent = config.latent
+        first = config.augmentation == "latent"
         return (
+            *[autoencoder_stage(latent.autoencoder, latent.autoencoder_share)] * first,
             Stage(
                 name="adversarial",
-                share=1.0,
+                share=1.0 - latent.autoencoder_share if first else 1.0,
                 phases=phases,
                 batch_size=config.batch_size,
                 ema=("generator",),
                 ema_samples=config.ema_samples,
             ),
         )
+
+    def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
+        """How codes lie, for latent augmentation."""
+        if stage == "autoencoder":
+            return self.autoencoder.prepare(stage, data, encode)
+        if self.state.latent is not None:
+            y = data.labels if isinstance(data, TensorData) and self.conditional else None
+            self.state.latent.fit(encode(data), y, self.autoencoder.decode)
+        return data
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes ``(B, D)`` of the autoencoder of latent augmentation."""
+        return self.autoencoder.encode(x) if self.code_dim else super().encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data ``(B, *shape)`` of its codes."""
+        return self.autoencoder.decode(z) if self.code_dim else super().decode(z)
 
     def finish(self, data: Samples) -> None:
         """Take BatchNorm's statistics anew, where there is any: those of training belong to other weights' averages."""
@@ -241,7 +279,9 @@ class GAN(Model):
             norm.momentum = momentum
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
-        """Terms of ``discriminator`` and ``generator``."""
+        """Terms of ``discriminator`` and ``generator``, and of ``autoencode`` with latent augmentation."""
+        if phase == "autoencode":
+            return self.autoencoder.loss(phase, batch)
         x, y = batch["x"], batch.get("y") if self.conditional else None
         return self._discriminator_loss(x, y) if phase == "discriminator" else self._generator_loss(x, y)
 
@@ -259,8 +299,10 @@ class GAN(Model):
         config, penalty = self.config, self.config.penalty
         if config.clip:
             clip_weights(self.discriminator, config.clip)
+        plain = x
         with torch.no_grad():
             fake = self._fakes(x, y)
+            x = self._real(x, y)
         x, fake = x.requires_grad_(penalty.r1 > 0), fake.requires_grad_(penalty.r2 > 0)
         (real_logits, real_classes), (fake_logits, fake_classes) = self._judge(x, y), self._judge(fake, y)
         terms = {"adversarial": Term(self._adversarial(real_logits, fake_logits))}
@@ -271,6 +313,10 @@ class GAN(Model):
             means = self.state.real_mean.clone(), self.state.fake_mean.clone()
             terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
         self.state.observe(real_logits, fake_logits)
+        if self.state.latent is not None:
+            # Of relativistic losses no logit means anything but beside another.
+            ahead = real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits
+            self.state.latent.observe(ahead.detach(), plain, fake.detach(), y, self.encode, self.decode)
         if self.stage_step % penalty.every == 0:
             terms |= self._penalties(x, fake, y, real_logits, fake_logits)
         return terms
@@ -300,7 +346,7 @@ class GAN(Model):
         fake = self.generate(noise, y).float()
         with as_it_stands(self.discriminator):
             with torch.no_grad():
-                real_logits, _ = self._judge(x, y)
+                real_logits, _ = self._judge(self._real(x, y), y)
             logits, classes = self._judge(fake, y)
         terms = {"adversarial": Term(ADVERSARIAL[config.loss].generator(real_logits, logits))}
         if self.auxiliary and y is not None:
@@ -309,6 +355,13 @@ class GAN(Model):
             clamp = jacobian_clamp(lambda z: self.generate(z, y), noise)
             terms["jacobian"] = Term(clamp, config.jacobian_weight)
         return terms
+
+    def _real(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Real data as they stand for such: a share of them augmented."""
+        latent = self.state.latent
+        if latent is None or self.config.latent.on != "real":
+            return x
+        return latent(x, y, self.encode, self.decode)
 
     def _fakes(self, x: Tensor, y: Tensor | None) -> Tensor:
         with as_it_stands(self.generator):
@@ -329,28 +382,9 @@ class GAN(Model):
             x = diff_augment(x)
         elif self.state.ada is not None:
             x = self.state.ada(x)
+        elif self.state.latent is not None and config.latent.on == "both":
+            x = self.state.latent(x, y, self.encode, self.decode)
         if config.instance_noise:
             left = max(0.0, 1.0 - self.stage_step / config.instance_noise_steps)
             x = x + left * config.instance_noise * torch.randn_like(x)
         return self.discriminator.both(x) if self.auxiliary else (self.discriminator(x, y), x.new_empty(0))
-
-
-class _State(nn.Module):
-    """What the discriminator's phase remembers between steps: moving averages of logits, ADA's probability."""
-
-    real_mean: Tensor
-    fake_mean: Tensor
-
-    def __init__(self, config: GANConfig) -> None:
-        super().__init__()
-        self.register_buffer("real_mean", torch.zeros(()))
-        self.register_buffer("fake_mean", torch.zeros(()))
-        self.ada = AdaptiveAugment(images=config.ada_images) if config.augmentation == "ada" else None
-
-    @torch.no_grad()
-    def observe(self, real: Tensor, fake: Tensor) -> None:
-        """Averages over about the last hundred steps."""
-        self.real_mean.lerp_(real.mean(), 0.01)
-        self.fake_mean.lerp_(fake.mean(), 0.01)
-        if self.ada is not None:
-            self.ada.observe(real)

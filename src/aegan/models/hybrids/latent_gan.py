@@ -305,8 +305,11 @@ class LatentGAN(AutoencoderHybrid):
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)``."""
-        latent, draws = noise.split([self.latent_noise_dim, self.draw_dim], 1)
-        return self.draw(self.whitening.inverse(self.generator(self.spread * latent, y)), draws)
+        return self.draw(self.generate_codes(noise, y), noise[:, self.latent_noise_dim :])
+
+    def generate_codes(self, noise: Tensor, y: Tensor | None) -> Tensor:
+        """Codes ``(B, D)`` of the same samples."""
+        return self.whitening.inverse(self.generator(self.spread * noise[:, : self.latent_noise_dim], y))
 
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Logits ``(B,)`` of data ``(B, *shape)`` and classes, after the joint stage."""

@@ -1,0 +1,100 @@
+"""Augmentation with a fitted model: from the user's source to data in the same form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from aegan.augmentation.engine import Augmenter, Settings
+from aegan.augmentation.result import ORIGINAL, Augmented, manifest_path
+from aegan.augmentation.space import Space
+from aegan.data.base import TensorData
+from aegan.data.kinds import detect_kind
+from aegan.errors import ConfigError, DataError, StorageError
+
+if TYPE_CHECKING:
+    from aegan.estimator import Estimator
+
+
+def augment(
+    estimator: Estimator, source: Any, *, label: str | None = None, originals: bool = False, **settings: Any
+) -> Augmented:
+    """See :meth:`aegan.Estimator.augment`."""
+    asked = Settings(**settings)
+    space = Space.of(estimator)
+    made_by = augmenter(estimator, source, asked, space=space, label=label)
+    data, labels = made_by.data, made_by.labels
+    made = made_by.make()
+    if not len(made.source) and not originals:
+        raise DataError(
+            "augment: nothing was made: "
+            + ("the classes are of equal size already; give --num." if asked.balance else "the checks dropped all.")
+        )
+    x, y, index, operation, reached = made.x, made.y, made.source, list(made.operation), made.reached
+    if originals:
+        everything = torch.arange(len(data))
+        x = torch.cat([data.batch(everything)["x"].float(), x])
+        y = None if y is None else torch.cat([made_by.y, y])
+        index = torch.cat([everything, index])
+        operation = [ORIGINAL] * len(data) + operation
+        reached = torch.cat([torch.zeros(len(data)), reached])
+    return Augmented(
+        data=estimator.kind.augmented(estimator, source, x, originals=len(data) if originals else 0),
+        x=x,
+        y=y,
+        classes=() if labels is None else labels.names,
+        source=index.numpy(),
+        operation=tuple(operation),
+        strength=reached.numpy().astype(np.float64),
+        report={"run": str(estimator.run.path), **made.report, "originals": len(data) if originals else 0},
+    )
+
+
+def augmenter(
+    estimator: Estimator,
+    source: Any,
+    settings: Settings,
+    *,
+    space: Space | None = None,
+    label: str | None = None,
+    labelled: bool = True,
+) -> Augmenter:
+    """The run's :class:`~aegan.augmentation.engine.Augmenter` for a source; ``labelled`` False forgets its labels."""
+    space, kind = space or Space.of(estimator), estimator.kind
+    data = _read(estimator, source)
+    labels = kind.labels_of(estimator, source, data, label) if labelled else None
+    classify = kind.classifier(estimator) if labels is not None and not labels.fields else None
+    return Augmenter(space, data, settings, labels, classify=classify)
+
+
+def _read(estimator: Estimator, source: Any) -> TensorData:
+    """The source as tensors; a source that is of another kind is refused by that."""
+    own = estimator.adapter.spec.kind
+    try:
+        return estimator.adapter.to_tensors(source)
+    except DataError as error:
+        found = detect_kind(source)
+        if found != own:
+            raise DataError(
+                f"augment: {estimator.run.path} is a run of {own} data, but the source looks like {found} data "
+                f"({error}). Give {own} data, or a run that was fitted on such a source."
+            ) from error
+        raise
+
+
+def write_augmented(estimator: Estimator, source: Any, out: str, *, overwrite: bool = False, **options: Any) -> str:
+    """Augment into a file or folder, with the manifest beside it; returns what was made, in words.
+
+    Raises:
+        StorageError: ``out`` or its manifest exists and not ``overwrite``, or the disk is full.
+    """
+    manifest = manifest_path(out)
+    if manifest.exists() and not overwrite:
+        raise StorageError(f"{manifest}: exists already. Add --overwrite, or choose another --out.")
+    if not out:
+        raise ConfigError("--out: a name expected, got none.")
+    done = augment(estimator, source, **options)
+    written = estimator.kind.write_augmented(estimator, done, out, overwrite=overwrite)
+    return f"{done}\n{written}\nmanifest in {done.write_manifest(manifest)}"

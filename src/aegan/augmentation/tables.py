@@ -1,0 +1,68 @@
+"""Tables: the label's column, and rows after the source's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from aegan.augmentation.engine import Labels
+from aegan.data.table_source import open_table
+from aegan.errors import ConfigError, DataError, nearest
+from aegan.tables import table_adapter
+
+if TYPE_CHECKING:
+    from aegan.estimator import Estimator
+
+MOST_CLASSES = 100
+
+
+def label_column(estimator: Estimator, source: Any, name: str) -> Labels:
+    """The classes in column ``name``.
+
+    Raises:
+        ConfigError: No such column, or one that is not learnt by itself.
+        DataError: Cells without a label, or more values than classes can be.
+    """
+    adapter, opened = table_adapter(estimator), open_table(source)
+    if name not in adapter.columns:
+        raise ConfigError(f"--label {name}: no such column. {nearest(name, adapter.columns)}")
+    fields = tuple(place for place, field in enumerate(adapter.spec.fields) if field.column == name)
+    if not fields:
+        raise ConfigError(
+            f"--label {name}: it is a key, a constant or follows from another column, so no row's value of it could be "
+            "kept. Name another column."
+        )
+    values = opened.frame()[name]
+    missing = int(values.isna().sum())
+    if missing:
+        first = int(values.isna().to_numpy().argmax())
+        raise DataError(
+            f"{opened.name}: column {name!r} has no label in {missing} of {len(values)} rows, the first of them "
+            f"{opened.row_name(first)}. Leave these rows out, or fill them with `aegan complete`."
+        )
+    codes, names = pd.factorize(values.astype(str), sort=True)
+    if len(names) > MOST_CLASSES:
+        raise DataError(
+            f"--label {name}: {len(names)} values; at most {MOST_CLASSES} classes expected. Bin the column, or name "
+            "another."
+        )
+    return Labels(y=torch.from_numpy(codes).long(), names=tuple(map(str, names)), fields=fields)
+
+
+def with_originals(estimator: Estimator, source: Any, x: Tensor, originals: int) -> Any:
+    """Rows of ``x`` as a table; the first ``originals`` are the source's own, cell by cell as they are there."""
+    adapter = table_adapter(estimator)
+    if not originals:
+        return adapter.from_tensors(x)
+    own = open_table(source).frame()
+    names = [name for name in adapter.columns if name in own.columns]
+    parts = [own.loc[:, names]]
+    if len(x) > originals:
+        made = open_table(adapter.from_tensors(x[originals:], start=max(originals, adapter.rows))).frame()
+        parts.append(made.loc[:, [name for name in made.columns if name in names]])
+    assert adapter.form is not None
+    both: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return adapter.form.restore(both)

@@ -1,0 +1,35 @@
+"""What a GAN's discriminator remembers between steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aegan.augment import AdaptiveAugment
+from aegan.augment.latent.training import LatentAugment
+
+
+class State(nn.Module):
+    """Of the discriminator's phase: moving averages of logits, ADA's probability, latent augmentation.
+
+    Args:
+        ada_images: See :class:`~aegan.models.gans.gan.GANConfig`; None without ADA.
+    """
+
+    real_mean: Tensor
+    fake_mean: Tensor
+
+    def __init__(self, ada_images: float | None) -> None:
+        super().__init__()
+        self.register_buffer("real_mean", torch.zeros(()))
+        self.register_buffer("fake_mean", torch.zeros(()))
+        self.ada = None if ada_images is None else AdaptiveAugment(images=ada_images)
+        self.latent: LatentAugment | None = None
+
+    @torch.no_grad()
+    def observe(self, real: Tensor, fake: Tensor) -> None:
+        """Averages over about the last hundred steps."""
+        self.real_mean.lerp_(real.mean(), 0.01)
+        self.fake_mean.lerp_(fake.mean(), 0.01)
+        if self.ada is not None:
+            self.ada.observe(real)
