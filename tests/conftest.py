@@ -100,7 +100,10 @@ _OF_CODES = {"autoencoder": {"model": "sequence", **TINY_SEQUENCE}}
 _ATTENTIVE = {"encoder": "transformer", "decoder": "transformer"}
 OF_TEXTS = {
     "sequence": ("sequence", TINY_SEQUENCE),
-    "sequence, denoising": ("sequence", TINY_SEQUENCE | _ATTENTIVE | {"form": "denoising"}),
+    "sequence, denoising": (
+        "sequence",
+        TINY_SEQUENCE | _ATTENTIVE | {"form": "denoising", "code_noise": 0.2, "beta": 0.1},
+    ),
     "sequence, language": ("sequence", TINY_SEQUENCE | {"form": "language"}),
     "arae": (
         "arae",
