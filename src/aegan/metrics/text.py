@@ -141,7 +141,7 @@ def _rebuilt(pairs: Sequence[tuple[str, str]], unit: str) -> TextRow:
 def _some(texts: Sequence[str], count: int, seed: int) -> list[str]:
     """At most ``count`` of the texts, in a random order."""
     order = np.random.default_rng(seed).permutation(len(texts))[:count]
-    return [texts[i] for i in order]
+    return [texts[int(i)] for i in order]
 
 
 def _lengths(texts: Sequence[str], unit: str) -> list[int]:
