@@ -146,6 +146,11 @@ def test_commands(fitted: aegan.Estimator, tmp_path: Path, capsys: pytest.Captur
     assert "cannot write text as .pdf" in capsys.readouterr().err
 
 
+def test_augmented_texts_are_texts(fitted: aegan.Estimator) -> None:
+    made = fitted.augment(names()[:40], num=10, seed=0).data
+    assert len(made) >= 10 and all(isinstance(text, str) for text in made)
+
+
 def test_very_many_samples_are_written_in_shards(fitted: aegan.Estimator, tmp_path: Path) -> None:
     fitted.write_samples(600, tmp_path / "many", shard=256, seed=2)
     parts = sorted((tmp_path / "many").glob("part-*.txt.gz"))

@@ -81,6 +81,9 @@ class TextKind(Kind):
         path = write_texts(some, out, form=texts.text_adapter(estimator).form, overwrite=overwrite)
         return f"{len(some)} texts in {path}"
 
+    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+        return texts.text_adapter(estimator).from_tensors(x, y=y)
+
     def write_shard(
         self,
         estimator: Estimator,
