@@ -44,6 +44,7 @@ TOP = {
     "series",
     "series_filling",
     "series_pictures",
+    "texts",
     "healing",
     "grids",
     "kinds",

@@ -124,7 +124,7 @@ class Estimator:
         )
 
     def complete(self, source: Any, *, seed: int = 0) -> Any:
-        """``source``, a table or series, with what is missing drawn given the rest; all else stays as it is.
+        """``source`` with its gaps drawn given the rest: missing cells or steps, or ``___`` in texts; all else stays.
 
         Raises:
             ConfigError: A run of other data, or of a model that cannot.

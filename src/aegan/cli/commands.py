@@ -22,6 +22,9 @@ from aegan.cli.options import (
     TableEvaluate,
     TableFit,
     TableSample,
+    TextEvaluate,
+    TextFit,
+    TextSample,
     pairs,
 )
 from aegan.cli.series import forecast
@@ -69,14 +72,15 @@ def fit(
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
     images: Grouped[ImageFit] = ImageFit(),
     tables: Grouped[TableFit] = TableFit(),
+    texts: Grouped[TextFit] = TextFit(),
     recordings: Grouped[AudioFit] = AudioFit(),
     series: Grouped[SeriesFit] = SeriesFit(),
 ) -> None:
-    """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), a table, or time series.
+    """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), a table, text or series.
 
     Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz),
-    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Time series: .ts, .arff, or --kind series with a
-    table or .npy.
+    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt (also .gz) with a sample a line, or a
+    table's --text-column. Time series: .ts, .arff, or --kind series with a table or .npy.
 
     Args:
         source: What to learn from.
@@ -101,6 +105,7 @@ def fit(
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
         images: Options for images.
         tables: Options for tables.
+        texts: Options for text.
         recordings: Options for recordings.
         series: Options for time series.
     """
@@ -127,7 +132,7 @@ def fit(
         doctor=doctor,
         heal=heal,
         quiet=False,
-        **(images.given() | tables.given() | recordings.given() | series.given()),
+        **(images.given() | tables.given() | texts.given() | recordings.given() | series.given()),
     )
     print_summary(estimator)
 
@@ -146,6 +151,7 @@ def sample(
     overwrite: Flag[bool] = False,
     tables: Grouped[TableSample] = TableSample(),
     series: Grouped[SeriesSample] = SeriesSample(),
+    texts: Grouped[TextSample] = TextSample(),
 ) -> None:
     """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows and series into files.
 
@@ -155,7 +161,8 @@ def sample(
         run: Run folder.
         num: How many.
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
-            database such as sqlite:///shop.db::made; for series also .ts, .arff, .npy and .npz.
+            database such as sqlite:///shop.db::made; for text .txt, .csv, .tsv or .jsonl (also .gz); for series also
+            .ts, .arff, .npy and .npz.
         seed: The same seed gives the same samples.
         where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table:
             income='>50K', age=30..40, city='Oslo|Rome', score=missing; may be repeated.
@@ -166,10 +173,12 @@ def sample(
         overwrite: Replace what is at --out.
         tables: Options for tables.
         series: Options for time series.
+        texts: Options for text.
     """
     from aegan import api
 
     estimator = api.load(run, device=device)
+    options = tables.given() | texts.given() | series.given()
     conditions = pairs("--where", where)
     print(
         estimator.write_samples(
@@ -181,8 +190,7 @@ def sample(
             overwrite=overwrite,
             shard=shard,
             tell=print,
-            **tables.given(),
-            **series.given(),
+            **options,
         )
     )
 
@@ -197,12 +205,12 @@ def complete(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Fill what is missing in SOURCE, a table or series, by draws given the rest; all else stays as it is.
+    """Fill the gaps of SOURCE by draws given the rest: missing cells or steps, or ___ in a text; all else stays.
 
     Args:
-        run: Run folder of a table or of series.
-        source: Table or series with the columns that RUN was fitted on.
-        out: File ending in .csv, .tsv (also .gz), .parquet or .xlsx, or a database.
+        run: Run folder of a table, of text or of series.
+        source: Table or series with the columns that RUN was fitted on, or texts with one ___ each.
+        out: File as for `aegan sample`.
         seed: The same seed draws the same.
         device: Where to compute.
         overwrite: Replace what is at --out.
@@ -368,6 +376,7 @@ def evaluate(
     html: Path | None = None,
     images: Grouped[ImageEvaluate] = ImageEvaluate(),
     tables: Grouped[TableEvaluate] = TableEvaluate(),
+    texts: Grouped[TextEvaluate] = TextEvaluate(),
     recordings: Grouped[AudioEvaluate] = AudioEvaluate(),
     series: Grouped[SeriesFit] = SeriesFit(),
 ) -> None:
@@ -383,6 +392,7 @@ def evaluate(
         html: File for a report.
         images: Options for images.
         tables: Options for tables.
+        texts: Options for text.
         recordings: Options for recordings.
         series: Options for time series.
     """
@@ -391,8 +401,8 @@ def evaluate(
     from aegan.kinds import handler
     from aegan.storage import write_json
 
-    kind = kind or detect_kind(real)
-    options = images.given() | tables.given() | recordings.given() | series.given()
+    kind = kind or ("text" if texts.text_column else detect_kind(real))
+    options = images.given() | tables.given() | texts.given() | recordings.given() | series.given()
     result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:

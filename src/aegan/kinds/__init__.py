@@ -17,11 +17,13 @@ HANDLERS = {
     "table": "aegan.kinds.table:TableKind",
     "series": "aegan.kinds.series:SeriesKind",
     "audio": "aegan.kinds.audio:AudioKind",
+    "text": "aegan.kinds.text:TextKind",
 }
 """By kind of data: ``module:Class``."""
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"balance": None},
     "series": {"steps": None},
+    "text": {"temperature": 1.0, "top_p": 1.0},
 }
 """Options of ``Estimator.sample`` for one kind alone, with what they are when nobody sets them."""
 EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -29,6 +31,7 @@ EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"target": "auto"},
     "series": SERIES_OPTIONS,
     "audio": {"pattern": None, "labels": None, "label_names": None, "skip_bad": False},
+    "text": {"column": None},
 }
 """The same for :func:`aegan.evaluate`."""
 

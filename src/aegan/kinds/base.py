@@ -29,7 +29,7 @@ class Kind(ABC):
         shard_suffix: Of the files that very many samples are written to; empty where that cannot be done.
         shown: File of samples in the run's folder, and what it is.
         example: What ``--out`` may be called, for the summary.
-        look: What the summary prints of samples in Python.
+        look: What the summary prints of samples in Python; empty: themselves.
     """
 
     name: ClassVar[str]
@@ -103,7 +103,7 @@ class Kind(ABC):
 
     def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
         """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""
-        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables and series.")
+        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables, series and text.")
 
     def in_form(self, estimator: Estimator, x: Tensor, data: TensorData | None = None) -> Any:
         """Decoded data ``(N, *shape)`` in the form that ``fit`` was given; ``data`` are those that were encoded."""

@@ -82,8 +82,8 @@ class SeriesKind(Kind):
         made = self.complete(estimator, source, seed=seed)
         return f"series without gaps in {series.write_samples(estimator, made, out, overwrite=overwrite)}"
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, *, originals: int) -> Any:
-        return series.in_form(estimator, x)
+    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+        return series.in_form(estimator, x, y=y)
 
     def write_shard(
         self,

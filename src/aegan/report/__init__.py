@@ -1,10 +1,9 @@
 """Reports: self-contained HTML pages made from nothing but the files of a run folder.
 
 ``write_report`` turns a run folder into ``report.html``; ``write_evaluation`` turns the JSON of an
-evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_series_evaluation`` that of
-series; ``figures`` holds the Plotly
-figures that the report, a notebook and the web page share. Names are imported on first use, so
-``import aegan.report`` stays cheap.
+evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_text_evaluation``
+of text, ``write_series_evaluation`` of series; ``figures`` holds the Plotly figures that the report, a notebook and
+the web page share. Names are imported on first use, so ``import aegan.report`` stays cheap.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from aegan.report.reader import RunFolder, read_run
     from aegan.report.series import write_series_evaluation
     from aegan.report.table import write_table_evaluation
+    from aegan.report.text import write_text_evaluation
 
 _HOMES = {
     "RunFolder": "reader",
@@ -26,6 +26,7 @@ _HOMES = {
     "write_report": "html",
     "write_series_evaluation": "series",
     "write_table_evaluation": "table",
+    "write_text_evaluation": "text",
 }
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "write_report",
     "write_series_evaluation",
     "write_table_evaluation",
+    "write_text_evaluation",
 ]
 
 
