@@ -18,7 +18,7 @@ TINY = {
     **{
         name: TINY_AUTOENCODER | TINY_OWN.get(name, {})
         for name, entry in MODELS.items()
-        if entry.family == "autoencoder" and name != "autoregressive"
+        if entry.family == "autoencoder" and name not in ("autoregressive", "sequence")
     },
     "gan": {"noise_dim": 8, "width": 8, "blocks": 1, "batch_size": 16},
     "adversarial-autoencoder": {"autoencoder": TINY_AUTOENCODER, "hidden": 16, "depth": 1},
@@ -95,6 +95,39 @@ OF_TABLES = {"autoregressive": {"embedding": 4, "hidden": 8, "layers": 1, "code_
 OF_SERIES = {"timegan": {"hidden": 8, "layers": 2, "batch_size": 16, "lr": 1e-2}}
 """Models of series alone."""
 SERIES = Spec(kind="series", shape=(10, 3))
+TINY_SEQUENCE = {"latent_dim": 8, "width": 4, "embedding": 8, "batch_size": 16, "dropout": 0.1, "lr": 1e-2}
+_OF_CODES = {"autoencoder": {"model": "sequence", **TINY_SEQUENCE}}
+_ATTENTIVE = {"encoder": "transformer", "decoder": "transformer"}
+OF_TEXTS = {
+    "sequence": ("sequence", TINY_SEQUENCE),
+    "sequence, denoising": (
+        "sequence",
+        TINY_SEQUENCE | _ATTENTIVE | {"form": "denoising", "code_noise": 0.2, "beta": 0.1},
+    ),
+    "sequence, language": ("sequence", TINY_SEQUENCE | {"form": "language"}),
+    "arae": (
+        "arae",
+        {
+            **{"latent_dim": 8, "width": 4, "embedding": 8, "dropout": 0.1, "lr": 1e-2, "batch_size": 16},
+            **{"hidden": 16, "noise_dim": 4, "critic_steps": 2},
+        },
+    ),
+    "latent-gan of text": (
+        "latent-gan",
+        _OF_CODES
+        | {
+            "latent": {"hidden": 16, "depth": 1, "batch_size": 16, "form": "correcting", "whiten": False},
+            "joint": {"share": 0.0},
+        },
+    ),
+    "adversarial-autoencoder of text": ("adversarial-autoencoder", _OF_CODES | {"hidden": 16, "depth": 1}),
+    "denoising-gan of text": (
+        "denoising-gan",
+        _OF_CODES | {"width": 8, "blocks": 1, "batch_size": 16, "steps": 2, "noise_dim": 4},
+    ),
+}
+"""Models of text, and what others need for it."""
+TEXT = Spec(kind="text", shape=(8,), likelihood="categorical", vocabulary=10)
 FIELDS = (
     Field(column="trade", size=4),
     Field(column="city", size=7),
@@ -149,6 +182,16 @@ def waves(n: int = 64, steps: int = 10, channels: int = 3, seed: int = 0) -> tor
     phase, height = torch.rand(2, n, 1, 1, generator=generator)
     at = torch.arange(steps)[:, None] + 2.0 * torch.arange(channels)
     return (0.3 + 0.7 * height) * torch.sin(0.5 * at + 6.283 * phase)
+
+
+def tokens(n: int = 64, seed: int = 0) -> torch.Tensor:
+    """Texts of ``TEXT``: one of a few beginnings decides what goes on, of which lengths there are several."""
+    generator = torch.Generator().manual_seed(seed)
+    first = 1 + torch.randint(0, 6, (n, 1), generator=generator)
+    length = torch.randint(3, 8, (n, 1), generator=generator)
+    place = torch.arange(8)
+    texts = 2 + (first + place * (1 + first % 2)) % 8
+    return torch.where(place < length, texts, 0).int()
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ TOP = {
     "sklearn",
     "augmentation",
     "tables",
+    "texts",
     "healing",
     "grids",
     "kinds",

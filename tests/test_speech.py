@@ -63,6 +63,18 @@ def test_samples_by_label(run: Path, tmp_path: Path, capsys) -> None:
             one.sample(1, where=where)
 
 
+def test_recordings_are_augmented_and_keep_their_labels(run: Path, folder: Path, tmp_path: Path, capsys) -> None:
+    made = aegan.load(run).augment(folder, num=6, strength=0.5, checks=[])
+    assert isinstance(made.data, Recordings) and len(made.data) == 6 and made.data.rate == RATE
+    pairs = zip(made.data.labels["word"], made.data.labels["speaker"], strict=True)
+    assert ["/".join(pair) for pair in pairs] == made.labels
+    out = tmp_path / "more"
+    assert main(["augment", str(run), str(folder), "--out", str(out), "--num", "4", "--originals"]) == 0
+    total = len(list(folder.iterdir())) + 4
+    assert len(list(out.glob("*.wav"))) == total and "4 augmented samples" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "more.manifest.json").read_text())["samples"]) == total
+
+
 def test_codes_and_files(run: Path, folder: Path, tmp_path: Path) -> None:
     small = tmp_path / "codes.aec"
     assert main(["encode", str(run), str(folder), "--out", str(small), "--error", "0.1"]) == 0

@@ -82,7 +82,8 @@ def fit(
             Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
             ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
             where that shall not be found out, as in ``{"zip": "categorical"}``, and ``rules``, ``"auto"``, ``"none"``
-            or a list such as ``["start <= end"]``.
+            or a list such as ``["start <= end"]``. Text (:class:`~aegan.data.text.TextAdapter`): ``column`` and
+            ``label`` of a table, ``each`` (``"line"`` or ``"paragraph"`` is a sample), ``unit``, ``length``.
 
     Returns:
         The fitted model.
@@ -105,7 +106,7 @@ def fit(
             )
         else:
             check_free(folder, overwrite=overwrite)
-            kind = kind or detect_kind(source)
+            kind = kind or ("text" if options.get("column") is not None else detect_kind(source))
             model = model or presets.default_model(kind)
             adapter = new_adapter(kind, options)
             config = train_config(budget, steps, seed, device, precision)
@@ -192,7 +193,7 @@ def evaluate(
     Raises:
         AeganError: Data that cannot be read or judged, or an option of another kind.
     """
-    judge = handler(kind or detect_kind(real))
+    judge = handler(kind or ("text" if options.get("column") is not None else detect_kind(real)))
     own = own_options(judge.name, options, EVALUATE_OPTIONS, "evaluate")
     return judge.evaluate_sources(real, synthetic, holdout=holdout, seed=seed, **own)
 

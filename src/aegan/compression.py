@@ -32,7 +32,9 @@ def compress(estimator: Estimator, source: Any, path: Path, *, error: float | No
         raise ConfigError(f"{path}: a file ending in {SUFFIX} expected.")
     spec, run, model = estimator.adapter.spec, estimator.run, estimator.model
     if spec.discrete:
-        raise ConfigError("compress: rows of a table have no error that rounding could add to. Encode them to .npz.")
+        raise ConfigError(
+            "compress: names and tokens (tables, text) have no error that rounding could add to. Encode them to .npz."
+        )
     if model.code_dim == 0:
         raise ConfigError(f"A model of kind {run.config['model']!r} has no codes to compress with. Fit an autoencoder.")
     discrete = hasattr(model, "tokens")

@@ -122,7 +122,7 @@ class Estimator:
         )
 
     def complete(self, source: Any, *, seed: int = 0) -> Any:
-        """``source``, a table, with its missing cells drawn given the rest of their row; other cells stay as they are.
+        """``source`` with its gaps drawn given the rest: a table's missing cells, or ``___`` in texts; all else stays.
 
         Raises:
             ConfigError: A run of other data, or of a model that cannot.

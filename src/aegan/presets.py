@@ -8,7 +8,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import entry
 from aegan.types import Spec
 
-DEFAULT_MODEL = {"image": "latent-gan", "audio": "latent-gan", "table": "autoregressive"}
+DEFAULT_MODEL = {"image": "latent-gan", "audio": "latent-gan", "table": "autoregressive", "text": "sequence"}
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         return _of_table(model, spec, samples)
     if spec.kind == "audio":
         return _of_audio(model, samples)
+    if spec.kind == "text":
+        return _of_text(model, spec, samples)
     if spec.kind != "image":
         return {}
     side, defaults = min(spec.shape[1:]), entry(model).load().Config()
@@ -103,6 +105,34 @@ def _of_family(model: str, spec: Spec, samples: int, own: dict[str, Any]) -> dic
     if hasattr(defaults, "codebook"):
         own["codebook"] = max(2, min(defaults.codebook, samples // 8))
     return own
+
+
+def _of_text(model: str, spec: Spec, samples: int) -> dict[str, Any]:
+    own: dict[str, Any] = {"batch_size": max(8, min(64, samples // 20))}
+    if spec.vocabulary <= 300:
+        # Characters and bytes: few tokens, each seen often, of which many make a text.
+        own |= {"embedding": 64, "dropout": 0.1}
+    if spec.shape[0] <= 24 and model != "arae":
+        # Names, say: short texts have little to tell, and codes that tell all of it leave holes between them.
+        own["latent_dim"] = 16
+    if samples < 5_000:
+        own["dropout"] = 0.4
+    if spec.num_classes and model != "arae":
+        own["class_weight"] = 1.0
+    defaults = entry(model).load().Config()
+    if not hasattr(defaults, "autoencoder"):
+        return own
+    changes: dict[str, Any] = {"autoencoder": {"model": "sequence", **own}}
+    if model == "latent-gan":
+        changes |= {
+            "latent": {"form": "correcting", "whiten": False},
+            "joint": {"share": 0.0},
+            "autoencoder_share": 0.9,
+        }
+    if model == "adversarial-autoencoder":
+        # The adversary takes the divergence's place.
+        changes["autoencoder"] |= {"form": "denoising", "beta": 0.0, "hidden_tokens": 0.3}
+    return changes
 
 
 def default_model(kind: str) -> str:

@@ -47,16 +47,18 @@ class Spec:
     """What one sample is, told by an adapter and read by networks, losses and metrics.
 
     Attributes:
-        kind: Kind of data: ``"image"``, ``"audio"``, ``"table"``, ``"series"`` or, from Python, ``"vector"``.
+        kind: Kind of data: ``"image"``, ``"audio"``, ``"table"``, ``"series"``, ``"text"`` or, from
+            Python, ``"vector"``.
         shape: Shape of one sample's tensor without the batch axis; ``(C, H, W)`` for images, ``(C, M, T)`` for the
             ``M`` mel bands and ``T`` frames of recordings, ``(F,)`` for a table's row of ``F`` fields, ``(T, C)`` for
-            time series, ``T`` the longest.
+            time series, ``T`` the longest, ``(T,)`` for text, its end included.
         likelihood: Reconstruction model of the values, ``"gaussian"`` for images in [-1, 1]; ``"categorical"`` ones
             are discrete.
         classes: Class names by class index; empty when the data carry no labels.
         labels: Where a class is a combination of several labels: each one's name, and its value by class index.
         fields: What each value of a table's row is. For series, the fields of what belongs to a whole series (length,
             attributes, amplitudes), whose values are in ``static`` (N, F) rather than in ``x``. Empty for other kinds.
+        vocabulary: Number of tokens of text, of which 0 is the end and 1 what there is none for; 0 for other kinds.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Spec:
     classes: tuple[str, ...] = ()
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fields: tuple[Field, ...] = ()
+    vocabulary: int = 0
 
     @property
     def num_classes(self) -> int:
@@ -84,7 +87,7 @@ class Spec:
     def to_json(self) -> dict[str, Any]:
         """Plain dict for ``adapter.json``."""
         plain = asdict(self)
-        for name in ("fields", "labels"):
+        for name in ("fields", "labels", "vocabulary"):
             if not plain[name]:
                 del plain[name]
         return plain
@@ -99,6 +102,7 @@ class Spec:
             classes=tuple(data["classes"]),
             labels=tuple((name, tuple(values)) for name, values in data.get("labels", ())),
             fields=tuple(Field(**field) for field in data.get("fields", ())),
+            vocabulary=data.get("vocabulary", 0),
         )
 
 

@@ -24,13 +24,13 @@ def two_classes(n: int = 40, scale: float = 1.0) -> tuple[Tensor, Tensor]:
 
 
 def codes_of(z: Tensor, y: Tensor, k: int = 5) -> Codes:
-    jacobian = torch.zeros(z.shape[1], 7)
-    jacobian[2, 3] = 2.0
+    response = torch.zeros(z.shape[1], z.shape[1])
+    response[2, 2] = 4.0
     return Codes(
         z,
         y,
         near.class_neighbours(z, y, k),
-        tangents=lambda rows: jacobian.expand(len(rows), -1, -1),
+        tangents=lambda rows: response.expand(len(rows), -1, -1),
         generated=lambda rows, g: z[rows] + 1.0,
     )
 

@@ -107,11 +107,34 @@ def codes_for(
     near = class_neighbours(z, y, k)
     extra: dict[str, Any] = {}
     if "tangent" in operations:
-        extra["tangents"] = lambda rows: space.jacobians(data.batch(rows)["x"])
+        extra["tangents"] = _Responses(space, data)
     if "generate" in operations:
         _check_generator(space, labelled)
         extra["generated"] = lambda rows, generator: _generated(space, y[rows], generator)
     return Codes(z, y, near, **extra)
+
+
+KEPT_VALUES = 64_000_000
+"""Values of JJᵀ that are kept at most (256 MB); of more, those of the latest samples alone."""
+
+
+class _Responses:
+    """JJᵀ of the encoder at some of the samples; kept, since sizes and tries come back to the same ones."""
+
+    def __init__(self, space: Space, data: TensorData) -> None:
+        self.space, self.data = space, data
+        self.kept: dict[int, Tensor] = {}
+        self.most = KEPT_VALUES // space.model.code_dim**2
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        wanted = list(dict.fromkeys(rows.tolist()))
+        new = [row for row in wanted if row not in self.kept]
+        if new:
+            if len(self.kept) + len(new) > self.most:
+                self.kept = {row: self.kept[row] for row in wanted if row in self.kept}
+            found = self.space.responses(self.data.batch(torch.tensor(new))["x"])
+            self.kept |= dict(zip(new, found, strict=True))
+        return torch.stack([self.kept[row] for row in rows.tolist()])
 
 
 def _generated(space: Space, y: Tensor, generator: torch.Generator) -> Tensor:

@@ -104,8 +104,8 @@ class Space:
         """Distance of each pair of samples, ``(N,)``; see :mod:`aegan.augment.latent.strength`."""
         return apart(a, b, differing=self.spec.discrete)
 
-    def jacobians(self, x: Tensor) -> Tensor:
-        """Jacobians of the encoder at data ``(B, *shape)``: ``(B, D, I)``.
+    def responses(self, x: Tensor) -> Tensor:
+        """JJᵀ of the encoder's Jacobian J at data ``(B, *shape)``: ``(B, D, D)``, how codes answer to small noise.
 
         Values that are names do not move; the vectors that stand for them in the encoder do, each field's in units of
         its deviation.
@@ -117,7 +117,8 @@ class Space:
         for part in x.split(JACOBIANS):
             with torch.enable_grad():
                 z, given = self._named(part.to(self.device)) if self.spec.discrete else self._plain(part)
-                parts.append(jacobian(z.float(), given).detach().float().cpu())
+                j = jacobian(z.float(), given).detach().float()
+            parts.append((j @ j.transpose(1, 2)).cpu())
         return torch.cat(parts)
 
     def _plain(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,9 @@ from aegan.cli.options import (
     TableEvaluate,
     TableFit,
     TableSample,
+    TextEvaluate,
+    TextFit,
+    TextSample,
     pairs,
 )
 from aegan.cli.study import study
@@ -66,12 +69,14 @@ def fit(
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
     images: Grouped[ImageFit] = ImageFit(),
     tables: Grouped[TableFit] = TableFit(),
+    texts: Grouped[TextFit] = TextFit(),
     recordings: Grouped[AudioFit] = AudioFit(),
 ) -> None:
-    """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), or a table.
+    """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), a table, or text.
 
     Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz),
-    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders.
+    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt (also .gz) with a sample a line, or a
+    table's --text-column.
 
     Args:
         source: What to learn from.
@@ -96,6 +101,7 @@ def fit(
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
         images: Options for images.
         tables: Options for tables.
+        texts: Options for text.
         recordings: Options for recordings.
     """
     from aegan import api
@@ -123,6 +129,7 @@ def fit(
         quiet=False,
         **images.given(),
         **tables.given(),
+        **texts.given(),
         **recordings.given(),
     )
     print_summary(estimator)
@@ -141,6 +148,7 @@ def sample(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
     tables: Grouped[TableSample] = TableSample(),
+    texts: Grouped[TextSample] = TextSample(),
 ) -> None:
     """Draw new samples from RUN: images into a folder of PNGs, one .png grid, .npy or .npz; rows into a table.
 
@@ -150,7 +158,7 @@ def sample(
         run: Run folder.
         num: How many.
         out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
-            database such as sqlite:///shop.db::made.
+            database such as sqlite:///shop.db::made; for text .txt, .csv, .tsv or .jsonl (also .gz).
         seed: The same seed gives the same samples.
         where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table:
             income='>50K', age=30..40, city='Oslo|Rome', score=missing; may be repeated.
@@ -160,10 +168,12 @@ def sample(
         device: Where to compute.
         overwrite: Replace what is at --out.
         tables: Options for tables.
+        texts: Options for text.
     """
     from aegan import api
 
     estimator = api.load(run, device=device)
+    options = {**tables.given(), **texts.given()}
     conditions = pairs("--where", where)
     print(
         estimator.write_samples(
@@ -175,7 +185,7 @@ def sample(
             overwrite=overwrite,
             shard=shard,
             tell=print,
-            **tables.given(),
+            **options,
         )
     )
 
@@ -190,12 +200,12 @@ def complete(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: Flag[bool] = False,
 ) -> None:
-    """Fill the missing cells of SOURCE, a table, by draws given the rest of each row; other cells stay as they are.
+    """Fill the gaps of SOURCE by draws given the rest: missing cells of a table, or ___ in a text; all else stays.
 
     Args:
-        run: Run folder of a table.
-        source: Table with the columns that RUN was fitted on.
-        out: File ending in .csv, .tsv (also .gz), .parquet or .xlsx, or a database.
+        run: Run folder of a table or of text.
+        source: Table with the columns that RUN was fitted on, or texts with one ___ each.
+        out: File as for `aegan sample`.
         seed: The same seed draws the same.
         device: Where to compute.
         overwrite: Replace what is at --out.
@@ -361,6 +371,7 @@ def evaluate(
     html: Path | None = None,
     images: Grouped[ImageEvaluate] = ImageEvaluate(),
     tables: Grouped[TableEvaluate] = TableEvaluate(),
+    texts: Grouped[TextEvaluate] = TextEvaluate(),
     recordings: Grouped[AudioEvaluate] = AudioEvaluate(),
 ) -> None:
     """Judge SYNTHETIC against REAL, beside what real data score against real data.
@@ -375,6 +386,7 @@ def evaluate(
         html: File for a report.
         images: Options for images.
         tables: Options for tables.
+        texts: Options for text.
         recordings: Options for recordings.
     """
     from aegan import api
@@ -382,8 +394,8 @@ def evaluate(
     from aegan.kinds import handler
     from aegan.storage import write_json
 
-    kind = kind or detect_kind(real)
-    options = {**images.given(), **tables.given(), **recordings.given()}
+    kind = kind or ("text" if texts.text_column else detect_kind(real))
+    options = {**images.given(), **tables.given(), **texts.given(), **recordings.given()}
     result = api.evaluate(real, synthetic, holdout=holdout, seed=seed, kind=kind, **options)
     print(result)
     if json is not None:

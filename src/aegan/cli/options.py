@@ -82,6 +82,53 @@ class TableFit:
 
 
 @dataclass(frozen=True)
+class TextFit:
+    """Text."""
+
+    text_column: str | None = None
+    """SOURCE is a table, and this column of it the text."""
+    label_column: str | None = None
+    """The table's column of classes."""
+    each: Literal["auto", "line", "paragraph"] = "auto"
+    """What a sample is in a text file; paragraphs have blank lines between them."""
+    unit: Literal["auto", "character", "byte", "word", "subword"] = "auto"
+    """What text is cut into; chosen from the data when left out."""
+    length: int | None = None
+    """Most tokens of a text, longer ones are cut; chosen from the data when left out."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.fit`."""
+        rest = {"each": self.each, "unit": self.unit, "length": self.length}
+        return {"column": self.text_column, "label": self.label_column, **rest}
+
+
+@dataclass(frozen=True)
+class TextSample:
+    """Text."""
+
+    temperature: float = 1.0
+    """Below 1 more fluent and less varied, above 1 the other way round."""
+    top_p: float = 1.0
+    """Draw from the likeliest tokens that together have this probability."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :meth:`aegan.Estimator.sample`."""
+        return {"temperature": self.temperature, "top_p": self.top_p}
+
+
+@dataclass(frozen=True)
+class TextEvaluate:
+    """Text."""
+
+    text_column: str | None = None
+    """REAL and SYNTHETIC are tables, and this column of them the text."""
+
+    def given(self) -> dict[str, Any]:
+        """As keywords of :func:`aegan.evaluate`."""
+        return {"column": self.text_column}
+
+
+@dataclass(frozen=True)
 class AudioEvaluate:
     """Recordings."""
 

@@ -44,5 +44,6 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     own = ["aegan fit YOUR-IMAGE-FOLDER --out my-run --budget 10m"] if demo else estimator.kind.next_steps(estimator)
     for line in own:
         print(f"  {line}")
+    look = f".{estimator.kind.look}" if estimator.kind.look else ""
     call = "sample(5)" if estimator.model.noise_dim else f"decode([[0.0] * {estimator.model.code_dim}])"
-    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).{call}.{estimator.kind.look})"')
+    print(f'  python -c "import aegan; print(aegan.load({str(path)!r}).{call}{look})"')

@@ -1,4 +1,4 @@
-"""Which kind of data a source is, told without reading it, and which adapter reads that kind."""
+"""Which kind of data a source is, told at a glance, and which adapter reads that kind."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ADAPTERS = {
     "table": "aegan.data.table:TableAdapter",
     "series": "aegan.data.series:SeriesAdapter",
     "audio": "aegan.data.audio:AudioAdapter",
+    "text": "aegan.data.text:TextAdapter",
 }
 """By kind of data: ``module:Class``, imported when needed."""
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -33,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "vocoder": "auto",
         "skip_bad": False,
     },
+    "text": {"column": None, "label": None, "each": "auto", "unit": "auto", "length": None},
 }
 """Options of ``fit`` that go to the adapter of each kind, with what they are when nobody sets them."""
 SERIES_SUFFIXES = (".ts", ".arff")
@@ -95,12 +97,18 @@ def detect_kind(source: Any) -> str:
     """The kind of data that ``source`` is.
 
     Frames, dicts of columns, databases and files with a table's suffix are tables, also a folder with ``.parquet``
-    files, in partitions or not. Recordings are WAV, FLAC and OGG files and folders of them. Everything else is taken
-    for images.
+    files, in partitions or not. Recordings are WAV, FLAC and OGG files and folders of them. Strings in a list,
+    an array or a pandas Series are text, and so is a ``.txt`` file unless it holds separated values. Everything else is
+    taken for images.
 
     >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts"), detect_kind("hello.wav")
     ('table', 'image', 'series', 'audio')
     """
+    from aegan.data.text_files import looks_like_table
+    from aegan.data.text_source import is_text
+
+    if not isinstance(source, (str, os.PathLike)) and is_text(source):
+        return "text"
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
         return "table"
     if isinstance(source, (str, os.PathLike)):
@@ -110,6 +118,8 @@ def detect_kind(source: Any) -> str:
         suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
         if suffix in SERIES_SUFFIXES:
             return "series"
+        if suffix == ".txt":
+            return "table" if looks_like_table(path) else "text"
         if suffix in TABLE_SUFFIXES:
             return "table"
         if suffix in AUDIO_SUFFIXES:

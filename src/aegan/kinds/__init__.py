@@ -15,16 +15,19 @@ HANDLERS = {
     "image": "aegan.kinds.image:ImageKind",
     "table": "aegan.kinds.table:TableKind",
     "audio": "aegan.kinds.audio:AudioKind",
+    "text": "aegan.kinds.text:TextKind",
 }
 """By kind of data: ``module:Class``."""
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"balance": None},
+    "text": {"temperature": 1.0, "top_p": 1.0},
 }
 """Options of ``Estimator.sample`` for one kind alone, with what they are when nobody sets them."""
 EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"features": None, "size": None, "skip_bad": False},
     "table": {"target": "auto"},
     "audio": {"pattern": None, "labels": None, "label_names": None, "skip_bad": False},
+    "text": {"column": None},
 }
 """The same for :func:`aegan.evaluate`."""
 

@@ -29,7 +29,7 @@ class Kind(ABC):
         shard_suffix: Of the files that very many samples are written to; empty where that cannot be done.
         shown: File of samples in the run's folder, and what it is.
         example: What ``--out`` may be called, for the summary.
-        look: What the summary prints of samples in Python.
+        look: What the summary prints of samples in Python; empty: themselves.
     """
 
     name: ClassVar[str]
@@ -103,7 +103,7 @@ class Kind(ABC):
 
     def complete(self, estimator: Estimator, source: Any, *, seed: int) -> Any:
         """``source`` with its gaps filled; see :meth:`aegan.Estimator.complete`."""
-        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables alone.")
+        raise ConfigError(f"{estimator.run.path}: a run of {self.name} data; this is for tables and text alone.")
 
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
         """As :meth:`complete`, into a file; returns a line that says what was made."""
@@ -123,8 +123,8 @@ class Kind(ABC):
         """A classifier of samples ``(B, *shape)`` that came with the run, if any did."""
         return None
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, *, originals: int) -> Any:
-        """Samples ``x`` ``(M, *shape)``, the first ``originals`` of them the source's own, in the user's form."""
+    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+        """Samples ``(M, *shape)`` of classes ``(M,)``, the first ``originals`` the source's, in the user's form."""
         return estimator.adapter.from_tensors(x)
 
     def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:

@@ -68,9 +68,6 @@ class ImageKind(Kind):
         adapter = ImageAdapter(size=own["size"], skip_bad=own["skip_bad"])
         return evaluate_sources(adapter, real, synthetic, holdout=holdout, features=own["features"], seed=seed)
 
-    def raw_bytes(self, data: TensorData) -> int:
-        return super().raw_bytes(data) // 4
-
     def classifier(self, estimator: Estimator) -> Callable[[Tensor], Tensor] | None:
         from aegan.data.base import TensorData
         from aegan.metrics.classifier import load_features
@@ -80,6 +77,9 @@ class ImageKind(Kind):
             return None
         features = load_features(path, device=estimator.device)
         return lambda x: features.predict(TensorData(x=x))
+
+    def raw_bytes(self, data: TensorData) -> int:
+        return super().raw_bytes(data) // 4
 
     def write_shard(
         self,

@@ -57,6 +57,8 @@ def _listed(words: tuple[str, ...]) -> str:
 BOTH = ("image", "audio", "vector")
 CODED = (*BOTH, "table")
 """Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
+LATENT = (*CODED, "text")
+"""Of hybrids whose adversary sees codes alone, by whichever autoencoder."""
 FAMILIES = ("hybrid", "gan", "autoencoder")
 """In the order in which ``aegan models`` lists them."""
 
@@ -117,6 +119,14 @@ MODELS: dict[str, Entry] = {
         summary="Rows field by field, each given those before it, in any order: samples, conditions, completion.",
         paper="Uria et al. 2014 (arXiv 1310.1757); Tiwald et al. 2025 (arXiv 2501.12012)",
     ),
+    "sequence": Entry(
+        path="aegan.models.autoencoders.sequence:Sequence",
+        family="autoencoder",
+        kinds=("text",),
+        gives=("samples", "classes", "codes"),
+        summary="A code for a text and a decoder that writes it token by token; variational, denoising, or no code.",
+        paper="Bowman et al. 2016 (arXiv 1511.06349); Shen et al. 2020 (arXiv 1905.12777)",
+    ),
     "vector-quantised": Entry(
         path="aegan.models.autoencoders.vector_quantised:VectorQuantised",
         family="autoencoder",
@@ -137,7 +147,7 @@ MODELS: dict[str, Entry] = {
     "latent-gan": Entry(
         path="aegan.models.hybrids.latent_gan:LatentGAN",
         family="hybrid",
-        kinds=CODED,
+        kinds=LATENT,
         gives=("samples", "classes", "codes"),
         summary="Autoencoder, then a GAN on its whitened codes, then both against a data-space discriminator.",
         paper="Achlioptas et al. 2018 (arXiv 1707.02392); loss and penalties as R3GAN (arXiv 2501.05441)",
@@ -146,10 +156,19 @@ MODELS: dict[str, Entry] = {
     "adversarial-autoencoder": Entry(
         path="aegan.models.hybrids.adversarial_autoencoder:AdversarialAutoencoder",
         family="hybrid",
-        kinds=CODED,
+        kinds=LATENT,
         gives=("samples", "codes"),
         summary="A discriminator of codes holds them to a normal prior; samples come from the prior.",
         paper="Makhzani et al. 2015 (arXiv 1511.05644)",
+        adversary="codes",
+    ),
+    "arae": Entry(
+        path="aegan.models.hybrids.arae:ARAE",
+        family="hybrid",
+        kinds=("text",),
+        gives=("samples", "classes", "codes"),
+        summary="A Wasserstein GAN on the codes that a text autoencoder is learning, which lie on the unit sphere.",
+        paper="Zhao et al. 2018 (arXiv 1706.04223)",
         adversary="codes",
     ),
     "vae-gan": Entry(
@@ -164,7 +183,7 @@ MODELS: dict[str, Entry] = {
     "denoising-gan": Entry(
         path="aegan.models.hybrids.denoising_gan:DenoisingGAN",
         family="hybrid",
-        kinds=CODED,
+        kinds=LATENT,
         gives=("samples", "classes", "codes"),
         summary="Noise becomes data in a few large steps, each a conditional GAN; on codes, or on data (space=data).",
         paper="Xiao et al. 2022 (arXiv 2112.07804); Trinh & Hamagami 2024 (arXiv 2406.11713)",

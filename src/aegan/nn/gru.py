@@ -73,7 +73,12 @@ class _Layer(torch.autograd.Function):
             torch.mul(slopes[t], total[t].unsqueeze(1), out=inner[t])
             back = torch.addmm(total[t] * z[t], inner[t].view(batch, 3 * hidden), w_hh)
         recurrent = inner.view(steps * batch, 3 * hidden)
-        dw_hh, db_hh = recurrent.t() @ states[:-1].reshape(steps * batch, hidden), recurrent.sum(0)
+        dw_ih = dw_hh = db_ih = db_hh = None
+        learns = any(ctx.needs_input_grad[1:])
+        if learns:
+            dw_hh, db_hh = recurrent.t() @ states[:-1].reshape(steps * batch, hidden), recurrent.sum(0)
         torch.mul(of_n, total, out=inner[:, :, 2])
+        if learns:
+            dw_ih, db_ih = recurrent.t() @ flat, recurrent.sum(0)
         dx = (recurrent @ w_ih).view(steps, batch, -1).transpose(0, 1) if ctx.needs_input_grad[0] else None
-        return dx, recurrent.t() @ flat, dw_hh, recurrent.sum(0), db_hh
+        return dx, dw_ih, dw_hh, db_ih, db_hh

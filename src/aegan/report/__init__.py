@@ -1,9 +1,9 @@
 """Reports: self-contained HTML pages made from nothing but the files of a run folder.
 
 ``write_report`` turns a run folder into ``report.html``; ``write_evaluation`` turns the JSON of an
-evaluation into a page of its own, ``write_table_evaluation`` that of a table; ``figures`` holds the Plotly
-figures that the report, a notebook and the web page share. Names are imported on first use, so
-``import aegan.report`` stays cheap.
+evaluation into a page of its own, ``write_table_evaluation`` that of a table, ``write_text_evaluation``
+of text; ``figures`` holds the Plotly figures that the report, a notebook and the web page share. Names are
+imported on first use, so ``import aegan.report`` stays cheap.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aegan.report.html import write_report
     from aegan.report.reader import RunFolder, read_run
     from aegan.report.table import write_table_evaluation
+    from aegan.report.text import write_text_evaluation
 
 _HOMES = {
     "RunFolder": "reader",
@@ -23,9 +24,17 @@ _HOMES = {
     "write_evaluation": "evaluation",
     "write_report": "html",
     "write_table_evaluation": "table",
+    "write_text_evaluation": "text",
 }
 
-__all__ = ["RunFolder", "read_run", "write_evaluation", "write_report", "write_table_evaluation"]
+__all__ = [
+    "RunFolder",
+    "read_run",
+    "write_evaluation",
+    "write_report",
+    "write_table_evaluation",
+    "write_text_evaluation",
+]
 
 
 def __getattr__(name: str) -> Any:

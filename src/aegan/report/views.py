@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from aegan.report.reader import RunFolder
 
-VIEWS = {"table": "aegan.report.rows", "audio": "aegan.report.sound"}
+VIEWS = {"table": "aegan.report.rows", "audio": "aegan.report.sound", "text": "aegan.report.text"}
 """By kind of data: a module with the functions of :class:`View`."""
 
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from aegan.augmentation.engine import Augmenter, Labels, Settings
+from aegan.augmentation.space import Space
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError, nearest
@@ -28,6 +30,8 @@ from aegan.types import Spec
 LATENT = ("gaussian", "tangent", "interpolate", "extrapolate", "mix")
 """Encode, move, decode: of :mod:`aegan.augmentation`."""
 SETTINGS = ("operation", "strength", "factor", "autoencoder", "settings", "share", "checks")
+SHARE = 0.3
+"""Of the budget, for the autoencoder."""
 NEIGHBOURS = 5
 SHIFT, TURN = 0.125, 10.0
 """Of plain geometric augmentation, at most: part of the side, degrees."""
@@ -70,6 +74,7 @@ def check(values: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: autoencoder {name!r}: unknown. {nearest(name, family)}")
         try:
             override(entry(name).load().Config(), _texts(values))
+            _how(values, strength=float(values.get("strength", 0.5)))
         except ConfigError as error:
             raise ConfigError(f"{where}: {str(error).replace('--set ', '')}") from error
 
@@ -112,7 +117,7 @@ def enlarged(
         rows = torch.randint(0, len(x), (count,), generator=generator)
         made, classes = PLAIN[operation](x, y, rows, strength, generator)
     else:
-        share = float(values.get("share", 0.3))
+        share = share_of(values)
         used = 0 if steps is None else max(1, round(share * steps))
         config = TrainConfig(
             steps=used or None, budget=share * (seconds or 1.0), seed=seed, precision="fp32", device="cpu", grids=0
@@ -191,13 +196,6 @@ def _latent(
     init: str,
 ) -> Made:
     """Of an autoencoder trained for this alone."""
-    try:
-        from aegan.augmentation.engine import Augmenter, Labels, Settings  # pyright: ignore
-        from aegan.augmentation.space import Space  # pyright: ignore
-    except ImportError as error:
-        raise ConfigError(
-            f"augment: {values['operation']}: this version of aegan has no augmentation in code space."
-        ) from error
     name = str(values.get("autoencoder", "autoencoder"))
     settings = to_json(override(from_json(entry(name).load().Config, {}), _texts(values)))
     with torch.random.fork_rng():
@@ -206,13 +204,19 @@ def _latent(
         initialise(network, init)
     Trainer(network, train, config, Backend("cpu", "fp32"), clock=clock).fit()
     network.eval().requires_grad_(False)
-    how = Settings(
-        num=count, strength=strength, operations=str(values["operation"]), seed=config.seed,
-        checks=values.get("checks", "auto"),
-    )  # fmt: skip
+    how = _how(values, num=count, strength=strength, seed=config.seed)
     labels = None if train.labels is None else Labels(y=train.labels, names=spec.classes)
     made = Augmenter(Space(network, spec, name=name), train, how, labels).make()
     return made.x.float(), made.y
+
+
+def _how(values: Mapping[str, Any], **settings: Any) -> Settings:
+    return Settings(operations=str(values["operation"]), checks=values.get("checks", "auto"), **settings)
+
+
+def share_of(values: Mapping[str, Any]) -> float:
+    """Part of the budget that an ``augment`` table's autoencoder takes; 0 without one."""
+    return float(values.get("share", SHARE)) if values.get("operation") in LATENT else 0.0
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

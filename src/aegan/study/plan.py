@@ -13,7 +13,7 @@ import torch
 from aegan.config import TrainConfig
 from aegan.errors import AeganWarning, ConfigError
 from aegan.models.base import Model
-from aegan.study import sources
+from aegan.study import enlarge, sources
 from aegan.study.job import network_for
 from aegan.study.spec import Job, StudySpec, jobs_of
 from aegan.train.fabric import Backend
@@ -21,8 +21,8 @@ from aegan.train.schedule import Budget
 from aegan.train.trainer import Trainer
 from aegan.types import Stage
 
-TRIED = (4, 12)
-"""Steps of the two short runs whose difference tells a step's time."""
+TRIED = (2, 4, 12)
+"""Steps of short runs: the first warms up, the difference of the others tells a step's time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +98,9 @@ def _arms(spec: StudySpec) -> Iterator[tuple[Job, sources.StudyData, Model]]:
 
 def _enough(job: Job, stages: tuple[Stage, ...]) -> None:
     """Refuse a budget that leaves a stage without a step."""
-    steps = job.steps
-    if steps is None:
+    if job.steps is None:
         return
+    steps = job.steps - round(enlarge.share_of(job.model.augment) * job.steps)
     ends = Budget(stages, steps=steps, seconds=1.0)._ends
     empty = [s.name for s, a, b in zip(stages, [0.0, *ends], ends, strict=False) if b <= a]
     if empty:
@@ -122,4 +122,4 @@ def _seconds(job: Job, data: sources.StudyData) -> float:
         Trainer(network, data.train, config, Backend("cpu", "fp32")).fit()
         took.append(time.perf_counter() - began)
         torch.set_num_threads(before)
-    return max(took[1] - took[0], 0.0) / (TRIED[1] - TRIED[0]) * (job.steps or 0)
+    return max(took[2] - took[1], 0.0) / (TRIED[2] - TRIED[1]) * (job.steps or 0)

@@ -185,6 +185,8 @@ def run_on_ray(jobs: Sequence[Job], root: Path, done: Done, *, workers: int | No
     threads = max(job.threads for job in jobs)
     if ours:
         cpus = None if workers is None or os.environ.get("RAY_ADDRESS") else workers * threads
+        # By default Ray's workers yield to everything else on the machine; here they are the work.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, configure_logging=False)
     try:
         task = ray.remote(num_cpus=threads, max_retries=0)(_remotely)

@@ -30,7 +30,7 @@ class Codes:
         z: Codes of the real samples, ``(N, D)``.
         y: Their classes, int64 ``(N,)``; zeros where there are none.
         near: Neighbours within the class.
-        tangents: Positions ``(B,)`` to the encoder's Jacobians J ``(B, D, I)`` at these samples.
+        tangents: Positions ``(B,)`` to JJᵀ ``(B, D, D)`` of the encoder's Jacobians J at these samples.
         generated: Positions ``(B,)`` and a generator to codes ``(B, D)`` of samples that a GAN makes of their classes.
     """
 
@@ -98,9 +98,7 @@ def tangent(codes: Codes, rows: Tensor, generator: torch.Generator) -> Move:
     vectors U of J = U S Vᵀ whose squared values make up :data:`ENERGY`; the move is U S ε.
     """
     assert codes.tangents is not None
-    j = codes.tangents(rows)
-    # The singular values of J by way of the smaller JJᵀ.
-    squares, u = torch.linalg.eigh((j @ j.transpose(1, 2)).double())
+    squares, u = torch.linalg.eigh(codes.tangents(rows).double())
     squares, u = squares.clamp_min(0).flip(1), u.flip(2)
     before = squares.cumsum(1) - squares
     kept = before < ENERGY * squares.sum(1, keepdim=True)

@@ -56,7 +56,7 @@ class AdversarialAutoencoder(AutoencoderHybrid):
     """Autoencoder and discriminator of codes; see the module's text."""
 
     Config: ClassVar[type] = AdversarialAutoencoderConfig
-    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
+    kinds: ClassVar[tuple[str, ...]] = (*CODED_KINDS, "text")
     samples_from = "adversarial"
 
     def __init__(self, spec: Spec, config: AdversarialAutoencoderConfig) -> None:

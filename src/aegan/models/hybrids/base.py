@@ -7,6 +7,7 @@ from abc import ABC
 from torch import Tensor
 
 from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
+from aegan.models.autoencoders.sequence import SequenceConfig
 from aegan.models.base import Model
 from aegan.types import Health, Optimizer, Phase, Stage
 
@@ -33,7 +34,14 @@ class AutoencoderHybrid(Model, ABC):
         return self.autoencoder.health(x)
 
 
-def autoencoder_stage(own: AutoencoderConfig, share: float) -> Stage:
+def autoencoder_stage(own: AutoencoderConfig | SequenceConfig, share: float) -> Stage:
     """The first stage of a hybrid: its network ``autoencoder`` alone, in the phase ``autoencode``."""
     phase = Phase(name="autoencode", networks=("autoencoder",), optimizer=Optimizer(lr=own.lr))
-    return Stage(name="autoencoder", share=share, phases=(phase,), batch_size=own.batch_size, ema=("autoencoder",))
+    return Stage(
+        name="autoencoder",
+        share=share,
+        phases=(phase,),
+        batch_size=own.batch_size,
+        ema=("autoencoder",),
+        patience=own.patience if isinstance(own, SequenceConfig) else 0,
+    )

@@ -70,7 +70,7 @@ class DenoisingGAN(Model):
     """Diffusion of few steps, its generator and discriminator; see the module's text."""
 
     Config: ClassVar[type] = DenoisingGANConfig
-    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
+    kinds: ClassVar[tuple[str, ...]] = (*CODED_KINDS, "text")
     samples_from = "adversarial"
 
     def __init__(self, spec: Spec, config: DenoisingGANConfig) -> None:

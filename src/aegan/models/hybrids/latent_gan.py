@@ -150,7 +150,7 @@ class LatentGAN(AutoencoderHybrid):
     """Autoencoder, latent GAN and joint stage; see the module's text."""
 
     Config: ClassVar[type] = LatentGANConfig
-    kinds: ClassVar[tuple[str, ...]] = CODED_KINDS
+    kinds: ClassVar[tuple[str, ...]] = (*CODED_KINDS, "text")
     samples_from = "latent"
     spread: Tensor
 

@@ -1,0 +1,59 @@
+"""Put a study into the documentation: its results, its tables, and curves as SVG.
+
+    python benchmarks/claims.py STUDY docs/claims
+
+STUDY is a folder that `aegan study` made. Three files and a picture for each data set go to the second folder, named
+after the first: NAME.jsonl, NAME.csv, NAME.md and NAME-DATA.svg, the samples' energy distance from the data over the
+budget, mean over the runs with their range.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from line_plot import Line, line_plot
+
+POINTS = np.linspace(0.02, 1.0, 50)
+
+
+def curve(results: list[dict[str, Any]], name: str, colour: int) -> Line | None:
+    """Mean and range over runs, from where all of them have samples."""
+    found = [np.array(r["distance"]) for r in results if r["model"] == name and len(r.get("distance", ())) > 1]
+    if not found:
+        return None
+    begin = max(points[0, 0] for points in found)
+    x = POINTS[POINTS >= begin]
+    rows = np.array([np.interp(x, points[:, 0], points[:, 1]) for points in found]).clip(1e-3)
+    return Line(name, x.tolist(), rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist(), colour)
+
+
+def main() -> None:
+    """Copy and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("docs", type=Path)
+    options = parser.parse_args()
+    name, out = options.study.resolve().name, options.docs
+    out.mkdir(parents=True, exist_ok=True)
+    for file, suffix in (("results.jsonl", "jsonl"), ("table.csv", "csv"), ("table.md", "md")):
+        shutil.copyfile(options.study / file, out / f"{name}.{suffix}")
+    summary = json.loads((options.study / "summary.json").read_text())
+    results = [json.loads(line) for line in (options.study / "results.jsonl").read_text().splitlines()]
+    for data in summary["data"]:
+        own = [r for r in results if r["data"] == data]
+        lines = [line for i, model in enumerate(summary["models"]) if (line := curve(own, model, i)) is not None]
+        title = f"Distance of samples from the data, {data}"
+        line_plot(
+            out / f"{name}-{data}.svg", title, "part of the budget, pretraining counted in", "energy distance", lines,
+            log=True, floor=1e-3,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
