@@ -107,6 +107,8 @@ def detect_kind(source: Any) -> str:
     from aegan.data.text_files import looks_like_table
     from aegan.data.text_source import is_text
 
+    if type(source).__name__ == "Recordings" or _are_recordings(source):
+        return "audio"
     if not isinstance(source, (str, os.PathLike)) and is_text(source):
         return "text"
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
@@ -126,8 +128,6 @@ def detect_kind(source: Any) -> str:
             return "audio"
         if path.is_dir():
             return _kind_of_folder(path)
-    if type(source).__name__ == "Recordings" or _are_recordings(source):
-        return "audio"
     return "image"
 
 
