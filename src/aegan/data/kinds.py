@@ -119,6 +119,8 @@ def detect_kind(source: Any) -> str:
     from aegan.data.text_files import looks_like_table
     from aegan.data.text_source import is_text
 
+    if type(source).__name__ == "Recordings" or _are_recordings(source):
+        return "audio"
     if not isinstance(source, (str, os.PathLike)) and is_text(source):
         return "text"
     if getattr(getattr(source, "index", None), "inferred_type", "") in ("datetime64", "period"):
@@ -140,8 +142,6 @@ def detect_kind(source: Any) -> str:
             return "audio"
         if path.is_dir():
             return _kind_of_folder(path)
-    if type(source).__name__ == "Recordings" or _are_recordings(source):
-        return "audio"
     return "image"
 
 

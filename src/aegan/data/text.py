@@ -188,12 +188,13 @@ class TextAdapter(Adapter):
 
     def to_json(self) -> dict[str, Any]:
         """Options, spec, form and units as plain JSON values."""
+        units = self._fitted().to_json()
         return {
             "adapter": "text",
             "options": self.options,
             "spec": self.spec.to_json() | {"shape": list(self.spec.shape), "classes": list(self.spec.classes)},
             "form": self.form.to_json(),
-            "units": self._fitted().to_json(),
+            "units": units,
             "count": self.count,
         }
 
