@@ -18,6 +18,7 @@ from aegan import __version__, presets
 from aegan.config import PrivateConfig, TrainConfig, from_json, override, to_json
 from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import ADAPTERS, adapter_class
+from aegan.data.split import split
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
 from aegan.estimator import Estimator
@@ -254,7 +255,7 @@ def carry_out(
         train, held = (data.subset(i) for i in _kept(adapter, data, share, config.seed))
         held = held if len(held) else None
     backend = Backend(config.device, config.precision)
-    learnt, validation = _set_apart(network, adapter, train, config.seed)
+    learnt, validation = set_apart(network, train, config.seed, adapter)
     drawn = handler(adapter.spec.kind).grids
     grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * drawn
     given = run.config.get("private")
@@ -301,16 +302,21 @@ def _kept(adapter: Adapter, data: TensorData, share: float, seed: int) -> tuple[
         return torch.arange(len(data)), torch.arange(0)
 
 
-def _set_apart(network: Model, adapter: Adapter, train: TensorData, seed: int) -> tuple[TensorData, TensorData | None]:
-    """What is learnt, and what a model that keeps its best weights looks at."""
+def set_apart(
+    network: Model, train: TensorData, seed: int, adapter: Adapter | None = None
+) -> tuple[TensorData, TensorData | None]:
+    """What is learnt, and what a model that keeps its best weights looks at; cut as the data's adapter would."""
     if not any(stage.patience for stage in network.stages) or len(train) < 20:
         return train, None
     share = min(VALIDATION, VALIDATION_AT_MOST / len(train))
     try:
-        learnt, apart = adapter.split(train, holdout=share, seed=seed + 1)
+        if adapter is None:
+            learnt, apart = split(len(train), train.labels, holdout=share, seed=seed + 1)
+        else:
+            learnt, apart = adapter.split(train, holdout=share, seed=seed + 1)
     except DataError:
         return train, None
-    if adapter.spec.kind == "series" and len(apart) > SERIES_AT_MOST:
+    if adapter is not None and adapter.spec.kind == "series" and len(apart) > SERIES_AT_MOST:
         # Windows overlap; some of them, spread over all, say as much, and each is as dear as hundreds of rows.
         apart = apart[torch.linspace(0, len(apart) - 1, SERIES_AT_MOST).long()]
     return train.subset(learnt), train.subset(apart)

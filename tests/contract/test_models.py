@@ -74,7 +74,7 @@ PAIRS = [
 def spec_for(name: str) -> Spec:
     """What a model is tried on where one kind of data is enough."""
     kinds = MODELS[ALL[name][0]].kinds
-    return SPECS["labelled" if "image" in kinds else "labelled-text" if "text" in kinds else kinds[0]]
+    return SPECS["labelled-text" if name in OF_TEXTS else "labelled" if "image" in kinds else kinds[0]]
 
 
 def made(name: str, spec: Spec, seed: int = 0) -> Model:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import aegan
-from aegan import api
+from aegan import fitting
 from aegan.config import to_json
 from aegan.diagnostics.health import verdict_of
 from aegan.diagnostics.probe import DoctorProbe
@@ -40,7 +40,7 @@ def sick_from(monkeypatch):
         monkeypatch.setattr(DoctorProbe, "verdicts", verdicts)
         for asked in ("_judged", "_samples", "_jacobian", "_terms"):  # gradients are enough for a look
             monkeypatch.setattr(DoctorProbe, asked, lambda self, trainer: {})
-        monkeypatch.setattr(api, "DoctorProbe", functools.partial(DoctorProbe, every=1))
+        monkeypatch.setattr(fitting, "DoctorProbe", functools.partial(DoctorProbe, every=1))
 
     return install
 

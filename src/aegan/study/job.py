@@ -23,7 +23,7 @@ from aegan.diagnostics.probe import DoctorProbe
 from aegan.diagnostics.run import diagnose_run
 from aegan.errors import AeganWarning, ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.estimator import Estimator
-from aegan.fitting import _set_apart
+from aegan.fitting import set_apart
 from aegan.metrics import Features
 from aegan.models.base import Model
 from aegan.models.registry import build, entry
@@ -147,7 +147,7 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
     else:
         write_json(folder / "config.json", {"format_version": 1, **written})
         run, identity = None, {"model": job.model.model, "settings": settings, "adapter": {}}
-    learnt, validation = _set_apart(network, data.train, job.seed)
+    learnt, validation = set_apart(network, data.train, job.seed, data.adapter)
     every = {"gradients": job.look_every, "judge": RARELY * job.look_every, "samples": RARELY * job.look_every}
     trainer = Trainer(
         network, learnt, config, Backend(device, "fp32"), folder=folder, identity=identity, validation=validation,

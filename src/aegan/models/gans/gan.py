@@ -190,7 +190,8 @@ class GAN(Model):
         self.auxiliary = conditional and config.condition == "auxiliary"
         self.discriminator = discriminator_for(
             seen,
-            **size,
+            width=config.width,
+            blocks=config.blocks,
             stddev=config.stddev,
             pack=config.pack,
             auxiliary=self.auxiliary,

@@ -22,6 +22,7 @@ from aegan.errors import ConfigError
 from aegan.losses import relativistic_discriminator
 from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
+from aegan.models.autoencoders.sequence import SequenceConfig
 from aegan.models.base import BLOCK
 from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
 from aegan.nn.backbone import CODED_KINDS, discriminator_for
@@ -182,8 +183,8 @@ class LatentGAN(AutoencoderHybrid):
         self.latent_discriminator = LatentDiscriminator(
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
         )
-        if not spec.discrete:
-            own = config.autoencoder
+        own = config.autoencoder
+        if not spec.discrete and not isinstance(own, SequenceConfig):
             self.discriminator = discriminator_for(spec, width=joint.width, blocks=own.blocks, series=own.series)
 
     @property
