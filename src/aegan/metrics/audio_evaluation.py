@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from aegan.errors import DataError
 from aegan.metrics.evaluation import HOLDOUT, RECONSTRUCTIONS, SYNTHETIC
+from aegan.metrics.judged import Judged, filled, lines_of
 from aegan.metrics.memorisation import Memorisation
 
 VERSION = 1
@@ -46,7 +46,7 @@ class AudioRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AudioEvaluation:
+class AudioEvaluation(Judged[AudioRow]):
     """Result of :func:`aegan.metrics.audio.evaluate_audio`.
 
     Attributes:
@@ -58,55 +58,16 @@ class AudioEvaluation:
         notes: What a reader should know about these figures, one sentence each.
     """
 
+    KIND: ClassVar[str] = "audio"
+    WHAT: ClassVar[str] = "recordings"
+    ROW: ClassVar[Any] = AudioRow
+    PARTS: ClassVar[Mapping[str, Any]] = {"memorisation": Memorisation}
+    VERSION: ClassVar[int] = VERSION
     rows: tuple[AudioRow, ...]
     memorisation: Memorisation
     details: dict[str, Any] = field(default_factory=dict)
     stamps: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    def row(self, name: str) -> AudioRow | None:
-        """The row of that name, or None."""
-        return next((row for row in self.rows if row.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "version": VERSION,
-            "kind": "audio",
-            "headline": self.headline(),
-            "rows": [asdict(row) for row in self.rows],
-            "memorisation": self.memorisation.to_json(),
-            "details": self.details,
-            "stamps": self.stamps,
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> AudioEvaluation:
-        """Inverse of :meth:`to_json`.
-
-        Raises:
-            DataError: Not what :meth:`to_json` returned, or from a newer version.
-        """
-        try:
-            if data["kind"] != "audio":
-                raise KeyError(f"kind {data['kind']!r}")
-            if data["version"] > VERSION:
-                raise DataError(
-                    f"AudioEvaluation.from_json: version {data['version']}; at most {VERSION} expected. Update aegan."
-                )
-            return cls(
-                rows=tuple(AudioRow(**row) for row in data["rows"]),
-                memorisation=Memorisation.from_json(data["memorisation"]),
-                details=dict(data["details"]),
-                stamps=dict(data["stamps"]),
-                notes=tuple(data["notes"]),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"AudioEvaluation.from_json: not an evaluation of recordings ({type(error).__name__}: {error}); "
-                "the value of AudioEvaluation.to_json expected. Evaluate anew."
-            ) from error
 
     def to_rows(self) -> list[dict[str, str]]:
         """The table as text cells by column heading, for others to render; columns without a figure are left out."""
@@ -125,8 +86,7 @@ class AudioEvaluation:
             }
             for row in self.rows
         ]
-        kept = [head for head in (cells[0] if cells else ()) if any(cell[head] != "–" for cell in cells)]
-        return [{head: cell[head] for head in kept} for cell in cells]
+        return filled(cells)
 
     def headline(self) -> str:
         """One sentence of judgement in plain words."""
@@ -151,13 +111,7 @@ class AudioEvaluation:
         return f"{text[:1].upper()}{text[1:]}."
 
     def __str__(self) -> str:
-        cells = self.to_rows()
-        lines = [self.headline(), ""]
-        if cells:
-            heads = list(cells[0])
-            width = {h: max(len(h), *(len(c[h]) for c in cells)) for h in heads}
-            for line in [dict(zip(heads, heads, strict=True)), *cells]:
-                lines.append("  ".join(line[h].ljust(width[h]) if h == "" else line[h].rjust(width[h]) for h in heads))
+        lines = [self.headline(), "", *lines_of(self.to_rows())]
         lines += ["", f"Copying: {self.memorisation.verdict}", f"Features: {self.stamps.get('feature_space')}."]
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines)

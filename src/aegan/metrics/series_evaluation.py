@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from aegan.errors import DataError
 from aegan.metrics.evaluation import HOLDOUT, SYNTHETIC
+from aegan.metrics.judged import Judged, filled, lines_of
 from aegan.metrics.series_downstream import SeriesDownstream
 
 VERSION = 1
@@ -88,7 +88,7 @@ class SeriesRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesEvaluation:
+class SeriesEvaluation(Judged[SeriesRow]):
     """Result of :func:`aegan.metrics.series.evaluate_series`.
 
     Attributes:
@@ -99,58 +99,19 @@ class SeriesEvaluation:
         notes: What a reader should know about these figures, one sentence each.
     """
 
+    KIND: ClassVar[str] = "series"
+    WHAT: ClassVar[str] = "series"
+    ROW: ClassVar[Any] = SeriesRow
+    VERSION: ClassVar[int] = VERSION
     rows: tuple[SeriesRow, ...]
     details: dict[str, Any] = field(default_factory=dict)
     stamps: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def row(self, name: str) -> SeriesRow | None:
-        """The row of that name, or None."""
-        return next((row for row in self.rows if row.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "version": VERSION,
-            "kind": "series",
-            "headline": self.headline(),
-            "rows": [asdict(row) for row in self.rows],
-            "details": self.details,
-            "stamps": self.stamps,
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> SeriesEvaluation:
-        """Inverse of :meth:`to_json`.
-
-        Raises:
-            DataError: Not what :meth:`to_json` returned, or from a newer version.
-        """
-        try:
-            if data["kind"] != "series":
-                raise KeyError(f"kind {data['kind']!r}")
-            if data["version"] > VERSION:
-                raise DataError(
-                    f"SeriesEvaluation.from_json: version {data['version']}; at most {VERSION} expected. Update aegan."
-                )
-            return cls(
-                rows=tuple(SeriesRow.from_json(row) for row in data["rows"]),
-                details=dict(data["details"]),
-                stamps=dict(data["stamps"]),
-                notes=tuple(data["notes"]),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"SeriesEvaluation.from_json: not an evaluation of series ({type(error).__name__}: {error}); "
-                "the value of SeriesEvaluation.to_json expected. Evaluate anew."
-            ) from error
-
     def to_rows(self) -> list[dict[str, str]]:
         """The table as text cells by column heading, for others to render; columns without a figure are left out."""
         cells = [_cells(row) for row in self.rows]
-        kept = [head for head in (cells[0] if cells else ()) if any(cell[head] != "–" for cell in cells)]
-        return [{head: cell[head] for head in kept} for cell in cells]
+        return filled(cells)
 
     def headline(self) -> str:
         """One sentence of judgement in plain words."""
@@ -177,13 +138,7 @@ class SeriesEvaluation:
         return f"{text}{': ' if judged else ''}{judged}."
 
     def __str__(self) -> str:
-        cells = self.to_rows()
-        lines = [self.headline(), ""]
-        if cells:
-            heads = list(cells[0])
-            width = {h: max(len(h), *(len(c[h]) for c in cells)) for h in heads}
-            for line in [dict(zip(heads, heads, strict=True)), *cells]:
-                lines.append("  ".join(line[h].ljust(width[h]) if h == "" else line[h].rjust(width[h]) for h in heads))
+        lines = [self.headline(), "", *lines_of(self.to_rows())]
         task = next((row.downstream for row in self.rows if row.downstream is not None), None)
         if task is not None:
             lines += ["", f"Classes of the real holdout: the most frequent one is {task.usual:.1%} of it."]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-from aegan.errors import DataError
 from aegan.metrics.evaluation import HOLDOUT, SYNTHETIC
+from aegan.metrics.judged import Judged, lines_of
 from aegan.metrics.table_coverage import Coverage, MissingValues, RareCategories
 from aegan.metrics.table_detection import Area
 from aegan.metrics.table_downstream import Downstream
@@ -74,7 +74,7 @@ _PARTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableEvaluation:
+class TableEvaluation(Judged[TableRow]):
     """Result of :func:`aegan.metrics.table.evaluate_table`.
 
     Attributes:
@@ -86,55 +86,16 @@ class TableEvaluation:
         notes: What a reader should know about these figures, one sentence each.
     """
 
+    KIND: ClassVar[str] = "table"
+    WHAT: ClassVar[str] = "a table"
+    ROW: ClassVar[Any] = TableRow
+    PARTS: ClassVar[Mapping[str, Any]] = {"privacy": Privacy}
+    VERSION: ClassVar[int] = VERSION
     rows: tuple[TableRow, ...]
     privacy: Privacy | None = None
     details: dict[str, Any] = field(default_factory=dict)
     stamps: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    def row(self, name: str) -> TableRow | None:
-        """The row of that name, or None."""
-        return next((row for row in self.rows if row.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "version": VERSION,
-            "kind": "table",
-            "headline": self.headline(),
-            "rows": [asdict(row) for row in self.rows],
-            "privacy": self.privacy and self.privacy.to_json(),
-            "details": self.details,
-            "stamps": self.stamps,
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TableEvaluation:
-        """Inverse of :meth:`to_json`.
-
-        Raises:
-            DataError: Not what :meth:`to_json` returned, or from a newer version.
-        """
-        try:
-            if data["kind"] != "table":
-                raise KeyError(f"kind {data['kind']!r}")
-            if data["version"] > VERSION:
-                raise DataError(
-                    f"TableEvaluation.from_json: version {data['version']}; at most {VERSION} expected. Update aegan."
-                )
-            return cls(
-                rows=tuple(TableRow.from_json(row) for row in data["rows"]),
-                privacy=data["privacy"] and Privacy.from_json(data["privacy"]),
-                details=dict(data["details"]),
-                stamps=dict(data["stamps"]),
-                notes=tuple(data["notes"]),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"TableEvaluation.from_json: not an evaluation of a table ({type(error).__name__}: {error}); "
-                "the value of TableEvaluation.to_json expected. Evaluate anew."
-            ) from error
 
     def to_rows(self) -> list[dict[str, str]]:
         """The table as text cells by column heading, for others to render."""
@@ -167,13 +128,7 @@ class TableEvaluation:
         return text + "."
 
     def __str__(self) -> str:
-        cells = self.to_rows()
-        lines = [self.headline(), ""]
-        if cells:
-            heads = list(cells[0])
-            width = {h: max(len(h), *(len(c[h]) for c in cells)) for h in heads}
-            for line in [dict(zip(heads, heads, strict=True)), *cells]:
-                lines.append("  ".join(line[h].ljust(width[h]) if h == "" else line[h].rjust(width[h]) for h in heads))
+        lines = [self.headline(), "", *lines_of(self.to_rows())]
         lines += ["", *_sentences(self.rows)]
         if self.privacy is not None:
             lines.append(f"Privacy: {self.privacy.verdict}")

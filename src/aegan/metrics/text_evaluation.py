@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from aegan.errors import DataError
 from aegan.metrics.evaluation import HOLDOUT, SYNTHETIC
+from aegan.metrics.judged import Judged, filled, lines_of
 
 VERSION = 1
 """Version of the JSON form."""
@@ -57,7 +57,7 @@ class TextRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextEvaluation:
+class TextEvaluation(Judged[TextRow]):
     """Result of :func:`aegan.metrics.text.evaluate_text`.
 
     Attributes:
@@ -68,58 +68,19 @@ class TextEvaluation:
         notes: What a reader should know about these figures, one sentence each.
     """
 
+    KIND: ClassVar[str] = "text"
+    WHAT: ClassVar[str] = "text"
+    ROW: ClassVar[Any] = TextRow
+    VERSION: ClassVar[int] = VERSION
     rows: tuple[TextRow, ...]
     details: dict[str, Any] = field(default_factory=dict)
     stamps: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def row(self, name: str) -> TextRow | None:
-        """The row of that name, or None."""
-        return next((row for row in self.rows if row.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "version": VERSION,
-            "kind": "text",
-            "headline": self.headline(),
-            "rows": [asdict(row) for row in self.rows],
-            "details": self.details,
-            "stamps": self.stamps,
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TextEvaluation:
-        """Inverse of :meth:`to_json`.
-
-        Raises:
-            DataError: Not what :meth:`to_json` returned, or from a newer version.
-        """
-        try:
-            if data["kind"] != "text":
-                raise KeyError(f"kind {data['kind']!r}")
-            if data["version"] > VERSION:
-                raise DataError(
-                    f"TextEvaluation.from_json: version {data['version']}; at most {VERSION} expected. Update aegan."
-                )
-            return cls(
-                rows=tuple(TextRow.from_json(row) for row in data["rows"]),
-                details=dict(data["details"]),
-                stamps=dict(data["stamps"]),
-                notes=tuple(data["notes"]),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"TextEvaluation.from_json: not an evaluation of text ({type(error).__name__}: {error}); the value of "
-                "TextEvaluation.to_json expected. Evaluate anew."
-            ) from error
-
     def to_rows(self) -> list[dict[str, str]]:
         """The table as text cells by column heading, for others to render; columns without a figure are left out."""
         cells = [_cells(row) for row in self.rows]
-        kept = [head for head in (cells[0] if cells else ()) if any(cell[head] != "–" for cell in cells)]
-        return [{head: cell[head] for head in kept} for cell in cells]
+        return filled(cells)
 
     def headline(self) -> str:
         """One sentence of judgement in plain words."""
@@ -141,13 +102,7 @@ class TextEvaluation:
         return f"{text}{': ' if judged else ''}{judged}."
 
     def __str__(self) -> str:
-        cells = self.to_rows()
-        lines = [self.headline(), ""]
-        if cells:
-            heads = list(cells[0])
-            width = {h: max(len(h), *(len(c[h]) for c in cells)) for h in heads}
-            for line in [dict(zip(heads, heads, strict=True)), *cells]:
-                lines.append("  ".join(line[h].ljust(width[h]) if h == "" else line[h].rjust(width[h]) for h in heads))
+        lines = [self.headline(), "", *lines_of(self.to_rows())]
         if self.stamps.get("encoder"):
             lines += ["", f"Codes of {self.stamps['encoder']}."]
         lines += [f"Note: {note}" for note in self.notes]
