@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs bench clean
 
 demo: $(VENV)/.ready-base
 	$(BIN)/aegan demo
@@ -19,6 +19,11 @@ check: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-dev
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/mkdocs build --strict
+
+# Peers need environments of their own: benchmarks/peers/README.md. Without them and without DATA only aegan is measured.
+bench: $(VENV)/.ready-base
+	$(BIN)/python benchmarks/bench.py --out bench-results --docs docs \
+	    $(if $(DATA),--data $(DATA)) $(if $(PYTHAE)$(CTGAN),--peer-python $(PYTHAE) $(CTGAN)) $(BENCH)
 
 clean:
 	rm -rf $(VENV) aegan-demo site

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ from pythae.trainers import BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 
 WARM_UP = 3
+REPEATED = 5
 
 
 class Timer(TrainingCallback):
@@ -33,14 +35,16 @@ class Timer(TrainingCallback):
     def __init__(self, seconds: float) -> None:
         """See the class."""
         self.seconds, self.steps, self.took, self.began = seconds, 0, 0.0, 0.0
+        self.cpu, self.began_cpu = 0.0, 0.0
 
     def on_train_step_end(self, training_config, **kwargs) -> None:
         """Called by pythae after every batch."""
         self.steps += 1
         if self.steps == WARM_UP:
-            self.began = time.perf_counter()
+            self.began, self.began_cpu = time.perf_counter(), time.process_time()
         elif self.steps > WARM_UP:
             self.took = time.perf_counter() - self.began
+            self.cpu = time.process_time() - self.began_cpu
             if self.took >= self.seconds:
                 raise OutOfBudgetError
 
@@ -77,7 +81,20 @@ def main() -> None:
         except OutOfBudgetError:
             pass
     steps = timer.steps - WARM_UP
-    print(json.dumps({"steps": steps, "seconds": timer.took, "rate": steps * options.batch / timer.took}))
+    pictures = steps * options.batch
+    told = {"steps": steps, "seconds": timer.took, "rate": pictures / timer.took, "cpu_rate": pictures / timer.cpu}
+    model.eval()
+    batch = torch.as_tensor(x[: options.batch])
+    with torch.no_grad():
+        z = model.encoder(batch)["embedding"]
+        for name, work, given in (("encode", model.encoder, batch), ("decode", model.decoder, z)):
+            work(given)
+            began = time.process_time()
+            for _ in range(REPEATED):
+                work(given)
+            told[name] = REPEATED * len(batch) / (time.process_time() - began)
+    told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

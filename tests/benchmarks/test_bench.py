@@ -1,0 +1,108 @@
+"""The benchmarks of speed and scale work through their functions; what they measure is no test."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the benchmarks, from which they import each other."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def test_ratios_say_who_is_ahead(tmp_path: Path) -> None:
+    from bench_report import report
+
+    metrics = {"rate": ("training, pictures a s", True), "seconds": ("fitting, s", False), "shapes": ("off", False)}
+    ours = [{"rate": 10.0, "seconds": 4.0, "shapes": 1.0}, {"rate": 20.0, "seconds": 4.0, "shapes": 1.0}]
+    theirs = [{"rate": 5.0, "seconds": 1.0, "shapes": 9.0, "reached": 0.0}] * 2
+    found = {"Images": (metrics, {"aegan": ours, "peer": theirs}), "Tables": (metrics, {})}
+    text = report(found, ["Tables: no data"], {}, tmp_path)
+    assert "| training, pictures a s | peer | 5.00 (5.00–5.00) | 3.00 (2.00–4.00) | aegan |" in text
+    assert "| fitting, s | peer | not reached: stopped after 1.00 (1.00–1.00) | 0.25 (0.25–0.25) | **peer** |" in text
+    assert "| off | peer | 9.00 (9.00–9.00) |  |  |" in text and "* Tables: no data" in text
+    assert (tmp_path / "bench.md").read_text() == text
+    assert "2×" in (tmp_path / "pictures" / "bench.svg").read_text()
+
+
+def test_a_suite_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench
+
+    asked: list[tuple[str, int]] = []
+
+    def side(name: str, told: dict[str, float]) -> Any:
+        return lambda options, repeat: asked.append((name, repeat)) or told
+
+    def broken(options: Any, repeat: int) -> dict[str, float]:
+        raise RuntimeError("first line\nno room")
+
+    part = bench.Part("A part", {"rate": ("rate", True)}, {"aegan": side("aegan", {"rate": 1.0}), "broken": broken})
+    monkeypatch.setitem(bench.PARTS, "a", part)
+    options = bench.Options(tmp_path, repeats=2)
+    for _ in range(2):
+        found, missing = bench.measured("a", options)
+        assert [told["rate"] for told in found["aegan"]] == [1.0, 1.0] and "broken" not in found
+        assert missing == ["A part: broken (no room)"] * 2
+    assert asked == [("aegan", 0), ("aegan", 1)]
+    monkeypatch.setitem(bench.PARTS, "b", bench.Part("B", {}, {}, needs="adult"))
+    assert bench.measured("b", options) == ({}, ["B: no adult in --data"])
+
+
+def test_a_ladder_doubles_until_it_is_good_or_too_dear() -> None:
+    from argparse import Namespace
+
+    from bench_parts import ladder
+
+    def attempt(budget: float) -> dict[str, float]:
+        return {"seconds": budget, "quality": budget}
+
+    options = Namespace(quick=False, limit=100.0)
+    assert ladder(attempt, 10, lambda told: told["quality"] >= 40, options)["budget"] == 40
+    assert ladder(attempt, 10, lambda told: False, options) == {
+        **attempt(80),
+        "reached": 0.0,
+        "budget": 80,
+    }
+
+
+def test_operations_are_counted_through_second_derivatives() -> None:
+    from machine import Flops
+
+    w, x = torch.ones(3, 5, requires_grad=True), torch.ones(2, 3, requires_grad=True)
+    with Flops() as counter:
+        (gradient,) = torch.autograd.grad((x @ w).sum(), x, create_graph=True)
+        gradient.square().sum().backward()
+    # Forward, the gradient by x, and that of its own two inputs of which one is needed: 2·2·3·5 each.
+    assert counter.total == 3 * 60
+
+
+def test_costs_of_a_default_model() -> None:
+    from machine import CASES, arithmetic_table, matrix_rate, steps
+
+    case = CASES["series, 24 steps of 6"]
+    model = case.model("timegan", {"batch_size": "4", "hidden": "4", "layers": "1"})
+    told = steps(model, case.data(), model.stages[0].name, least=2, seconds=0.0)
+    assert told["step"] > 0 and told["flops"] > 0 and told["batch"] == 4
+    rate = matrix_rate(size=64, seconds=0.01)
+    told |= {"samples": 1.0, "rate": rate / 2, "matrix": rate, "share": 0.5}
+    assert "50%" in arithmetic_table({"series": told})
+
+
+def test_a_script_that_fails_is_quoted(tmp_path: Path) -> None:
+    from machine import child
+
+    script = tmp_path / "script.py"
+    script.write_text("import json; print('noise'); print(json.dumps({'a': 1}))")
+    assert child(script, python=sys.executable) == json.loads('{"a": 1}')
+    script.write_text("raise SystemExit('no room')")
+    with pytest.raises(RuntimeError, match="no room"):
+        child(script)
