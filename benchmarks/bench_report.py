@@ -68,12 +68,15 @@ def table(results: Mapping[str, tuple[Metrics, Found]]) -> str:
             continue
         lines += [f"\n## {title}\n", "| | side | measured | ratio | ahead |", "|---|---|---|---|---|"]
         for name, side, values, better in rows(metrics, found):
-            missed = name == metrics.get("seconds", ("",))[0] and any(
-                told.get("reached", 1.0) == 0.0 for told in found[side]
-            )
-            shown = f"not reached: stopped after {spread(values)}" if missed else spread(values)
+            out_of_reach = {one: any(told.get("reached", 1.0) == 0.0 for told in found[one]) for one in found}
+            timed, first = name == metrics.get("seconds", ("",))[0], next(iter(found))
+            shown = f"not reached: stopped after {spread(values)}" if timed and out_of_reach[side] else spread(values)
             middle = statistics.median(better) if better else 1.0
             ahead = "" if not better else "aegan" if middle > 1.05 else "alike" if middle >= 0.95 else f"**{side}**"
+            if timed and better and out_of_reach[side] != out_of_reach[first]:
+                better, ahead = [], "aegan" if out_of_reach[side] else f"**{side}**"
+            elif timed and out_of_reach[side]:
+                better, ahead = [], ""
             lines.append(f"| {name} | {side} | {shown} | {spread(better) if better else ''} | {ahead} |")
     return "\n".join(lines)
 
@@ -85,6 +88,7 @@ def plot(results: Mapping[str, tuple[Metrics, Found]]) -> str:
         for title, (metrics, found) in results.items()
         for name, side, _, better in rows(metrics, found)
         if better
+        and not (name == metrics.get("seconds", ("",))[0] and any(t.get("reached", 1) == 0 for t in found[side]))
     ]
     width, left, right, row = 860, 470, 60, 22
     height = 70 + row * max(1, len(bars))

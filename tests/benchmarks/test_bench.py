@@ -28,10 +28,10 @@ def test_ratios_say_who_is_ahead(tmp_path: Path) -> None:
     found = {"Images": (metrics, {"aegan": ours, "peer": theirs}), "Tables": (metrics, {})}
     text = report(found, ["Tables: no data"], {}, tmp_path)
     assert "| training, pictures a s | peer | 5.00 (5.00–5.00) | 3.00 (2.00–4.00) | aegan |" in text
-    assert "| fitting, s | peer | not reached: stopped after 1.00 (1.00–1.00) | 0.25 (0.25–0.25) | **peer** |" in text
+    assert "| fitting, s | peer | not reached: stopped after 1.00 (1.00–1.00) |  | aegan |" in text
     assert "| off | peer | 9.00 (9.00–9.00) |  |  |" in text and "* Tables: no data" in text
     assert (tmp_path / "bench.md").read_text() == text
-    assert "2×" in (tmp_path / "pictures" / "bench.svg").read_text()
+    assert "3×" in (tmp_path / "pictures" / "bench.svg").read_text()
 
 
 def test_a_suite_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,3 +106,18 @@ def test_a_script_that_fails_is_quoted(tmp_path: Path) -> None:
     script.write_text("raise SystemExit('no room')")
     with pytest.raises(RuntimeError, match="no room"):
         child(script)
+
+
+def test_growth_is_a_slope_of_logarithms(tmp_path: Path) -> None:
+    import growth
+
+    assert growth.exponents([10, 20, 40], [1.0, 2.0, 8.0]) == (1.5, 2.0)
+    found = {"rows": {10: {"encode": 1.0, "peak": 5.0}, 20: {"encode": 4.0, "peak": 5.0}}}
+    text = growth.table(found)
+    assert "| rows of a table | encode | 10 to 20 | 1 · 4 | 2.00 | **2.00** |" in text and "| memory |" in text
+    page = tmp_path / "scale.md"
+    page.write_text(f"before\n{growth.BEGIN}\nold\n{growth.END}\nafter\n")
+    growth.write_between(page, growth.BEGIN, growth.END, text)
+    assert "old" not in page.read_text() and text in page.read_text() and "after" in page.read_text()
+    with pytest.raises(ValueError, match="marks"):
+        growth.write_between(page, "<!-- no -->", growth.END, text)
