@@ -252,7 +252,7 @@ def carry_out(
     share = min(about["holdout"], HOLDOUT_AT_MOST / len(data))
     train, held = data, None
     if share > 0:
-        train, held = (data.subset(i) for i in _kept(adapter, data, share, config.seed))
+        train, held = _kept(adapter, data, share, config.seed)
         held = held if len(held) else None
     backend = Backend(config.device, config.precision)
     learnt, validation = set_apart(network, train, config.seed, adapter)
@@ -291,15 +291,15 @@ def carry_out(
     return Estimator(network, adapter, run, device=backend.device, train=train, holdout=held)
 
 
-def _kept(adapter: Adapter, data: TensorData, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _kept(adapter: Adapter, data: TensorData, share: float, seed: int) -> tuple[TensorData, TensorData]:
     """Training samples and the holdout, which is empty where series are too few for one."""
     try:
-        return adapter.split(data, holdout=share, seed=seed)
+        return adapter.cut(data, holdout=share, seed=seed)
     except DataError as error:
         if adapter.spec.kind != "series":
             raise
         warnings.warn(f"No holdout to judge by: {error}", AeganWarning, stacklevel=2)
-        return torch.arange(len(data)), torch.arange(0)
+        return data, data.subset(torch.arange(0))
 
 
 def set_apart(
@@ -310,6 +310,8 @@ def set_apart(
         return train, None
     share = min(VALIDATION, VALIDATION_AT_MOST / len(train))
     try:
+        if adapter is not None and train.block and adapter.spec.kind != "series":
+            return adapter.cut(train, holdout=share, seed=seed + 1)
         if adapter is None:
             learnt, apart = split(len(train), train.labels, holdout=share, seed=seed + 1)
         else:

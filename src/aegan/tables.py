@@ -275,9 +275,13 @@ def _frame(adapter: TableAdapter, data: TensorData | None) -> pd.DataFrame | Non
     """Rows of encoded data as a pandas frame; amounts to within their cell, at most ``JUDGED`` of them."""
     if data is None or len(data) == 0:
         return None
-    index = torch.arange(len(data))
+    index = torch.arange(min(len(data), JUDGED))
     if len(data) > JUDGED:
-        index = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:JUDGED]
+        if data.block:  # no list of all of them
+            some = np.random.default_rng(0).choice(len(data), JUDGED, replace=False, shuffle=False)
+            index = torch.from_numpy(np.sort(some))
+        else:
+            index = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:JUDGED]
     return open_table(adapter.from_tensors(data.batch(index)["x"])).frame()
 
 

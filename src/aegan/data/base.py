@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +12,50 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aegan.data.split import split
+from aegan.data.split import choose, split
+from aegan.data.store import read_ahead, release
 from aegan.errors import DataError
 from aegan.types import Batch, Spec
+
+LISTED = 2_000_000
+"""Samples on disk of which a list of numbers may be held in memory."""
+BLOCK_BYTES = 1 << 20
+"""Bytes of neighbouring rows that are read together where data lie on disk."""
+HELD_BYTES = 128 << 20
+"""Bytes of rows on disk that are shuffled among each other, and that may be held in memory."""
+
+
+class Skipped:
+    """The numbers below ``n`` without some of them, in memory for those alone.
+
+    Args:
+        n: Numbers in all.
+        skip: Those left out, int64, ascending.
+
+    >>> Skipped(6, np.array([1, 4]))[np.arange(4)].tolist()
+    [0, 2, 3, 5]
+    """
+
+    def __init__(self, n: int, skip: np.ndarray) -> None:
+        self.n, self.skip = n, skip
+        self._before = skip - np.arange(len(skip))
+
+    def __len__(self) -> int:
+        return self.n - len(self.skip)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        wanted = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
+        return wanted + np.searchsorted(self._before, wanted, side="right")
+
+    def without(self, index: np.ndarray) -> Skipped:
+        """The same without the numbers at ``index``."""
+        return Skipped(self.n, np.sort(np.concatenate([self.skip, self[index]])))
 
 
 class Rows:
     """Some rows of an array on disk, read when they are asked for; enough of an array for TensorData."""
 
-    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, array: np.ndarray, rows: np.ndarray | Skipped) -> None:
         self.array, self.rows = array, rows
         self.shape, self.dtype = (len(rows), *array.shape[1:]), array.dtype
 
@@ -51,6 +88,8 @@ class TensorData:
         if len(set(lengths.values())) != 1:
             raise DataError(f"TensorData: fields of one length expected, got {lengths or 'no field at all'}.")
         self.fields: dict[str, Tensor | np.ndarray | Rows] = dict(fields)
+        self._mapped = [m for m in map(_map_of, fields.values()) if m is not None]
+        self._touched = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.fields.values())))
@@ -64,7 +103,51 @@ class TensorData:
             else:
                 part = torch.from_numpy(value[index.cpu().numpy()])
             out[name] = part.float().div_(127.5).sub_(1.0) if part.dtype == torch.uint8 else part
+        if self._mapped:
+            self._let_go(len(index))
         return out
+
+    @property
+    def block(self) -> int:
+        """Neighbouring samples that are best read together; 0 for data in memory, where any order is as good."""
+        row = sum(m.dtype.itemsize * math.prod(m.shape[1:]) for m in self._mapped)
+        return max(1, BLOCK_BYTES // max(1, row)) if self._mapped else 0
+
+    def expect(self, start: int, stop: int) -> None:
+        """Samples from ``start`` to ``stop`` will be asked for soon: the system may read them from disk meanwhile."""
+        for value in self.fields.values():
+            mapped = _map_of(value)
+            if mapped is None or stop <= start:
+                continue
+            first, last = (start, stop - 1)
+            if isinstance(value, Rows):
+                first, last = (int(value.rows[np.array([i])][0]) for i in (start, stop - 1))
+            if last - first < 2 * (stop - start):  # rows that lie together
+                read_ahead(mapped, first, last + 1)
+
+    def _let_go(self, samples: int) -> None:
+        """Pages of maps that were read count as the process's memory: hand them back now and then."""
+        for mapped in self._mapped:
+            # A row touches whole pages; those that were touched before are counted again, which does no harm.
+            self._touched += samples * max(mmap.PAGESIZE, mapped.dtype.itemsize * math.prod(mapped.shape[1:]))
+        if self._touched > HELD_BYTES:
+            self._touched = 0
+            for mapped in self._mapped:
+                release(mapped)
+
+    def without(self, index: Tensor) -> TensorData:
+        """All but the samples at ``index``, in memory for these alone where the data are on disk."""
+        left = np.sort(index.numpy())
+        parts: dict[str, Tensor | np.ndarray | Rows] = {}
+        for name, value in self.fields.items():
+            if isinstance(value, Rows) and isinstance(value.rows, Skipped):
+                parts[name] = Rows(value.array, value.rows.without(left))
+            elif isinstance(value, np.memmap):
+                parts[name] = Rows(value, Skipped(len(value), left))
+            else:
+                keep = torch.ones(len(self), dtype=torch.bool).index_fill_(0, index, False)
+                parts[name] = TensorData(x=value).subset(keep.nonzero().squeeze(1)).fields["x"]
+        return TensorData(**parts)
 
     def subset(self, index: Tensor) -> TensorData:
         """The samples at ``index``: copied when in memory, still on disk when they are a memory map."""
@@ -85,6 +168,11 @@ class TensorData:
         """Class indices ``(N,)`` int64, or None."""
         y = self.fields.get("y")
         return torch.as_tensor(y[:] if isinstance(y, Rows) else y) if y is not None else None
+
+
+def _map_of(value: Tensor | np.ndarray | Rows) -> np.memmap | None:
+    array = value.array if isinstance(value, Rows) else value
+    return array if isinstance(array, np.memmap) else None
 
 
 class Adapter(ABC):
@@ -116,6 +204,14 @@ class Adapter(ABC):
             DataError: Too few samples.
         """
         return split(len(data), data.labels, holdout=holdout, seed=seed)
+
+    def cut(self, data: TensorData, *, holdout: float, seed: int) -> tuple[TensorData, TensorData]:
+        """As :meth:`split`, the two parts themselves; of very many samples on disk without a list of all of them."""
+        if data.block and len(data) > LISTED and data.labels is None and type(self).split is Adapter.split:
+            held = choose(len(data), holdout=holdout, seed=seed)
+            return data.without(held), data.subset(held)
+        train, held = self.split(data, holdout=holdout, seed=seed)
+        return data.subset(train), data.subset(held)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:

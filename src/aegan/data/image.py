@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,7 @@ from aegan.data.labels import map_labels
 from aegan.data.pictures import THREADS
 from aegan.data.resize import RESIZE, SMALLEST_SIDE, choose_size, fit_picture
 from aegan.data.sources import open_source
-from aegan.data.store import default_memory_limit, reserve
+from aegan.data.store import default_memory_limit, release, reserve
 from aegan.errors import ConfigError, DataError
 from aegan.types import Spec
 
@@ -221,6 +221,8 @@ class ImageAdapter(Adapter):
             def place(i: int) -> str | None:
                 try:
                     x[i] = fit_picture(source.read(i, at_least=at_least), size, self.resize, channels)
+                    if i % (8 * CHUNK) == 0:
+                        release(x)
                 except DataError as error:
                     return str(error)
                 return None
@@ -240,6 +242,8 @@ class ImageAdapter(Adapter):
         x = reserve(shape, self.memory_limit, self.cache_dir)
         for start in range(0, len(source), source.step):
             x[start : start + source.step] = source.block(start, start + source.step)
+            release(source.array)
+            release(x)
         return x
 
 
@@ -293,11 +297,18 @@ def _without(x: np.ndarray, rows: Mapping[int, str]) -> np.ndarray:
 
 
 def _opaque(x: np.ndarray) -> bool:
-    return all((x[start : start + CHUNK, 3] == 255).all() for start in range(0, len(x), CHUNK))
+    return all((part[:, 3] == 255).all() for part in _chunks(x))
 
 
 def _constant(x: np.ndarray) -> bool:
-    return all((x[start : start + CHUNK] == x[0]).all() for start in range(0, len(x), CHUNK))
+    return all((part == x[0]).all() for part in _chunks(x))
+
+
+def _chunks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Some images at a time; pages of a memory map are handed back behind each."""
+    for start in range(0, len(x), CHUNK):
+        yield x[start : start + CHUNK]
+        release(x)
 
 
 def _data(x: np.ndarray, y: np.ndarray | None) -> TensorData:

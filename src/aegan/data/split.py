@@ -61,6 +61,16 @@ def split(
     return torch.from_numpy(np.flatnonzero(~mask)), torch.from_numpy(np.flatnonzero(mask))
 
 
+def choose(n: int, *, holdout: float, seed: int) -> Tensor:
+    """Sorted int64 indices of a holdout of ``n`` samples without labels, in memory for these alone.
+
+    As many as :func:`split` holds out, but others.
+    """
+    total = min(n - 1, max(round(n * holdout), min(FEWEST, n // 2)))
+    chosen = np.random.default_rng(seed).choice(n, total, replace=False, shuffle=False)
+    return torch.from_numpy(np.sort(chosen))
+
+
 def _shares(sizes: np.ndarray, total: int) -> np.ndarray:
     """How many of each class to hold out: in proportion, largest remainders first, one of each class left over."""
     most = sizes - 1

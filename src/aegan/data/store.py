@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import mmap
 import os
 import tempfile
 import weakref
@@ -86,3 +87,38 @@ def _remove_with(array: np.memmap, path: Path) -> None:
         path.unlink()
     except OSError:  # Windows keeps a mapped file
         weakref.finalize(array._mmap, path.unlink, missing_ok=True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def release(array: np.ndarray) -> None:
+    """Hand the pages of a memory map back: they stay on disk, and in the system's cache while there is room.
+
+    What was written is not lost. Nothing happens to arrays in memory, to maps that are private copies, and where the
+    system cannot do it; pages of a map are counted as the process's own until then.
+    """
+    if isinstance(array, np.memmap) and array.mode in ("r", "r+"):
+        _advise(array, "MADV_DONTNEED", 0, None)
+
+
+def read_ahead(array: np.ndarray, start: int, stop: int) -> None:
+    """Ask the system to read the rows from ``start`` to ``stop`` of a memory map from disk, without waiting for them."""
+    if isinstance(array, np.memmap) and array.flags.c_contiguous and len(array):
+        row = array.strides[0]
+        offset = array.ctypes.data - _address(array) + start * row
+        _advise(array, "MADV_WILLNEED", offset, (stop - start) * row)
+
+
+def _address(array: np.memmap) -> int:
+    """Where the map behind an array begins."""
+    return np.frombuffer(array._mmap, dtype=np.uint8).ctypes.data  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _advise(array: np.memmap, name: str, offset: int, length: int | None) -> None:
+    advice = getattr(mmap, name, None)
+    mapped = array._mmap  # pyright: ignore[reportAttributeAccessIssue]
+    if advice is None or mapped is None or not hasattr(mapped, "madvise"):
+        return
+    if length is None:
+        mapped.madvise(advice)
+        return
+    begin = offset // mmap.PAGESIZE * mmap.PAGESIZE
+    mapped.madvise(advice, begin, min(length + offset - begin, len(mapped) - begin))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aegan.data.base import Adapter, TensorData
-from aegan.data.store import default_memory_limit, reserve
+from aegan.data.store import default_memory_limit, release, reserve
 from aegan.data.table_columns import Cells, Column, Constant, Identifier, Narrow
 from aegan.data.table_detect import TYPES, Context, detect
 from aegan.data.table_form import TableForm
@@ -176,6 +176,7 @@ class TableAdapter(Adapter):
             part, new = encode_all(self.columns, block)
             x[done : done + len(block)] = part
             done += len(block)
+            release(x)
             for name, count in new.items():
                 unseen[name] += int(count.sum())
         self.unseen = {name: count for name, count in unseen.items() if count}

@@ -20,6 +20,8 @@ SAMPLE = 500_000
 """Rows that columns are learnt from; of larger tables a random part."""
 BLOCK = 131_072
 """Rows that are read at once from a Parquet file."""
+READ_BYTES = 1 << 20
+"""Bytes of each column of a Parquet file that are read at once."""
 READABLE = (
     "a pandas or polars frame, a dict of columns, a path to .csv, .tsv, .txt (also .gz), .parquet, .xlsx or .xls, a "
     "folder of .parquet files, or a database as URL::table"
@@ -215,7 +217,8 @@ def _some_rows(source: TableSource) -> TableSource:
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, memory_map=True)
+        # Not mapped: pages of a map that were read would count as the process's memory.
+        return pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file, or a damaged one ({error}).") from error
 

@@ -27,7 +27,7 @@ from aegan.train.ema import Ema
 from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
-from aegan.train.order import BatchOrder
+from aegan.train.order import BatchOrder, BlockOrder, order_of
 from aegan.train.private import PrivateSteps
 from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
@@ -140,7 +140,7 @@ class Trainer:
             self._tell_step()
             data = self.stage_data = self.model.prepare(stage.name, self.data, self._encode_all)
             self._open_stage(stage)
-            order = self.private or BatchOrder(len(data), stage.batch_size, self.config.seed * 31 + self.stage_index)
+            order = self.private or order_of(data, stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
             while (progress := self.shards.agree(self._progress())) < 1.0:
                 record = self._train_step(stage, data, order, progress)
@@ -157,7 +157,9 @@ class Trainer:
                     self.model.finish(self.data)
             self.checkpoint()
 
-    def _train_step(self, stage: Stage, data: Samples, order: BatchOrder | PrivateSteps, progress: float) -> StepRecord:
+    def _train_step(
+        self, stage: Stage, data: Samples, order: BatchOrder | BlockOrder | PrivateSteps, progress: float
+    ) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress)
         self._tell_step()

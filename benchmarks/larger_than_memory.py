@@ -1,0 +1,173 @@
+"""Tables and pictures larger than memory: the most memory held, and the throughput beside data in memory.
+
+    python benchmarks/larger_than_memory.py --folder DIR [--gigabytes 20] [--columns 40] [--pictures 1000000] [--side 28]
+                                            [--limit 2.0] [--parts table images]
+
+A Parquet table of that many decimal gigabytes of values as numbers of eight bytes (half amounts, half names), and a
+``.npy`` file of pictures, are made in DIR; a process with one thread learns what the columns are, encodes the rows into
+a file, cuts a holdout off and trains the default model for ``--steps`` steps, as ``aegan fit`` does, with no more than
+256 MiB of encoded data in memory. Then a process trains as long on a part of the data that it holds in memory. Printed
+are the peaks (Python, torch and networks included), steps a processor second and a second of the clock, and their ratio.
+Ends with an error where a peak is above ``--limit`` GiB. What is in DIR already is used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from aegan.config import TrainConfig
+from aegan.data import ImageAdapter
+from aegan.data.base import Adapter, TensorData
+from aegan.data.table import TableAdapter
+from aegan.fitting import set_apart
+from aegan.train.fabric import Backend
+from aegan.train.probe import Probe, StepRecord
+from aegan.train.trainer import Trainer
+from machine import Case, Told, child, kind, peak
+
+GROUP = 131_072
+HELD = 256 << 20
+"""Bytes of encoded data in memory."""
+PART = 100_000
+"""Samples of the side in memory."""
+
+
+def make_table(path: Path, gigabytes: float, number: int) -> int:
+    """Row groups one by one; returns the rows."""
+    rows = int(gigabytes * 1e9 / (8 * number))
+    if path.exists():
+        return pq.ParquetFile(path).metadata.num_rows
+    random, half = np.random.default_rng(0), number // 2
+    names = np.char.add("v", np.arange(200).astype(str))
+    partial = path.with_suffix(".partial")
+    writer = None
+    for start in range(0, rows, GROUP):
+        n = min(GROUP, rows - start)
+        made = {f"n{i}": random.normal(i, 1 + i, n).round(2) for i in range(number - half)}
+        made |= {f"c{i}": pa.array(names[random.integers(0, 5 + 5 * i, n)]) for i in range(half)}
+        block = pa.table(made)
+        writer = writer or pq.ParquetWriter(partial, block.schema)
+        writer.write_table(block)
+    if writer is not None:
+        writer.close()
+    partial.rename(path)
+    return rows
+
+
+def make_pictures(path: Path, number: int, side: int) -> None:
+    """Blurred noise, some thousand pictures at a time."""
+    if path.exists():
+        return
+    random, partial = np.random.default_rng(0), path.with_suffix(".partial")
+    array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(number, side, side))
+    for start in range(0, number, 10_000):
+        stop = min(number, start + 10_000)
+        array[start:stop] = random.integers(0, 256, (stop - start, side, side), np.uint8)
+        array.flush()
+    del array
+    partial.rename(path)
+
+
+class _Clock(Probe):
+    """Times the steps after the first ten."""
+
+    cpu = wall = 0.0
+
+    def on_step(self, trainer: Trainer, record: StepRecord) -> None:
+        """Called after every step."""
+        if trainer.step == 10:
+            self.began = (time.process_time(), time.perf_counter())
+        if trainer.step > 10:
+            self.cpu, self.wall = time.process_time() - self.began[0], time.perf_counter() - self.began[1]
+
+
+def trained(case: Case, adapter: Adapter, data: TensorData, count: int) -> Told:
+    """The first stage for so many steps, as ``fit`` sets data apart and takes them."""
+    model, clock = case.model(as_if=len(data)), _Clock()
+    learnt, _ = adapter.cut(data, holdout=min(0.1, 10_000 / len(data)), seed=0)
+    learnt, validation = set_apart(model, learnt, 0, adapter)
+    stage = model.stages[:1]
+    config = TrainConfig(steps=count + 10, grids=0, device="cpu", precision="fp32")
+    Trainer(model, learnt, config, Backend("cpu", "fp32"), stages=stage, probes=[clock], validation=validation).fit()
+    return {"cpu_rate": count / clock.cpu, "rate": count / clock.wall, "batch": stage[0].batch_size}
+
+
+def one(part: str, where: str, path: Path, count: int) -> Told:
+    """One side, in this process."""
+    limit = HELD if where == "disk" else 1 << 40
+    began, cpu = time.perf_counter(), time.process_time()
+    if part == "table":
+        adapter: Adapter = TableAdapter(memory_limit=limit)
+        source: object = path
+        if where == "memory":
+            source = next(pq.ParquetFile(path).iter_batches(PART)).to_pandas()
+    else:
+        adapter = ImageAdapter(memory_limit=limit)
+        source = path if where == "disk" else np.array(np.load(path, mmap_mode="r")[:PART])
+    adapter.fit(source)
+    data = adapter.to_tensors(source)
+    read = {"read": time.process_time() - cpu, "read_wall": time.perf_counter() - began, "n": float(len(data))}
+    read["block"] = float(data.block)
+    case = Case("table" if part == "table" else "image", adapter.spec)
+    return read | trained(case, adapter, data, count) | {"peak": peak() / 1024}
+
+
+def main() -> None:
+    """Make the data, train on both sides, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--gigabytes", type=float, default=20.0)
+    parser.add_argument("--columns", type=int, default=40)
+    parser.add_argument("--pictures", type=int, default=1_000_000)
+    parser.add_argument("--side", type=int, default=28)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--limit", type=float, default=2.0)
+    parser.add_argument("--parts", nargs="+", choices=("table", "images"), default=["table", "images"])
+    parser.add_argument("--one", nargs=2, metavar=("PART", "WHERE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    paths = {"table": options.folder / "table.parquet", "images": options.folder / "pictures.npy"}
+    if options.one:
+        print(json.dumps(one(*options.one, paths[options.one[0]], options.steps)))
+        return
+    options.folder.mkdir(parents=True, exist_ok=True)
+    sizes = {"table": options.gigabytes * 1e9, "images": options.pictures * options.side**2}
+    needed, free = 4 * sum(sizes[part] for part in options.parts), shutil.disk_usage(options.folder).free
+    if needed > free:
+        sys.exit(f"{options.folder}: {needed / 1e9:.1f} GB may be needed, {free / 1e9:.1f} are free.")
+    print(f"{time.strftime('%Y-%m-%d')}, {kind()}; one thread.\n")
+    print("| | samples | read, s | peak, GiB | steps a processor s | steps a s | of memory's |")
+    print("|---|---|---|---|---|---|---|")
+    above = []
+    for part in options.parts:
+        if part == "table":
+            make_table(paths["table"], options.gigabytes, options.columns)
+        else:
+            make_pictures(paths["images"], options.pictures, options.side)
+        found = {
+            where: child(__file__, "--folder", options.folder, "--steps", options.steps, "--one", part, where)
+            for where in ("disk", "memory")
+        }
+        for where, told in found.items():
+            ratio = "" if where == "memory" else f"{told['cpu_rate'] / found['memory']['cpu_rate']:.0%}"
+            print(
+                f"| {part}, {where} | {told['n']:,.0f} | {told['read']:,.0f} | {told['peak']:.2f} "
+                f"| {told['cpu_rate']:.2f} | {told['rate']:.2f} | {ratio} |",
+                flush=True,
+            )
+        above += [part] if found["disk"]["peak"] > options.limit else []
+    sys.exit(f"above {options.limit} GiB: {', '.join(above)}" if above else 0)
+
+
+if __name__ == "__main__":
+    main()
