@@ -1,13 +1,13 @@
 """Tables and pictures larger than memory: the most memory held, and the throughput beside data in memory.
 
-    python benchmarks/larger_than_memory.py --folder DIR [--gigabytes 20] [--columns 40] [--pictures 1000000] [--side 28]
-                                            [--limit 2.0] [--parts table images]
+    python benchmarks/larger_than_memory.py --folder DIR [--gigabytes 20] [--columns 40] [--pictures 1000000]
+                                            [--side 28] [--limit 2.0] [--parts table images]
 
 A Parquet table of that many decimal gigabytes of values as numbers of eight bytes (half amounts, half names), and a
 ``.npy`` file of pictures, are made in DIR; a process with one thread learns what the columns are, encodes the rows into
 a file, cuts a holdout off and trains the default model for ``--steps`` steps, as ``aegan fit`` does, with no more than
-256 MiB of encoded data in memory. Then a process trains as long on a part of the data that it holds in memory. Printed
-are the peaks (Python, torch and networks included), steps a processor second and a second of the clock, and their ratio.
+256 MiB of encoded data in memory. Then a process trains as long on a part of the data that it holds in memory.
+Printed are the peaks (Python, torch and networks included), steps a processor second and a second of the clock.
 Ends with an error where a peak is above ``--limit`` GiB. What is in DIR already is used again.
 """
 

@@ -14,9 +14,10 @@ from aegan import presets
 from aegan.data.kinds import detect_kind, new_adapter, own_options
 from aegan.errors import AeganWarning, ConfigError, DataError, RunError
 from aegan.estimator import Estimator
-from aegan.fitting import Promise, adapter_of, begin, carry_out, go_on, network_of, train_config
+from aegan.fitting import Promise, Started, adapter_of, begin, carry_out, go_on, network_of, train_config
 from aegan.kinds import EVALUATE_OPTIONS, handler
 from aegan.run import RunFolder, check_free
+from aegan.train import group
 from aegan.train.fabric import resolve_device
 from aegan.train.probe import Probe
 
@@ -46,9 +47,10 @@ def fit(
     private: float | None = None,
     delta: float | None = None,
     public: Any = None,
+    accumulate: int = 1,
     **options: Any,
 ) -> Estimator:
-    """Train a generator on ``source``.
+    """Train a generator on ``source``; started by ``torchrun``, with all its processes together.
 
     Args:
         source: A folder, file, array, tensor or list of images (see :func:`aegan.data.open_source`), or a table: a
@@ -78,6 +80,8 @@ def fit(
             held out, judged, or recorded of losses then: each would tell of the rows what the noise hides.
         delta: δ; the smaller of 1e-5 and a tenth of one over the number of rows when None.
         public: A table of the same columns that anybody may see; what columns and cells are is learnt from it alone.
+        accumulate: Parts of a batch that are computed one after the other, in less memory; several processes share a
+            batch likewise.
         **options: How the source is read, by kind of data; each is an argument of the kind's adapter.
             Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
             ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
@@ -94,42 +98,53 @@ def fit(
     Raises:
         AeganError: Any of its kinds; each message says how to mend it.
     """
+    if group.world() > 1 and (out is None or heal):
+        raise ConfigError("Several processes: a run folder (--out) that all can reach, and no --heal, expected.")
     temporary = out is None
     folder = Path(tempfile.mkdtemp(prefix="aegan-")) / "run" if out is None else Path(out)
-    try:
-        if resume:
-            started = go_on(
-                folder,
-                source,
-                model=model,
-                budget=budget,
-                steps=steps,
-                settings=settings or {},
-                skip_bad=bool(options.get("skip_bad")),
-            )
-        else:
-            check_free(folder, overwrite=overwrite)
-            kind = kind or ("text" if options.get("column") is not None else detect_kind(source))
-            model = model or presets.default_model(kind)
-            adapter = new_adapter(kind, options)
-            config = train_config(budget, steps, seed, device, precision)
-            promise = None if private is None else Promise(epsilon=private, delta=delta, public=public)
-            if promise is None and (delta is not None or public is not None):
-                raise ConfigError("--delta and --public: only with --private EPSILON.")
-            started = begin(
-                folder, source, adapter, config, kind, model, settings or {}, holdout, overwrite, target, promise
-            )
-        estimator = carry_out(
-            started, resume, quiet=quiet, every=checkpoint_every, doctor=doctor, heal=heal, probes=probes
+    # After a failure torchrun starts the group anew: it goes on from the last checkpoint.
+    resume = resume or (group.restarted() and (folder / "config.json").exists())
+
+    def opened(asked: bool = True) -> Started:
+        return go_on(
+            folder,
+            source,
+            model=model if asked else None,
+            budget=budget if asked else None,
+            steps=steps if asked else None,
+            settings=(settings or {}) if asked else {},
+            skip_bad=bool(options.get("skip_bad")),
         )
-        estimator.kind.finish(estimator)
+
+    def made() -> Started:
+        check_free(folder, overwrite=overwrite)
+        chosen = kind or ("text" if options.get("column") is not None else detect_kind(source))
+        adapter = new_adapter(chosen, options)
+        config = train_config(budget, steps, seed, device, precision, accumulate)
+        promise = None if private is None else Promise(epsilon=private, delta=delta, public=public)
+        if promise is None and (delta is not None or public is not None):
+            raise ConfigError("--delta and --public: only with --private EPSILON.")
+        name = model or presets.default_model(chosen)
+        return begin(folder, source, adapter, config, chosen, name, settings or {}, holdout, overwrite, target, promise)
+
+    try:
+        with group.joined():
+            alone = group.rank() == 0
+            # The first process makes the folder; the others open what it made.
+            started = opened() if resume else group.first_then_others(made, lambda: opened(asked=False))
+            estimator = carry_out(
+                started, resume, quiet=quiet or not alone, every=checkpoint_every, doctor=doctor, heal=heal,
+                probes=probes,
+            )  # fmt: skip
+        if alone:
+            estimator.kind.finish(estimator)
     except BaseException:
         if temporary:
             _remove(folder)
         raise
     if temporary:
         estimator._temporary = weakref.finalize(estimator, _remove, folder)
-    if evaluate and "private" not in estimator.run.config:
+    if evaluate and alone and "private" not in estimator.run.config:
         from aegan.evaluation import write_results
 
         try:

@@ -324,11 +324,13 @@ def set_apart(
     return train.subset(learnt), train.subset(apart)
 
 
-def train_config(budget: str | float | None, steps: int | None, seed: int, device: str, precision: str) -> TrainConfig:
+def train_config(
+    budget: str | float | None, steps: int | None, seed: int, device: str, precision: str, accumulate: int = 1
+) -> TrainConfig:
     """The training's settings as ``fit`` takes them."""
     if budget is not None and steps is not None:
         raise ConfigError("--budget and --steps: give one of them, not both.")
-    config = TrainConfig(steps=steps, seed=seed, device=device, precision=precision)
+    config = TrainConfig(steps=steps, seed=seed, device=device, precision=precision, accumulate=accumulate)
     return config if budget is None else replace(config, budget=seconds(budget))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,6 +68,7 @@ def fit(
     holdout: float = 0.1,
     evaluate: bool = True,
     checkpoint_every: float = 60.0,
+    accumulate: int = 1,
     doctor: bool = True,
     heal: Flag[bool] = False,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
@@ -100,6 +102,7 @@ def fit(
         holdout: Part of the data kept from training, to judge by (10,000 at most).
         evaluate: Judge the result and write metrics.json and report.html.
         checkpoint_every: Seconds between checkpoints.
+        accumulate: Parts of a batch that are computed one after the other; for batches that memory does not hold.
         doctor: Watch the training's health, in at most a twentieth of its time; see `aegan diagnose`.
         heal: Act on a sure verdict: change a setting, go back to where all was well, and go on.
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
@@ -129,12 +132,14 @@ def fit(
         holdout=holdout,
         evaluate=evaluate,
         checkpoint_every=checkpoint_every,
+        accumulate=accumulate,
         doctor=doctor,
         heal=heal,
         quiet=False,
         **(images.given() | tables.given() | texts.given() | recordings.given() | series.given()),
     )
-    print_summary(estimator)
+    if int(os.environ.get("RANK", "0")) == 0:
+        print_summary(estimator)
 
 
 def sample(

@@ -100,7 +100,7 @@ def release(array: np.ndarray) -> None:
 
 
 def read_ahead(array: np.ndarray, start: int, stop: int) -> None:
-    """Ask the system to read the rows from ``start`` to ``stop`` of a memory map from disk, without waiting for them."""
+    """Ask the system to read the rows from ``start`` to ``stop`` of a memory map from disk, without waiting."""
     if isinstance(array, np.memmap) and array.flags.c_contiguous and len(array):
         row = array.strides[0]
         offset = array.ctypes.data - _address(array) + start * row

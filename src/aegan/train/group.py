@@ -1,0 +1,76 @@
+"""Several processes that train one model: joined where ``torchrun`` started them, parted when the work is done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+from aegan.errors import ConfigError, RunError
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others, who may be reading other parts of the data."""
+
+
+def world() -> int:
+    """Processes that ``torchrun`` started; 1 without it.
+
+    Raises:
+        ConfigError: ``WORLD_SIZE`` of the environment is no number.
+    """
+    said = os.environ.get("WORLD_SIZE", "1")
+    if not said.isdigit() or int(said) < 1:
+        raise ConfigError(f"WORLD_SIZE={said} in the environment: a number of processes expected, as torchrun sets it.")
+    return int(said)
+
+
+def restarted() -> bool:
+    """Whether ``torchrun --max-restarts`` started this process anew after a failure."""
+    said = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return said.isdigit() and int(said) > 0
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """Within it the processes of ``torchrun`` are a group; alone, or in a group already, nothing is done."""
+    if world() == 1 or not dist.is_available() or dist.is_initialized():
+        yield
+        return
+    dist.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def first_then_others(first: Callable[[], T], others: Callable[[], T]) -> T:
+    """What the first process does alone, then what the others do; where the first fails, all do.
+
+    Raises:
+        RunError: In the others, where the first failed; its own error tells why.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return first()
+    done = torch.zeros(1)
+    if dist.get_rank() == 0:
+        try:
+            result = first()
+            done.fill_(1.0)
+        finally:
+            dist.broadcast(done, 0)
+        return result
+    dist.broadcast(done, 0)
+    if not done.item():
+        raise RunError("The first process of the group could not begin; its message tells why.")
+    return others()

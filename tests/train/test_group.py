@@ -1,0 +1,109 @@
+"""``torchrun`` on ``fit``: the processes train one model, only the first writes, and a failure is recovered from."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import aegan
+from aegan.errors import ConfigError, RunError
+from aegan.train import group
+from aegan.train.probe import Probe, StepRecord
+from aegan.train.trainer import Trainer
+
+SETTINGS = {"latent_dim": "4", "width": "8", "blocks": "1", "batch_size": "8"}
+STEPS = 8
+
+
+class Fails(Probe):
+    """Ends the first process, as a machine that is switched off, in the group's first life."""
+
+    def on_step(self, trainer: Trainer, record: StepRecord) -> None:
+        if record.step == 5 and not group.restarted():
+            os._exit(9)
+
+
+def trained(out: Path, accumulate: int = 1) -> aegan.api.Estimator:  # pyright: ignore[reportAttributeAccessIssue]
+    torch.set_num_threads(1)
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
+    return aegan.fit(
+        x, out=out, model="autoencoder", steps=STEPS, settings=SETTINGS, evaluate=False, doctor=False,
+        checkpoint_every=1e-6, accumulate=accumulate, precision="fp32", device="cpu", probes=[Fails()],
+    )  # fmt: skip
+
+
+def main(out: str) -> None:
+    """What each process of the group does."""
+    model = trained(Path(out))
+    rank = int(os.environ["RANK"])
+    torch.save(model.model.state_dict(), Path(out).parent / f"weights-{rank}.pt")
+
+
+def life(script: Path, out: Path, count: int) -> list[int]:
+    """Exit codes of two processes as ``torchrun`` starts them; where the first ends, the second is ended as well."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    root = Path(__file__).parents[2]
+    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    given |= {"TORCHELASTIC_RESTART_COUNT": str(count), "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, out], cwd=root, env=os.environ | given | {"RANK": str(rank)}, stderr=log
+        )
+        for rank, log in ((0, subprocess.DEVNULL), (1, subprocess.DEVNULL))
+    ]
+    first = running[0].wait(timeout=200)
+    if first:
+        running[1].kill()
+    return [first, running[1].wait(timeout=200)]
+
+
+def test_a_group_fails_goes_on_and_equals_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nfrom tests.train.test_group import main\nmain(sys.argv[1])\n")
+    assert life(script, tmp_path / "run", 0)[0] == 9
+    assert life(script, tmp_path / "run", 1) == [0, 0]
+    events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in events if e["event"] == "resume"] == [4]
+    first, second = (torch.load(tmp_path / f"weights-{rank}.pt", weights_only=True) for rank in (0, 1))
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")  # lets the probe be
+    one = trained(tmp_path / "one", accumulate=2).model.state_dict()
+    kept = load_file(tmp_path / "run" / "model.safetensors")
+    for key, value in one.items():
+        assert torch.equal(first[key], second[key]) and torch.equal(first[key], kept[key])
+        torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_what_several_processes_cannot_do_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    x = np.zeros((10, 8, 8), np.uint8)
+    with pytest.raises(ConfigError, match="a run folder"):
+        aegan.fit(x)
+    with pytest.raises(ConfigError, match="no --heal"):
+        aegan.fit(x, out=tmp_path / "run", heal=True)
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with pytest.raises(ConfigError, match="WORLD_SIZE=many"):
+        aegan.fit(x, out=tmp_path / "run")
+
+
+def test_others_are_told_that_the_first_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(group.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(group.dist, "broadcast", lambda tensor, source: None)
+    with pytest.raises(RunError, match="first process"):
+        group.first_then_others(lambda: 1, lambda: 2)
+    monkeypatch.setattr(group.dist, "broadcast", lambda tensor, source: tensor.fill_(1.0))
+    assert group.first_then_others(lambda: 1, lambda: 2) == 2
+    monkeypatch.setattr(group.dist, "get_rank", lambda: 0)
+    with pytest.raises(ZeroDivisionError):
+        group.first_then_others(lambda: 1 // 0, lambda: 2)
