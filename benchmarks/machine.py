@@ -36,7 +36,7 @@ from aegan.models.registry import build, entry
 from aegan.train.fabric import Backend
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
-from aegan.types import Field, Spec
+from aegan.types import Field, Spec, Stage
 
 Told = dict[str, float]
 
@@ -188,12 +188,15 @@ class _Clock(Probe):
         self.took = time.process_time() - self.began
 
 
-def steps(model: Model, data: TensorData, stage: str, *, least: int = 4, seconds: float = 4.0) -> Told:
+def steps(
+    model: Model, data: TensorData, stage: str, *, least: int = 4, seconds: float = 4.0, chosen: Stage | None = None
+) -> Told:
     """Cost of one step of a stage by the trainer, in processor seconds, and its floating-point operations.
 
-    At least so many steps, and as many as fit the seconds, are timed, after two that are not.
+    At least so many steps, and as many as fit the seconds, are timed, after two that are not; ``chosen`` is the stage in
+    another form.
     """
-    chosen = next(s for s in model.stages if s.name == stage)
+    chosen = chosen or next(s for s in model.stages if s.name == stage)
     backend, clock = Backend("cpu", "fp32"), _Clock()
 
     def run(number: int) -> None:

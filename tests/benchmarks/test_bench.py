@@ -121,3 +121,12 @@ def test_growth_is_a_slope_of_logarithms(tmp_path: Path) -> None:
     assert "old" not in page.read_text() and text in page.read_text() and "after" in page.read_text()
     with pytest.raises(ValueError, match="marks"):
         growth.write_between(page, "<!-- no -->", growth.END, text)
+
+
+def test_projection_says_where_it_stops_paying() -> None:
+    import ranks
+
+    assert ranks.pays_to(1e9, 1e6, 1) == 1  # all of it is starting kernels
+    assert ranks.pays_to(1e16, 1e6, 1) == 64
+    size, phases = ranks.message(ranks.CASES["table, 20 columns"], "fields")
+    assert size > 1e5 and phases == 1
