@@ -186,8 +186,9 @@ class Stage:
         autocast: Compute in the run's precision; False keeps the stage in float32.
         warmup: Part of the stage over which the learning rate rises linearly.
         final_lr: Learning rate at the stage's end, as a part of its peak (cosine in between).
-        patience: Above 0, the averages that held-out samples like best are kept, and the stage ends early when so many
-            steps, and half as many again as the best took, brought nothing better. 0 keeps the last ones.
+        patience: Above 0, the averages that held-out samples like best are kept. When so many steps, and half as many
+            again as the best took, brought nothing better, the stage goes back to them, settles at a falling learning
+            rate for as many steps as they took, and ends early. 0 keeps the last ones.
     """
 
     name: str
