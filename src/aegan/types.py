@@ -187,8 +187,8 @@ class Stage:
         warmup: Part of the stage over which the learning rate rises linearly.
         final_lr: Learning rate at the stage's end, as a part of its peak (cosine in between).
         patience: Above 0, the averages that held-out samples like best are kept. When so many steps, and half as many
-            again as the best took, brought nothing better, the stage goes back to them, settles at a falling learning
-            rate for as many steps as they took, and ends early. 0 keeps the last ones.
+            again as the best took, brought nothing better, the stage settles at a falling learning rate and ends early;
+            see :class:`aegan.train.selection.Selection`. 0 keeps the last ones.
     """
 
     name: str
