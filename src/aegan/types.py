@@ -145,12 +145,21 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """Adam's settings for one phase. ``lr`` is the peak; the stage's schedule scales it."""
+    """Adam's settings for one phase.
+
+    Attributes:
+        lr: The peak; the stage's schedule scales it.
+        betas: Of the averages of gradients and their squares.
+        eps: Added to the denominator.
+        weight_decay: Decoupled.
+        clip_norm: Longer gradients are cut to this length; 0 leaves them.
+    """
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    clip_norm: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
