@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from aegan.errors import ConfigError
 
+Positional = tyro.conf.Positional
+Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
+Run = Annotated[Path, tyro.conf.arg(metavar="RUN")]
 Flag = tyro.conf.FlagCreatePairsOff
 Repeated = tyro.conf.UseAppendAction
 Group = TypeVar("Group")
@@ -144,10 +148,12 @@ class TextFit:
     """What text is cut into; chosen from the data when left out."""
     length: int | None = None
     """Most tokens of a text, longer ones are cut; chosen from the data when left out."""
+    encoding: str = "utf-8"
+    """Of text files without a byte order mark, such as cp1252."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :func:`aegan.fit`."""
-        rest = {"each": self.each, "unit": self.unit, "length": self.length}
+        rest = {"each": self.each, "unit": self.unit, "length": self.length, "encoding": self.encoding}
         return {"column": self.text_column, "label": self.label_column, **rest}
 
 
