@@ -193,8 +193,8 @@ def steps(
 ) -> Told:
     """Cost of one step of a stage by the trainer, in processor seconds, and its floating-point operations.
 
-    At least so many steps, and as many as fit the seconds, are timed, after two that are not; ``chosen`` is the stage in
-    another form.
+    At least so many steps, and as many as fit the seconds, are timed, after two that are not; ``chosen`` is the stage
+    in another form.
     """
     chosen = chosen or next(s for s in model.stages if s.name == stage)
     backend, clock = Backend("cpu", "fp32"), _Clock()
