@@ -110,6 +110,7 @@ class Autoregressive(Model):
     Config: ClassVar[type] = AutoregressiveConfig
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     block: ClassVar[int] = 4096
+    apart: ClassVar[bool] = True
     config: AutoregressiveConfig
     samples_from = "fields"
 
