@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-CHUNK = 1024
+CHUNK = 2048
 """Rows whose distributions are computed at once: what a layer reads and writes stays in a core's cache."""
 OWN = 0.75
 """Share of different rows from which on each is computed by itself."""
@@ -60,10 +60,11 @@ def draw_alike(uniform: Tensor, steps: Sequence[Step], logits: Logits) -> Tensor
         if alike is None:
             pairs = zip(parts, chance.split(CHUNK), strict=True)
             drawn = [_search(_ends(step, part, logits), c, step.within) for part, c in pairs]
-            k, rows[step.field] = (torch.cat([one[i] for one in drawn]) for i in (0, 1))
         else:
             ends = torch.cat([_ends(step, part, logits) for part in parts])
-            k, rows[step.field] = _search(ends, chance, step.within, alike.which)
+            pairs = zip(chance.split(CHUNK), alike.which.split(CHUNK), strict=True)
+            drawn = [_search(ends, c, step.within, which) for c, which in pairs]
+        k, rows[step.field] = (torch.cat([one[i] for one in drawn]) for i in (0, 1))
         known[:, position] = k + offset
         offset += step.size
         alike = alike and alike.parted(k, step.size)
@@ -89,8 +90,11 @@ def _search(ends: Tensor, chance: Tensor, within: bool, which: Tensor | None = N
         for end in ends[:, :-1].unbind(1):
             k += end.index_select(0, which) <= target
     else:
-        rows = ends if which is None else ends.index_select(0, which)
-        k = torch.searchsorted(rows, target[:, None], right=True).squeeze(1)
+        if len(ends) == 1:
+            k = torch.searchsorted(ends[0], target, right=True)
+        else:
+            rows = ends if which is None else ends.index_select(0, which)
+            k = torch.searchsorted(rows, target[:, None], right=True).squeeze(1)
     if not within:
         return k, k + 0.5
     place = k if which is None else k + which * ends.shape[1]
