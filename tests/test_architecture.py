@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": LOW,
     "losses": LOW,
     "augment": LOW,
+    "conditions": NETWORKS | {"models"},
     "codec": {"errors", "storage"},
     "metrics": LOW | {"data"},
     "models": NETWORKS,

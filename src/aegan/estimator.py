@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aegan.conditions import classes_met, drawn_classes
 from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import own_options
-from aegan.errors import ConfigError, DataError, nearest
+from aegan.errors import ConfigError, DataError
 from aegan.kinds import SAMPLE_OPTIONS, handler
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.run import RunFolder, check_free
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from aegan.kinds.base import Kind
     from aegan.metrics.features import Features
     from aegan.series_filling import Forecast
-
-_CLASS_STREAM = 7_919
-"""Offset of the seed from which classes are drawn, apart from the noise's own."""
 
 
 class Estimator:
@@ -155,9 +153,9 @@ class Estimator:
         the number of the first sample, a multiple of the model's ``block``.
         """
         self._check_draw(num, seed, spread)
-        met = self._condition(where)
+        met = classes_met(where, self.adapter.spec, self.run.config["model"], self.classes)
         if not self.classes or y is None:
-            y = None if not self.classes else self._draw_classes(num, seed, met, start)
+            y = None if not self.classes else drawn_classes(num, seed, self._counts, met, start=start)
         noise = noise_for(seed, num, self.model.noise_dim, start=start)
         noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
         x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
@@ -391,50 +389,20 @@ class Estimator:
         """Clipped to their range where they have one."""
         return x.clamp_(-1.0, 1.0) if self.kind.bounded else x
 
-    def _condition(self, where: Mapping[str, Any] | None) -> list[int] | None:
-        """The classes that meet the conditions; None where there are none."""
-        if not where:
-            return None
-        spec = self.adapter.spec
-        labels = {"class": spec.classes, **dict(spec.labels)}
-        for key in where:
-            if key not in labels:
-                raise ConfigError(f"--where {key}=…: unknown condition. {nearest(key, labels)}")
-            if spec.classes and not self.classes:
-                raise ConfigError(
-                    f"--where {key}=…: {self.run.config['model']!r} is not told the classes, so they cannot be asked "
-                    "for. Fit latent-gan or gan."
-                )
-            if not spec.classes:
-                raise ConfigError(
-                    f"--where {key}=…: the model was trained without labels, so classes cannot be asked for."
-                )
-            if str(where[key]) not in labels[key]:
-                raise ConfigError(f"--where {key}={where[key]}: no such {key}. {nearest(str(where[key]), labels[key])}")
-        met = [i for i in range(len(spec.classes)) if all(labels[key][i] == str(v) for key, v in where.items())]
-        if not met:
-            given = ", ".join(f"{key}={value}" for key, value in where.items())
-            raise ConfigError(f"--where {given}: the training data had no sample of this combination.")
-        return met
-
     def class_index(self, name: Any) -> int:
         """The index of the class that is asked for by name.
 
         Raises:
             ConfigError: No such class, no classes, or a model that is not told them.
         """
-        return (self._condition({"class": name}) or [0])[0]
+        return (classes_met({"class": name}, self.adapter.spec, self.run.config["model"], self.classes) or [0])[0]
 
     def draw_classes(self, num: int, seed: int, wanted: int | None = None, *, start: int = 0) -> Tensor | None:
         """Classes ``(num,)`` as often as in the training data, or all of one; None for a model without them."""
         if not self.classes:
             return None
-        return self._draw_classes(num, seed, None if wanted is None else [wanted], start)
+        return drawn_classes(num, seed, self._counts, None if wanted is None else [wanted], start=start)
 
-    def _draw_classes(self, num: int, seed: int, met: list[int] | None, start: int = 0) -> Tensor:
-        """Classes ``(num,)``, of those that meet the conditions, as often as in the training data."""
-        uniform = torch.special.ndtr(noise_for(seed + _CLASS_STREAM, num, 1, start=start).squeeze(1).double())
-        counts = torch.tensor(self.class_counts or [1] * self.adapter.spec.num_classes, dtype=torch.float64)
-        chosen = torch.arange(len(counts)) if met is None else torch.tensor(met)
-        edges = (counts[chosen] / counts[chosen].sum()).cumsum(0)
-        return chosen[torch.searchsorted(edges, uniform, right=True).clamp_(max=len(chosen) - 1)]
+    @property
+    def _counts(self) -> Sequence[int]:
+        return self.class_counts or [1] * self.adapter.spec.num_classes

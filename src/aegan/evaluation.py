@@ -96,7 +96,7 @@ def run_features(estimator: Estimator, train: TensorData, holdout: TensorData | 
         save_features(features, path)
         return features
     if not estimator.model.code_dim:
-        return _autoencoder_features(train, spec, estimator.run.config["train"]["seed"])
+        return autoencoder_features(train, spec, estimator.run.config["train"]["seed"])
     name = f"the run's own autoencoder ({estimator.model.code_dim}-d codes)"
     return encoder_features(_blockwise(estimator.model.encode), estimator.model.code_dim, name, device=estimator.device)
 
@@ -137,7 +137,7 @@ def evaluate_sources(
     elif adapter.spec.num_classes and reference.labels is not None:
         space = _classifier(reference, adapter.spec, held if held.labels is not None else None, seed=seed)
     else:
-        space = _autoencoder_features(reference, adapter.spec, seed)
+        space = autoencoder_features(reference, adapter.spec, seed)
     return evaluate_images(
         train=reference,
         synthetic=made,
@@ -236,7 +236,7 @@ def _features_of_run(path: Path, spec: Spec) -> Features:
     return run_features(estimator, TensorData(x=torch.zeros(1, *spec.shape)), None)
 
 
-def _autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
+def autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
     """Codes of a small autoencoder trained on the real data, for data without labels."""
     from aegan.train.fabric import Backend
     from aegan.train.trainer import Trainer

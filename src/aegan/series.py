@@ -269,10 +269,10 @@ def evaluate_run(
         scale = _Scaled(adapter)
         encoder = lambda x: in_blocks(estimator.model.encode, scale(x), device=estimator.device, block=block)  # noqa: E731
     return evaluate_series(
-        train=in_units(adapter, _few(train, seed)),
+        train=in_units(adapter, judged_part(train, seed)),
         synthetic=in_units(adapter, made),
-        holdout=None if few else in_units(adapter, _few(holdout, seed)),
-        reconstructions=in_units(adapter, reconstructions and _few(reconstructions, seed)),
+        holdout=None if few else in_units(adapter, judged_part(holdout, seed)),
+        reconstructions=in_units(adapter, reconstructions and judged_part(reconstructions, seed)),
         channels=_channels(adapter),
         encoder=encoder,
         encoder_name=f"the run's own autoencoder ({estimator.model.code_dim}-d codes)",
@@ -296,7 +296,8 @@ class _Scaled:
         return torch.from_numpy(scaler.encode(x.double().numpy()))
 
 
-def _few(data: TensorData | None, seed: int) -> TensorData | None:
+def judged_part(data: TensorData | None, seed: int) -> TensorData | None:
+    """At most as many series as are judged, drawn by the seed; in order."""
     if data is None or len(data) <= JUDGED:
         return data
     return data.subset(torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:JUDGED].sort().values)
@@ -324,7 +325,7 @@ def evaluate_series_sources(
             reference, held = reference.subset(kept), reference.subset(apart)
         except AeganError:
             held = None
-    sets = [in_units(adapter, _few(one, seed)) for one in (reference, made, held)]
+    sets = [in_units(adapter, judged_part(one, seed)) for one in (reference, made, held)]
     few = sets[2] is None or len(sets[2]) < 20
     return evaluate_series(
         train=sets[0],

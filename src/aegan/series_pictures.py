@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aegan.series import _few, draw, in_units, series_adapter
+from aegan.series import draw, in_units, judged_part, series_adapter
 from aegan.storage import write_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def write_pictures(estimator: Estimator, path: Path) -> None:
     """Numbers of the figures as JSON; real series are the holdout's where there is one."""
     adapter = series_adapter(estimator)
     held = estimator.holdout if estimator.holdout is not None and len(estimator.holdout) >= 20 else estimator.train
-    real = in_units(adapter, _few(held, 0))
+    real = in_units(adapter, judged_part(held, 0))
     made = in_units(adapter, draw(estimator, min(1000, max(100, len(held or []))), seed=0))
     if real is None or made is None:
         return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from aegan.errors import ConfigError
 
+Positional = tyro.conf.Positional
+Source = Annotated[str, tyro.conf.arg(metavar="SOURCE")]
+Run = Annotated[Path, tyro.conf.arg(metavar="RUN")]
 Flag = tyro.conf.FlagCreatePairsOff
 Repeated = tyro.conf.UseAppendAction
 Group = TypeVar("Group")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from aegan.report import figures, page
 from aegan.report.page import MISSING, esc, figure_text, fixed
-from aegan.report.reader import number
+from aegan.report.reader import inner, number
 
 COLUMNS = (
     ("frechet", "Fréchet distance", "↓"),
@@ -69,7 +69,7 @@ def metrics_sections(data: Mapping[str, Any]) -> str:
     """Table, charts and words of an evaluation, as sections of a page."""
     rows = rows_of(data)
     if rows:
-        body = _intro(data) + _table(rows) + _notes(data) + _charts(rows) + _words(rows) + _stamps(data)
+        body = _intro(data) + _table(rows) + notes_block(data) + _charts(rows) + _words(rows) + stamps_block(data)
     else:
         body = "<p>The evaluation holds no rows, so there is nothing to compare.</p>"
     return page.section("How good it is", body, "evaluation") + _classes(data)
@@ -77,14 +77,14 @@ def metrics_sections(data: Mapping[str, Any]) -> str:
 
 def memorisation(data: Mapping[str, Any]) -> str:
     """Verdict, sentences and named figures on copies of the training data; empty when the evaluation has none."""
-    found = _part(data, "memorisation")
+    found = inner(data, "memorisation")
     if not found:
         return ""
     verdict = found.get("verdict")
     text = page.prose(verdict) if isinstance(verdict, str) and verdict else f"The verdict is {MISSING}."
     html = f"<p><strong>{text}</strong></p>"
     fake, train, held = (number(found.get(f"n_{name}")) for name in ("synthetic", "train", "holdout"))
-    usual = _percent(found.get("alpha"))
+    usual = percent(found.get("alpha"))
     if fake is not None and train is not None:
         html += f'<p class="note">Each of {fake:,.0f} synthetic samples was searched for among {train:,.0f} '
         html += "training samples"
@@ -104,9 +104,9 @@ def memorisation(data: Mapping[str, Any]) -> str:
         ("near", "Near a training sample", "Nearer to a training sample than all but the nearest unseen real ones."),
         ("single", "Near one alone", "Much nearer to one training sample than to any other: the mark of a copy."),
     ):
-        share = _part(found, key)
+        share = inner(found, key)
         if share:
-            facts.append((name, _percent(share.get("share")), f"{words} {_interval(share)}; {usual} is chance."))
+            facts.append((name, percent(share.get("share")), f"{words} {_interval(share)}; {usual} is chance."))
     z = number(found.get("z"))
     if z is not None:
         side = "nearer to" if z < -3 else "farther from" if z > 3 else "about as far from"
@@ -115,13 +115,13 @@ def memorisation(data: Mapping[str, Any]) -> str:
             ("Distances as a whole", f"z = {z:.1f}", f"Synthetic samples lie {side} the training data {than} unseen "
              "real ones do. Far below 0 would mean too near.")
         )  # fmt: skip
-    return html + _facts(facts)
+    return html + facts_list(facts)
 
 
 def repetition(data: Mapping[str, Any]) -> str:
     """Sentences and figures on samples that repeat one another; empty when the evaluation has none."""
-    found = _part(data, "duplicates")
-    near = _part(found, "near")
+    found = inner(data, "duplicates")
+    near = inner(found, "near")
     share, alpha, low = number(near.get("share")), number(found.get("alpha")), number(near.get("low"))
     if share is None or alpha is None or low is None:
         return ""
@@ -133,14 +133,14 @@ def repetition(data: Mapping[str, Any]) -> str:
     text = f'<p><strong>{verdict}</strong></p><p class="note">Samples were compared with one another'
     html = f"<h3>Does it repeat itself?</h3>{text}{f', and {beside}' if beside else ''}.</p>"
     facts = [
-        ("Near duplicates", _percent(share), f"Closer to another sample than all but the closest real pairs are. "
-         f"{_interval(near)}; {_percent(alpha)} is usual."),
+        ("Near duplicates", percent(share), f"Closer to another sample than all but the closest real pairs are. "
+         f"{_interval(near)}; {percent(alpha)} is usual."),
     ]  # fmt: skip
     exact, real = number(found.get("exact")), number(found.get("exact_real"))
     if exact is not None:
         beside = f" Among the real ones: {_of(real, count)}." if real is not None else ""
         facts.append(("Exact repeats", _of(exact, count), f"Equal to an earlier sample in every pixel.{beside}"))
-    return html + _facts(facts)
+    return html + facts_list(facts)
 
 
 def write_evaluation(
@@ -171,12 +171,8 @@ def write_evaluation(
     return page.write_page(Path(path), page.page("Evaluation – aegan", body))
 
 
-def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _percent(value: object) -> str:
+def percent(value: object) -> str:
+    """A share in percent; a dash where it is no number."""
     known = number(value)
     return MISSING if known is None else f"{100 * known:.3g}\u00a0%"
 
@@ -188,10 +184,10 @@ def _of(count: float | None, total: float | None) -> str:
 
 
 def _interval(share: Mapping[str, Any]) -> str:
-    return f"95 % interval {_percent(share.get('low'))} to {_percent(share.get('high'))}"
+    return f"95 % interval {percent(share.get('low'))} to {percent(share.get('high'))}"
 
 
-def _facts(facts: list[tuple[str, str, str]]) -> str:
+def facts_list(facts: list[tuple[str, str, str]]) -> str:
     """Figures by their names, each with what it means."""
     cells = "".join(f"<div><dt>{name}: {figure}</dt><dd>{words}</dd></div>" for name, figure, words in facts)
     return f'<dl class="words">{cells}</dl>' if cells else ""
@@ -199,8 +195,8 @@ def _facts(facts: list[tuple[str, str, str]]) -> str:
 
 def _intro(data: Mapping[str, Any]) -> str:
     """In which space, against what, and what the ± are."""
-    stamps = _part(data, "stamps")
-    space, reference = stamps.get("feature_space"), _part(stamps, "reference")
+    stamps = inner(data, "stamps")
+    space, reference = stamps.get("feature_space"), inner(stamps, "reference")
     parts = [f"Feature space: {space}." if space else "The feature space is not named."]
     n, of = number(reference.get("n")), number(reference.get("of"))
     if n is not None:
@@ -220,7 +216,7 @@ def _intro(data: Mapping[str, Any]) -> str:
     return f'<p class="note">{esc(" ".join(parts))}</p>'
 
 
-def _notes(data: Mapping[str, Any]) -> str:
+def notes_block(data: Mapping[str, Any]) -> str:
     """What the evaluation itself says about its figures."""
     notes = data.get("notes")
     lines = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
@@ -232,8 +228,9 @@ def _notes(data: Mapping[str, Any]) -> str:
     )
 
 
-def _stamps(data: Mapping[str, Any]) -> str:
-    stamps = _part(data, "stamps")
+def stamps_block(data: Mapping[str, Any]) -> str:
+    """How and on what it was measured, folded."""
+    stamps = inner(data, "stamps")
     if not stamps:
         return ""
     return (
@@ -252,10 +249,11 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
         text = fixed(scale * value, 3)
         if deviation:
             text += f"<small>± {fixed(figures.Z95 * scale * deviation, 2)}</small>"
-    return f"<td{_mark(row)}>{text}</td>"
+    return f"<td{main_mark(row)}>{text}</td>"
 
 
-def _mark(row: Mapping[str, Any]) -> str:
+def main_mark(row: Mapping[str, Any]) -> str:
+    """The attribute that sets off the row of what is judged."""
     return ' class="main"' if role(row.get("name")) == "synthetic" else ""
 
 
@@ -266,7 +264,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
         kind = ROWS[role(row.get("name"))][0]
         count = f"n = {figure_text(row['n'])}" if number(row.get("n")) is not None else "n missing"
         note = f"<small>{kind}</small><small>{count}</small>" if kind else f"<small>{count}</small>"
-        head += f'<th scope="col"{_mark(row)}>{esc(row.get("name", "unnamed"))}{note}</th>'
+        head += f'<th scope="col"{main_mark(row)}>{esc(row.get("name", "unnamed"))}{note}</th>'
     body = "".join(
         f'<tr><th scope="row">{title}<small>{"lower" if arrow == "↓" else "higher"} is better</small></th>'
         f"{''.join(_cell(row, key) for row in rows)}</tr>"
@@ -323,9 +321,9 @@ def _classes(data: Mapping[str, Any]) -> str:
     known = [row for row in rows[1:] if number(row.get("accuracy")) is not None]
     real = ""
     if number(total.get("real_accuracy")) is not None:
-        real = f"; of {_total(total.get('real_n'))}unseen real samples, {_percent(total['real_accuracy'])}"
+        real = f"; of {_total(total.get('real_n'))}unseen real samples, {percent(total['real_accuracy'])}"
     text = (
-        f"<p><strong>{_percent(total['accuracy'])}</strong> of {_total(total.get('n'))}synthetic samples are "
+        f"<p><strong>{percent(total['accuracy'])}</strong> of {_total(total.get('n'))}synthetic samples are "
         f"recognised as the class that was asked for{real}.</p>"
     )
     note = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,17 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from aegan.report import curves, figures, page
+from aegan.report import curves, figures, page, pictures
 from aegan.report.advice import next_steps
 from aegan.report.doctor import doctor_section
-from aegan.report.evaluation import memorisation, metrics_sections, repetition
+from aegan.report.evaluation import metrics_sections
 from aegan.report.health import health_section
 from aegan.report.page import duration, esc, figure_text
-from aegan.report.reader import RunFolder, number, read_run
+from aegan.report.reader import RunFolder, inner, number, read_run
 from aegan.report.views import view_of
-
-FRAMES = 16
-"""Most sample grids under the slider; the first and the last are always among them."""
 
 CLASSES = 40
 """Most class names that are listed."""
-
-SMALL = 56
-"""Images with sides below this are enlarged in grids, and drawn with sharp pixels."""
 
 HELD_OUT_AT_MOST = 10_000
 """Most samples that ``fit`` keeps from training."""
@@ -64,12 +58,12 @@ def render(run: RunFolder) -> str:
     """The report of a run as one HTML page."""
     sections = [
         _summary(run),
-        _final_samples(run),
+        _samples(run),
         _measured(run),
         health_section(run.health),
-        _reconstructions(run),
-        _neighbours(run),
-        _over_time(run),
+        pictures.reconstructions(run),
+        pictures.neighbours(run),
+        pictures.over_time(run),
         _training(run),
         doctor_section(run),
         page.section("What to try next", _bullets(next_steps(run)), "next"),
@@ -86,6 +80,11 @@ def render(run: RunFolder) -> str:
     return page.page(f"{_model(run)} – aegan report", _header(run, links) + body + footer)
 
 
+def _samples(run: RunFolder) -> str:
+    view = view_of(run)
+    return pictures.grid(run) if view is None else view.samples(run)
+
+
 def _measured(run: RunFolder) -> str:
     if run.metrics is None:
         return _not_measured(run)
@@ -95,11 +94,6 @@ def _measured(run: RunFolder) -> str:
 
 def _model(run: RunFolder) -> str:
     return str(run.config.get("model") or "Unnamed model")
-
-
-def _part(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = mapping.get(key)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _bullets(lines: list[str]) -> str:
@@ -120,8 +114,8 @@ def _header(run: RunFolder, links: str) -> str:
 
 def _data(run: RunFolder) -> str:
     """The data in a phrase, by what the adapter made of them, else by the source's own description."""
-    source, spec = _part(run.config, "source"), _part(run.adapter, "spec")
-    count, size = _count(source.get("n")), _size(spec)
+    source, spec = inner(run.config, "source"), inner(run.adapter, "spec")
+    count, size = _count(source.get("n")), pictures.size_of(spec)
     view = view_of(run)
     if count is not None and view is not None:
         return view.described(run, count)
@@ -130,16 +124,6 @@ def _data(run: RunFolder) -> str:
     classes = spec.get("classes")
     kinds = f", {len(classes):,} classes" if isinstance(classes, list) and len(classes) > 1 else ""
     return f"{count} images of {size}{kinds}"
-
-
-def _size(spec: Mapping[str, Any]) -> str | None:
-    """Size and colours of one image; ``None`` when the data are no images."""
-    shape = spec.get("shape")
-    if spec.get("kind") != "image" or not isinstance(shape, list) or len(shape) != 3:
-        return None
-    channels, height, width = shape
-    colours = {1: "grey", 3: "colour", 4: "colour with transparency"}.get(channels, f"{channels} channels")
-    return f"{width}×{height} pixels, {colours}"
 
 
 def _verdict(run: RunFolder) -> str:
@@ -187,7 +171,7 @@ def _boxes(run: RunFolder) -> str:
 
 
 def _summary(run: RunFolder) -> str:
-    train, source, spec = _part(run.config, "train"), _part(run.config, "source"), _part(run.adapter, "spec")
+    train, source, spec = inner(run.config, "train"), inner(run.config, "source"), inner(run.adapter, "spec")
     shape, classes, reason = spec.get("shape"), spec.get("classes"), run.config.get("precision_reason")
     trained_on, held_out = _split(run)
     skipped = _count(source.get("skipped"))
@@ -200,7 +184,7 @@ def _summary(run: RunFolder) -> str:
         ("Training samples", trained_on),
         ("Held out", held_out),
         *([("Unreadable, left out", skipped)] if skipped not in (None, "0") else []),
-        ("One sample", _size(spec) or plain if view is None else view.one_sample(run)),
+        ("One sample", pictures.size_of(spec) or plain if view is None else view.one_sample(run)),
         ("Classes", len(classes) if isinstance(classes, list) and classes else "none"),
         ("Trained for", duration(run.seconds)),
         ("Budget", asked),
@@ -227,13 +211,13 @@ def _summary(run: RunFolder) -> str:
 
 def _split(run: RunFolder) -> tuple[str | None, str | None]:
     """How many samples were trained on and held out; to the sample where the evaluation counted them."""
-    source = _part(run.config, "source")
+    source = inner(run.config, "source")
     n, share = number(source.get("n")), number(source.get("holdout"))
     if n is None or n < 1 or share is None:
         return None, None
     if share <= 0:
         return f"{n:,.0f}", "none"
-    counted = number(_part(_part(run.metrics or {}, "stamps"), "reference").get("of"))
+    counted = number(inner(inner(run.metrics or {}, "stamps"), "reference").get("of"))
     if counted is not None and counted <= n:
         return f"{counted:,.0f}", f"{n - counted:,.0f}"
     held = round(n * min(share, HELD_OUT_AT_MOST / n))
@@ -270,36 +254,6 @@ def _stage_bar(run: RunFolder) -> str:
     return f'<div class="stages">{parts}</div>'
 
 
-def _final_samples(run: RunFolder) -> str:
-    view = view_of(run)
-    if view is not None:
-        return view.samples(run)
-    if run.codes_only:
-        return ""
-    final = run.file("samples/grid.png")
-    if final is not None:
-        caption = "Drawn from the final model, not picked by hand."
-        if _part(run.adapter, "spec").get("classes"):
-            caption += " Each row is one class, in the order in which they are named above."
-        return page.section("Samples", _picture(run, final, "Grid of samples of the final model", caption), "samples")
-    frames = _frames(run)
-    if not frames:
-        return page.section("Samples", "<p>The run wrote no samples.</p>", "samples")
-    caption = f"The newest grid of the training ({frames[-1][0]}); the final grid is missing."
-    return page.section("Samples", _picture(run, frames[-1][1], "Newest grid of samples", caption), "samples")
-
-
-def _picture(run: RunFolder, path: Path | None, alt: str, caption: str) -> str:
-    return page.image_block(path, alt, caption, pixels=_enlarged(run))
-
-
-def _enlarged(run: RunFolder) -> bool:
-    """Whether the images are so small that grids show every pixel as a square."""
-    shape = _part(run.adapter, "spec").get("shape")
-    sides = [number(side) for side in shape[1:]] if isinstance(shape, list) else []
-    return all(side is not None and side < SMALL for side in sides)
-
-
 def _not_measured(run: RunFolder) -> str:
     if run.codes_only:
         return ""
@@ -308,76 +262,6 @@ def _not_measured(run: RunFolder) -> str:
         "What to try next, below, has the command.</p>"
     )
     return page.section("How good it is", body, "evaluation")
-
-
-def _reconstructions(run: RunFolder) -> str:
-    caption = (
-        "In pairs: on the left an original, on the right what the decoder makes of its code. "
-        "Detail that is missing here cannot appear in generated samples either."
-    )
-    image = run.file("samples/reconstructions.png")
-    return page.section(
-        "Reconstructions", _picture(run, image, "Originals and reconstructions", caption), "reconstructions"
-    )
-
-
-def _neighbours(run: RunFolder) -> str:
-    caption = (
-        "Each row: a generated sample first, then the training images most like it. "
-        "Samples that equal their neighbour are copies, not inventions."
-    )
-    image = _picture(run, run.file("samples/neighbours.png"), "Samples and nearest training images", caption)
-    verdict = memorisation(run.metrics or {})
-    if image and not verdict:
-        verdict = "<p>Whether the model copies its training data has not been measured.</p>"
-    body = verdict + image + repetition(run.metrics or {})
-    return page.section("Does it copy its training data?", body, "memorisation")
-
-
-def _frames(run: RunFolder) -> list[tuple[str, Path]]:
-    """Sample grids in order of time, told by events or, without them, by their file names."""
-    found: dict[Path, str] = {}
-    for event in run.of("samples"):
-        path = run.file(event.get("path"))
-        if path is not None and path.suffix == ".png":
-            stage = f"{event['stage']}, " if event.get("stage") else ""
-            time = f", {duration(event.get('t'))}" if number(event.get("t")) is not None else ""
-            found[path] = f"{stage}step {figure_text(event.get('step'))}{time}".replace(page.MISSING, "?")
-    if not found:
-        for path in sorted((run.path / "samples").glob("step-*.png")):
-            inside = run.file(f"samples/{path.name}")
-            if inside is not None:
-                found[inside] = path.stem.replace("-", " ")
-    return [(name, path) for path, name in found.items()]
-
-
-def _over_time(run: RunFolder) -> str:
-    frames = _frames(run)
-    if len(frames) < 2:
-        return ""
-    if len(frames) > FRAMES:
-        frames = [frames[i] for i in np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)]
-    shown = []
-    for name, path in frames:
-        try:
-            shown.append((name, page.image_uri(path)[0]))
-        except (OSError, ValueError, SyntaxError):  # a grid that was torn while it was written
-            continue
-    if len(shown) < 2:
-        return ""
-    last, pixels = len(shown) - 1, ' class="pixels"' if _enlarged(run) else ""
-    what = "images" if run.codes_only else "codes"
-    images = "".join(
-        f'<figure class="image"{"" if i == last else " hidden"}><figcaption>{esc(name)}</figcaption>'
-        f'<img{pixels} src="{uri}" alt="Samples at {esc(name)}"></figure>'
-        for i, (name, uri) in enumerate(shown)
-    )
-    body = (
-        f'<p class="note">The same {what} throughout, so every place of the grid follows one of them.</p>'
-        f'<div class="frames"><div class="player"><button type="button" aria-label="Play">Play</button>'
-        f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Time"></div>{images}</div>'
-    )
-    return page.section("Samples over time", body, "time")
 
 
 def _training(run: RunFolder) -> str:
@@ -422,9 +306,9 @@ def _controls() -> str:
 
 def _settings(run: RunFolder) -> str:
     parts = [
-        ("Model", _part(run.config, "model_config")),
-        ("Training", _part(run.config, "train")),
-        ("Data", {**_part(run.config, "source"), **{k: v for k, v in run.adapter.items()}}),
+        ("Model", inner(run.config, "model_config")),
+        ("Training", inner(run.config, "train")),
+        ("Data", {**inner(run.config, "source"), **{k: v for k, v in run.adapter.items()}}),
     ]
     rest = {k: v for k, v in run.config.items() if k not in ("model_config", "train", "source")}
     parts.append(("Everything else", rest))

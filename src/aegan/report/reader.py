@@ -7,6 +7,7 @@ outside it are skipped and told to the reader of the report, never raised.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,9 @@ def _append(events: list[dict[str, Any]], event: dict[str, Any]) -> None:
         kinds = ("step", "samples", "stage")
         events[:] = [e for e in events if e.get("event") not in kinds or (number(e.get("step")) or 0.0) <= start]
     events.append(event)
+
+
+def inner(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A mapping within a mapping; an empty one where there is none."""
+    value = mapping.get(key)
+    return value if isinstance(value, Mapping) else {}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aegan.report import page, series_figures
-from aegan.report.evaluation import _mark, _notes, _part, _stamps, rows_of
+from aegan.report.evaluation import main_mark, notes_block, rows_of, stamps_block
 from aegan.report.page import MISSING, esc, figure_text, fixed
-from aegan.report.reader import RunFolder, number
+from aegan.report.reader import RunFolder, inner, number
 
 SHOWN = 6
 """Most channels that are drawn."""
@@ -76,8 +76,8 @@ def series_sections(data: Mapping[str, Any]) -> str:
     if not rows:
         return page.section("How good it is", "<p>The evaluation holds no rows.</p>", "evaluation")
     words = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in WORDS)
-    body = _table(rows) + _notes(data) + f"<details><summary>What is measured</summary><dl>{words}</dl></details>"
-    return page.section("How good it is", body + _stamps(data), "evaluation") + _dynamics(data)
+    body = _table(rows) + notes_block(data) + f"<details><summary>What is measured</summary><dl>{words}</dl></details>"
+    return page.section("How good it is", body + stamps_block(data), "evaluation") + _dynamics(data)
 
 
 def write_series_evaluation(evaluation_json: Mapping[str, Any], path: Path | str) -> Path:
@@ -125,13 +125,13 @@ def _table(rows: list[dict[str, Any]]) -> str:
     head = ""
     for row in rows:
         count = f"n = {figure_text(row['n'])}" if number(row.get("n")) is not None else "n missing"
-        head += f'<th scope="col"{_mark(row)}>{esc(row.get("name", "unnamed"))}<small>{count}</small></th>'
+        head += f'<th scope="col"{main_mark(row)}>{esc(row.get("name", "unnamed"))}<small>{count}</small></th>'
     body = ""
     for key, title, direction in FIGURES:
         values = [_value(row.get(key)) for row in rows]
         if any(value is not None for value in values):
             cells = "".join(
-                f"<td{_mark(r)}>{MISSING if v is None else v}</td>" for r, v in zip(rows, values, strict=True)
+                f"<td{main_mark(r)}>{MISSING if v is None else v}</td>" for r, v in zip(rows, values, strict=True)
             )
             body += f'<tr><th scope="row">{title}<small>{direction}</small></th>{cells}</tr>'
     return (
@@ -153,8 +153,8 @@ def _value(value: Any) -> str | None:
 
 def _dynamics(data: Mapping[str, Any]) -> str:
     """Autocorrelation of each channel."""
-    details = _part(data, "details")
-    lags, found, channels = details.get("lags"), _part(details, "autocorrelation"), details.get("channels")
+    details = inner(data, "details")
+    lags, found, channels = details.get("lags"), inner(details, "autocorrelation"), details.get("channels")
     if not isinstance(lags, list) or not lags or not found or not isinstance(channels, list):
         return ""
     names = [str(one.get("name", i)) if isinstance(one, dict) else str(i) for i, one in enumerate(channels)][:SHOWN]

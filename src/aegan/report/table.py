@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aegan.report import page, table_figures
-from aegan.report.evaluation import _facts, _mark, _notes, _part, _percent, _stamps, role, rows_of
+from aegan.report.evaluation import facts_list, main_mark, notes_block, percent, role, rows_of, stamps_block
 from aegan.report.page import MISSING, esc, figure_text, fixed
-from aegan.report.reader import number
+from aegan.report.reader import inner, number
 
 MOST_MARGINALS = 24
 """Columns whose shares are drawn; of more, those with the largest errors."""
@@ -59,7 +59,7 @@ def table_sections(data: Mapping[str, Any]) -> str:
     """
     rows = rows_of(data)
     if rows:
-        body = _intro(data, rows) + _table(rows) + _notes(data) + _words(rows) + _stamps(data)
+        body = _intro(data, rows) + _table(rows) + notes_block(data) + _words(rows) + stamps_block(data)
     else:
         body = "<p>The evaluation holds no rows, so there is nothing to compare.</p>"
     return (
@@ -73,7 +73,7 @@ def table_sections(data: Mapping[str, Any]) -> str:
 
 def table_privacy(data: Mapping[str, Any]) -> str:
     """Verdict and figures on copies and guesses of training rows; empty when the evaluation has none."""
-    found = _part(data, "privacy")
+    found = inner(data, "privacy")
     if not found:
         return ""
     verdict = found.get("verdict")
@@ -82,18 +82,18 @@ def table_privacy(data: Mapping[str, Any]) -> str:
     copies, n, held = (number(found.get(key)) for key in ("copies", "n_synthetic", "n_holdout"))
     if copies is not None and n:
         real = number(found.get("copies_holdout"))
-        beside = f" Among unseen real rows: {_percent(real / held)}." if real is not None and held else ""
-        facts.append(("Exact copies", _percent(copies / n), f"Rows equal to a training row in every value.{beside}"))
+        beside = f" Among unseen real rows: {percent(real / held)}." if real is not None and held else ""
+        facts.append(("Exact copies", percent(copies / n), f"Rows equal to a training row in every value.{beside}"))
     for key, name, words in (
         ("closer", "Nearer to training rows", "Share of the rows that lie nearer to a training row than to an unseen "
          "real one, of equally many; 50 % is chance."),
         ("membership", "Membership guessed, AUC", "Can training rows be told from unseen ones by how near a synthetic "
          "row lies? .5 is chance."),
     ):  # fmt: skip
-        share = _part(found, key)
+        share = inner(found, key)
         low, value, high = (number(share.get(end)) for end in ("low", "value", "high"))
         if low is not None and value is not None and high is not None:
-            form = _percent if key == "closer" else lambda v: f"{v:.3f}"
+            form = percent if key == "closer" else lambda v: f"{v:.3f}"
             facts.append((name, form(value), f"{words} 95 % interval {form(low)} to {form(high)}."))
     tail, usual = number(found.get("tail")), number(found.get("tail_holdout"))
     if tail is not None and usual:
@@ -105,7 +105,7 @@ def table_privacy(data: Mapping[str, Any]) -> str:
         '<p class="note">That the plainest attacks fail is no proof of privacy; only differentially private training '
         "gives one.</p>"
     )
-    return html + _facts(facts) + limits
+    return html + facts_list(facts) + limits
 
 
 def write_table_evaluation(evaluation_json: Mapping[str, Any], path: Path | str) -> Path:
@@ -128,8 +128,8 @@ def write_table_evaluation(evaluation_json: Mapping[str, Any], path: Path | str)
 
 
 def _intro(data: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:
-    stamps = _part(data, "stamps")
-    n = number(_part(stamps, "reference").get("n"))
+    stamps = inner(data, "stamps")
+    n = number(inner(stamps, "reference").get("n"))
     parts = [f"Every set of rows is measured against the {f'{n:,.0f} ' if n is not None else ''}training rows."]
     if any(role(row.get("name")) == "real" for row in rows):
         parts.append("Unseen real rows show what a perfect generator would score.")
@@ -140,7 +140,7 @@ def _intro(data: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:
 
 
 def _value(row: Mapping[str, Any], part: str, key: str) -> float | None:
-    return number((_part(row, part) if part else row).get(key))
+    return number((inner(row, part) if part else row).get(key))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -148,12 +148,12 @@ def _table(rows: list[dict[str, Any]]) -> str:
     head = ""
     for row in rows:
         count = f"n = {figure_text(row['n'])}" if number(row.get("n")) is not None else "n missing"
-        head += f'<th scope="col"{_mark(row)}>{esc(row.get("name", "unnamed"))}<small>{count}</small></th>'
+        head += f'<th scope="col"{main_mark(row)}>{esc(row.get("name", "unnamed"))}<small>{count}</small></th>'
     body = ""
     for part, key, title, direction, scale in FIGURES:
         if all(_value(row, part, key) is None for row in rows):
             continue
-        cells = "".join(f"<td{_mark(row)}>{_cell(row, part, key, scale)}</td>" for row in rows)
+        cells = "".join(f"<td{main_mark(row)}>{_cell(row, part, key, scale)}</td>" for row in rows)
         body += f'<tr><th scope="row">{title}<small>{direction}</small></th>{cells}</tr>'
     return (
         f'<div class="scroll"><table class="figures"><thead><tr><td></td>{head}</tr></thead>'
@@ -165,7 +165,7 @@ def _cell(row: Mapping[str, Any], part: str, key: str, scale: float) -> str:
     value = _value(row, part, key)
     if value is None:
         return MISSING
-    low, high = number(_part(row, part).get("low")), number(_part(row, part).get("high"))
+    low, high = number(inner(row, part).get("low")), number(inner(row, part).get("high"))
     half = f"<small>± {fixed((high - low) / 2, 2)}</small>" if low is not None and high is not None else ""
     return fixed(scale * value, 3) + half
 
@@ -182,7 +182,7 @@ def _words(rows: list[dict[str, Any]]) -> str:
 
 
 def _columns(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return rows_of(_part(data, "details"), "columns")
+    return rows_of(inner(data, "details"), "columns")
 
 
 def _differences(data: Mapping[str, Any]) -> str:
@@ -204,7 +204,7 @@ def _marginals(data: Mapping[str, Any]) -> str:
     shown = table_figures.worst(columns, MOST_MARGINALS)
     if not shown:
         return ""
-    total = number(_part(data, "details").get("of")) or len(columns)
+    total = number(inner(data, "details").get("of")) or len(columns)
     part = f" Of {total:,.0f} columns the {len(shown)} with the largest errors are shown." if total > len(shown) else ""
     note = (
         '<p class="note">Shares of all rows: training rows grey, synthetic rows blue. The outer bins of amounts hold '
@@ -222,7 +222,7 @@ def _alt(column: Mapping[str, Any]) -> str:
 
 
 def _pairs(data: Mapping[str, Any]) -> str:
-    pairs = _part(_part(data, "details"), "pairs")
+    pairs = inner(inner(data, "details"), "pairs")
     columns = pairs.get("columns")
     if not isinstance(columns, list) or len(columns) < 2:
         return ""

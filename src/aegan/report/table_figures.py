@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from aegan.report.reader import number
+from aegan.report.reader import inner, number
 from aegan.report.theme import BLUE, CLEAR, GREY, ORANGE, TEMPLATE, label
 
 TRAIN, SYNTHETIC, HOLDOUT = "train", "synthetic", "real holdout"
@@ -28,14 +28,14 @@ def marginal(column: Mapping[str, Any]) -> go.Figure:
     Args:
         column: An entry of ``details["columns"]``.
     """
-    histogram, shares = _part(column, "histogram"), _part(_part(column, "histogram"), "shares")
+    histogram, shares = inner(column, "histogram"), inner(inner(column, "histogram"), "shares")
     real, fake = (_floats(shares.get(name)) for name in (TRAIN, SYNTHETIC))
-    error = number(_part(column, "error").get(SYNTHETIC))
+    error = number(inner(column, "error").get(SYNTHETIC))
     title = label(column.get("name", "?"), 34) + ("" if error is None else f" · {error:.2g} % off")
     figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": title}, "margin": {"t": 34}})
     edges, labels = _floats(histogram.get("edges")), histogram.get("labels")
     if isinstance(labels, list):
-        lost = _part(column, "missing")
+        lost = inner(column, "missing")
         if any(number(lost.get(name)) for name in (TRAIN, SYNTHETIC)):
             labels = [*labels, "missing"]
             real, fake = ([*v, number(lost.get(n)) or 0.0] for v, n in ((real, TRAIN), (fake, SYNTHETIC)))
@@ -82,12 +82,12 @@ def pair_errors(pairs: Mapping[str, Any], name: str = SYNTHETIC) -> go.Figure:
 
 def importances(columns: Sequence[Mapping[str, Any]]) -> go.Figure | None:
     """By which columns the classifier tells rows apart, real holdout as rings; None where it was not measured."""
-    known = [(v, c) for c in columns if (v := number(_part(c, "importance").get(SYNTHETIC))) is not None]
+    known = [(v, c) for c in columns if (v := number(inner(c, "importance").get(SYNTHETIC))) is not None]
     if not known:
         return None
     shown = [column for _, column in sorted(known, key=lambda pair: -pair[0])[:MOST_BARS]]
-    values = [number(_part(column, "importance").get(SYNTHETIC)) or 0.0 for column in shown]
-    floor = [number(_part(column, "importance").get(HOLDOUT)) for column in shown]
+    values = [number(inner(column, "importance").get(SYNTHETIC)) or 0.0 for column in shown]
+    floor = [number(inner(column, "importance").get(HOLDOUT)) for column in shown]
     rows = list(range(len(shown)))
     names = [label(column.get("name", "?"), 40) for column in shown]
     figure = go.Figure(layout={"template": TEMPLATE, "margin": {"t": 34}})
@@ -116,7 +116,7 @@ def importances(columns: Sequence[Mapping[str, Any]]) -> go.Figure | None:
 
 def worst(columns: Sequence[Mapping[str, Any]], limit: int) -> list[Mapping[str, Any]]:
     """The ``limit`` columns with the largest errors, in the table's order."""
-    order = sorted(columns, key=lambda c: -(number(_part(c, "error").get(SYNTHETIC)) or 0.0))[:limit]
+    order = sorted(columns, key=lambda c: -(number(inner(c, "error").get(SYNTHETIC)) or 0.0))[:limit]
     return [column for column in columns if any(column is kept for kept in order)]
 
 
@@ -139,7 +139,7 @@ def _amounts(
             x=[xs[0], *xs[:bins], xs[bins], xs[bins]], y=[0.0, *fake[:bins], fake[bins - 1], 0.0], mode="lines",
             line={"shape": "hv", "color": BLUE, "width": 2}, name="synthetic", hovertemplate="%{y:.2%}",
         )  # fmt: skip
-    lost = [number(_part(column, "missing").get(name)) for name in (TRAIN, SYNTHETIC)]
+    lost = [number(inner(column, "missing").get(name)) for name in (TRAIN, SYNTHETIC)]
     note = f"missing: {lost[0] or 0:.1%} in training, {lost[1] or 0:.1%} synthetic" if any(lost) else ""
     figure.update_layout(
         height=232,
@@ -205,8 +205,3 @@ def _matrix(pairs: Mapping[str, Any], name: str) -> tuple[list[str], list[list[f
 def _floats(values: object) -> list[float]:
     found = [number(value) for value in values] if isinstance(values, list) else []
     return [0.0 if value is None or not math.isfinite(value) else value for value in found]
-
-
-def _part(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = mapping.get(key)
-    return value if isinstance(value, Mapping) else {}

@@ -9,9 +9,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from aegan.report import page
-from aegan.report.evaluation import _mark, _notes, _part, _stamps, rows_of
+from aegan.report.evaluation import main_mark, notes_block, rows_of, stamps_block
 from aegan.report.page import MISSING, esc, figure_text, fixed
-from aegan.report.reader import RunFolder, number
+from aegan.report.reader import RunFolder, inner, number
 from aegan.report.theme import BLUE, GREY, TEMPLATE
 
 TEXTS = 24
@@ -50,7 +50,7 @@ def described(run: RunFolder, count: str) -> str:
 
 def one_sample(run: RunFolder) -> str:
     """What one text is."""
-    spec, units = _part(run.adapter, "spec"), _part(run.adapter, "units")
+    spec, units = inner(run.adapter, "spec"), inner(run.adapter, "units")
     shape, size = spec.get("shape"), number(spec.get("vocabulary"))
     longest = shape[0] - 1 if isinstance(shape, list) and shape and isinstance(shape[0], int) else None
     unit = str(units.get("kind") or "token")
@@ -67,7 +67,7 @@ def samples(run: RunFolder) -> str:
         whole = path.read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         return ""
-    apart = "\n\n" if _part(run.adapter, "form").get("sample") == "paragraph" else "\n"
+    apart = "\n\n" if inner(run.adapter, "form").get("sample") == "paragraph" else "\n"
     texts = whole.removesuffix("\n").split(apart)[:TEXTS]
     note = '<p class="note">The first made texts; more in <code>samples/texts.txt</code>.</p>'
     return page.section("Made texts", _listed(texts) + note, "samples")
@@ -86,7 +86,7 @@ def text_sections(data: Mapping[str, Any]) -> str:
     """
     rows = rows_of(data)
     if rows:
-        body = _intro(data) + _table(rows) + _notes(data) + _words() + _stamps(data)
+        body = _intro(data) + _table(rows) + notes_block(data) + _words() + stamps_block(data)
     else:
         body = "<p>The evaluation holds no rows, so there is nothing to compare.</p>"
     return page.section("How good it is", body, "evaluation") + _lengths(data) + _ways(data) + _pairs(data)
@@ -108,7 +108,7 @@ def write_text_evaluation(evaluation_json: Mapping[str, Any], path: Path | str) 
     headline = evaluation_json.get("headline")
     lead = f'<p class="lead">{page.prose(str(headline))}</p>' if headline else ""
     header = f'<header><div class="kicker">aegan evaluation</div><h1>Made beside real texts</h1>{lead}</header>\n'
-    made = _part(evaluation_json, "details").get("texts")
+    made = inner(evaluation_json, "details").get("texts")
     shown = page.section("Made texts", _listed(made[:TEXTS]), "samples") if isinstance(made, list) and made else ""
     body = header + text_sections(evaluation_json) + shown
     return page.write_page(Path(path), page.page("Evaluation – aegan", body))
@@ -126,7 +126,7 @@ def _text(text: Any) -> str:
 
 
 def _intro(data: Mapping[str, Any]) -> str:
-    stamps = _part(data, "stamps")
+    stamps = inner(data, "stamps")
     count, unit = number(stamps.get("references")), stamps.get("unit")
     said = f"Measured by {unit}s against {count:,.0f} unseen real texts. " if count is not None else ""
     words = f"{said}The column of the real holdout is what real texts score in the place of made ones."
@@ -134,7 +134,7 @@ def _intro(data: Mapping[str, Any]) -> str:
 
 
 def _value(row: Mapping[str, Any], part: str, key: str) -> float | None:
-    return number((_part(row, part) if part else row).get(key))
+    return number((inner(row, part) if part else row).get(key))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -142,14 +142,14 @@ def _table(rows: list[dict[str, Any]]) -> str:
     head = ""
     for row in rows:
         count = f"n = {figure_text(row['n'])}" if number(row.get("n")) is not None else "n missing"
-        head += f'<th scope="col"{_mark(row)}>{esc(row.get("name", "unnamed"))}<small>{count}</small></th>'
+        head += f'<th scope="col"{main_mark(row)}>{esc(row.get("name", "unnamed"))}<small>{count}</small></th>'
     body = ""
     for part, key, title, direction, scale in FIGURES:
         values = [_value(row, part, key) for row in rows]
         if all(value is None for value in values):
             continue
         cells = "".join(
-            f"<td{_mark(row)}>{MISSING if value is None else fixed(scale * value, 3)}</td>"
+            f"<td{main_mark(row)}>{MISSING if value is None else fixed(scale * value, 3)}</td>"
             for row, value in zip(rows, values, strict=True)
         )
         body += f'<tr><th scope="row">{title}<small>{direction}</small></th>{cells}</tr>'
@@ -165,7 +165,7 @@ def _words() -> str:
 
 
 def _lengths(data: Mapping[str, Any]) -> str:
-    figure = length_figure(_part(_part(data, "details"), "lengths"))
+    figure = length_figure(inner(inner(data, "details"), "lengths"))
     if figure is None:
         return ""
     chart = page.chart(figure, "chart-lengths", "Bar chart of the lengths of made and of real texts.")
@@ -189,7 +189,7 @@ def length_figure(lengths: Mapping[str, Any]) -> go.Figure | None:
 
 
 def _ways(data: Mapping[str, Any]) -> str:
-    ways = _part(data, "details").get("interpolations")
+    ways = inner(data, "details").get("interpolations")
     if not isinstance(ways, list) or not ways:
         return ""
     note = '<p class="note">From one unseen real text’s code to another’s in equal steps, each decoded.</p>'
@@ -197,7 +197,7 @@ def _ways(data: Mapping[str, Any]) -> str:
 
 
 def _pairs(data: Mapping[str, Any]) -> str:
-    pairs = _part(data, "details").get("pairs")
+    pairs = inner(data, "details").get("pairs")
     if not isinstance(pairs, list) or not pairs:
         return ""
     body = "".join(f"<tr><td>{_text(a)}</td><td>{_text(b)}</td></tr>" for a, b in pairs[: TEXTS // 2])

@@ -12,7 +12,7 @@ from torch import Tensor
 from aegan.data.base import TensorData
 from aegan.diagnostics.collapse import energy_distance
 from aegan.errors import AeganError
-from aegan.evaluation import _autoencoder_features
+from aegan.evaluation import autoencoder_features
 from aegan.metrics import (
     Features,
     classifier_features,
@@ -44,7 +44,7 @@ def space_of(data: StudyData, path: Path) -> Features | None:
     if data.spec.kind != "image":
         return None
     if labels is None:
-        return _autoencoder_features(data.pool, data.spec, 0)
+        return autoencoder_features(data.pool, data.spec, 0)
     if path.exists():
         return load_features(path)
     classes = tuple(map(str, range(int(labels.max()) + 1)))
