@@ -58,6 +58,8 @@ def sample_rows(
             come to meet the conditions.
     """
     adapter, where = table_adapter(estimator), dict(where or {})
+    if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+        raise ConfigError(f"first: a whole number of at least 0 expected, got {start!r}.")
     draw = _drawer(estimator, num, where, balance)
     if balance is not None and not completes(estimator.model):
         name = estimator.run.config["model"]
@@ -67,7 +69,7 @@ def sample_rows(
         drawn = _until_met(estimator, draw, drawn, where, seed, start)
     rows = adapter.from_tensors(drawn, where=where or None, start=start)
     for columns in adapter.rules.unique:
-        drawn, rows = _distinct(adapter, draw, drawn, rows, list(columns), where, seed)
+        drawn, rows = _distinct(adapter, draw, drawn, rows, list(columns), where, seed, start)
     return rows
 
 
@@ -149,14 +151,15 @@ def _distinct(
     columns: list[str],
     where: Mapping[str, Any],
     seed: int,
+    start: int,
 ) -> tuple[Tensor, Any]:
     """Draw rows again whose values in ``columns`` came before."""
     for turn in range(1, TRIES + 1):
         twice = torch.from_numpy(open_table(rows).frame().duplicated(columns).to_numpy()).nonzero().squeeze(1)
         if not len(twice):
             return drawn, rows
-        drawn[twice] = draw(twice, seed + turn * _AGAIN + 1)
-        rows = adapter.from_tensors(drawn, where=where or None)
+        drawn[twice] = draw(start + twice, seed + turn * _AGAIN + 1)
+        rows = adapter.from_tensors(drawn, where=where or None, start=start)
     twice = open_table(rows).frame().duplicated(columns)
     if twice.any():
         raise ConfigError(

@@ -222,10 +222,13 @@ class TableSample:
 
     balance: str | None = None
     """A column whose values shall come equally often."""
+    first: int = 0
+    """Number of the first row. Draws of one seed that go on where the last one ended make up one draw, and no key
+    occurs twice in it."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :meth:`aegan.Estimator.sample`."""
-        return {"balance": self.balance}
+        return {"balance": self.balance, "first": self.first}
 
 
 @dataclass(frozen=True)
