@@ -82,9 +82,9 @@ def fit(
             Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
             ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
             where that shall not be found out, as in ``{"zip": "categorical"}``, and ``rules``, ``"auto"``, ``"none"``
-            or a list such as ``["start <= end"]``. Series (:class:`~aegan.data.series.SeriesAdapter`): ``window``,
-            ``stride``, ``id``, ``time``, ``label``, ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``,
-            ``irregular``.
+            or a list such as ``["start <= end"]``, and ``inf``, infinite numbers: ``"error"`` or ``"missing"``. Series
+            (:class:`~aegan.data.series.SeriesAdapter`): ``window``, ``stride``, ``id``, ``time``, ``label``,
+            ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``, ``irregular``.
             Text (:class:`~aegan.data.text.TextAdapter`): ``column`` and
             ``label`` of a table, ``each`` (``"line"`` or ``"paragraph"`` is a sample), ``unit``, ``length``.
 

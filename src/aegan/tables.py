@@ -255,10 +255,13 @@ def evaluate_rows(
 
 
 def _judgeable(adapter: TableAdapter, frame: pd.DataFrame, left: list[str]) -> pd.DataFrame:
-    """Without keys and what is not learnt; dates that are written as text as times: an hour off is not another name."""
+    """Without keys and what is not learnt; dates and amounts that are written as text as numbers.
+
+    An hour or a cent off is not another name.
+    """
     out = frame.drop(columns=left, errors="ignore").reset_index(drop=True)
     for name, column in adapter.columns.items():
-        if name in out and column.look.kind == "time" and out[name].dtype == object:
+        if name in out and column.look.kind in ("time", "written") and out[name].dtype == object:
             values, missing = column.look.read(out.loc[:, name])
             out[name] = pd.Series(values, dtype="float64").mask(missing)
     return out

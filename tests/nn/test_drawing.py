@@ -39,9 +39,7 @@ def test_columns_that_leave_least_choice_come_first(networks: FieldNetworks) -> 
     assert by_size.order().tolist() == [1, 2, 3, 0]
 
 
-def test_drawing_alike_rows_once_draws_the_same(
-    networks: FieldNetworks, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_drawing_alike_rows_once_draws_the_same(networks: FieldNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
     chances = uniform(3_000)
     fast = networks.draw(chances, networks.order())
     monkeypatch.setattr(autoregressive, "steady", lambda device: False)

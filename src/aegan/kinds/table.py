@@ -31,9 +31,7 @@ class TableKind(Kind):
     def sample(
         self, estimator: Estimator, num: int, *, seed: int, where: Mapping[str, Any] | None, spread: float, **own: Any
     ) -> Any:
-        return tables.sample_rows(
-            estimator, num, seed=seed, where=where, balance=own["balance"], start=own["first"]
-        )
+        return tables.sample_rows(estimator, num, seed=seed, where=where, balance=own["balance"], start=own["first"])
 
     def write_samples(
         self,

@@ -55,7 +55,7 @@ class AutoregressiveConfig:
 
     embedding: int = 16
     hidden: int = 64
-    layers: int = 2
+    layers: int = 1
     dropout: float = 0.1
     ordered: float = 0.25
     patience: int = 500
