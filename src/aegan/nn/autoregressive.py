@@ -9,7 +9,7 @@ weights, and the layers after it are residual.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +136,7 @@ class FieldNetworks(nn.Module):
         if like is None:
             raise ValueError("draw: uniform numbers or a shift expected, got neither.")
         if uniform is not None and shift is None and len(uniform) and steady(uniform.device.type):
-            return draw_alike(uniform, self._steps(order), self._logits)
+            return draw_alike(uniform, self._steps(order))
         rows = torch.zeros(len(like), self.count, device=like.device)
         dim = self.embedding.dim
         vectors = torch.empty(len(rows), self.count * dim, device=like.device)
@@ -205,15 +205,28 @@ class FieldNetworks(nn.Module):
             parts[:1] = [parts[0] + bias] if parts else [bias[None]]
             field = self.fields[j]
             finest = field.ordered and not any(f.column == field.column for f in self.fields[j + 1 :])
-            steps.append(Step(j, field.size, torch.cat(parts), finest))
+            steps.append(Step(j, field.size, torch.cat(parts), self._network(j), finest))
         return steps
 
     def _logits(self, j: int, h: Tensor) -> Tensor:
         """Logits ``(B, V)`` of one field; ``h`` is used up, for copies take as long as the products."""
-        for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
-            inner = torch.addmm(bias[0, j], activation(h), first[j])
-            h = h.addmm_(leaky_relu_(inner, LEAK), second[j]).add_(bias[1, j])
-        return torch.addmm(self.head_biases[j], leaky_relu_(h, LEAK), self.heads[j])
+        return self._network(j)(h)
+
+    def _network(self, j: int) -> Callable[[Tensor], Tensor]:
+        """What :meth:`_logits` does for one field, its weights cut out once."""
+        layers = [
+            (bias[0, j], first[j], second[j], bias[1, j])
+            for first, second, bias in zip(self.first, self.second, self.biases, strict=True)
+        ]
+        head, head_bias = self.heads[j], self.head_biases[j]
+
+        def logits(h: Tensor) -> Tensor:
+            for bias, first, second, end in layers:
+                inner = torch.addmm(bias, activation(h), first)
+                h = h.addmm_(leaky_relu_(inner, LEAK), second).add_(end)
+            return torch.addmm(head_bias, leaky_relu_(h, LEAK), head)
+
+        return logits
 
 
 def gradient_norms(nll: Tensor, taps: Sequence[Tap]) -> Tensor:

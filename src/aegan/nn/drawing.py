@@ -31,20 +31,18 @@ class Step:
         size: Number of its values.
         seen: What each value of the fields before it adds to what its network sees ``(V, hidden)``, these one below
             the other in the order of drawing, the bias with the first; of the first field the bias alone.
+        logits: What the field's network sees ``(U, hidden)``, which is used up, to logits ``(U, V)``.
         within: Whether the place within a value matters.
     """
 
     field: int
     size: int
     seen: Tensor
+    logits: Callable[[Tensor], Tensor]
     within: bool
 
 
-Logits = Callable[[int, Tensor], Tensor]
-"""Logits ``(U, V)`` of a field from what its network sees ``(U, hidden)``, which is used up."""
-
-
-def draw_alike(uniform: Tensor, steps: Sequence[Step], logits: Logits) -> Tensor:
+def draw_alike(uniform: Tensor, steps: Sequence[Step]) -> Tensor:
     """Rows ``(B, F)`` from one number of [0, 1] for each of their values.
 
     Only where products are :func:`steady`: how many rows are alike depends on all the others.
@@ -59,9 +57,9 @@ def draw_alike(uniform: Tensor, steps: Sequence[Step], logits: Logits) -> Tensor
         parts = [part[:, :position].contiguous() for part in first.split(CHUNK)]
         if alike is None:
             pairs = zip(parts, chance.split(CHUNK), strict=True)
-            drawn = [_search(_ends(step, part, logits), c, step.within) for part, c in pairs]
+            drawn = [_search(_ends(step, part), c, step.within) for part, c in pairs]
         else:
-            ends = torch.cat([_ends(step, part, logits) for part in parts])
+            ends = torch.cat([_ends(step, part) for part in parts])
             pairs = zip(chance.split(CHUNK), alike.which.split(CHUNK), strict=True)
             drawn = [_search(ends, c, step.within, which) for c, which in pairs]
         k, rows[step.field] = (torch.cat([one[i] for one in drawn]) for i in (0, 1))
@@ -71,13 +69,13 @@ def draw_alike(uniform: Tensor, steps: Sequence[Step], logits: Logits) -> Tensor
     return rows.T
 
 
-def _ends(step: Step, known: Tensor, logits: Logits) -> Tensor:
+def _ends(step: Step, known: Tensor) -> Tensor:
     """Cumulative probabilities ``(U, V)`` of a field, but for a factor."""
     size, position = known.shape
     if size % _MULTIPLE:  # a product of a single row, or of a few, may be made in another way
         known = torch.cat([known, known[-1:].expand(-size % _MULTIPLE, -1)])
     h = embedding_bag(known, step.seen, mode="sum") if position else step.seen.repeat(len(known), 1)
-    out = logits(step.field, h)
+    out = step.logits(h)
     return out.sub_(out.amax(1, keepdim=True)).exp_().cumsum(1)[:size]
 
 
