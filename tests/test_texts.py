@@ -232,3 +232,13 @@ def test_a_long_line_is_said_at_fit(tmp_path: Path) -> None:
             names(60), out=tmp_path / "run", length=5, steps=3, settings=TINY, doctor=False, evaluate=False
         )
     assert "longer ones cut" in model.run.config["source"]["describe"]
+
+
+def test_a_file_of_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "old.txt"
+    path.write_bytes("".join(f"café {word}\n" for word in names()).encode("cp1252"))
+    with pytest.raises(DataError, match="--encoding cp1252"):
+        aegan.fit(path, out=tmp_path / "run", steps=2, settings=TINY, doctor=False, evaluate=False)
+    options = {"encoding": "cp1252", "unit": "character"}
+    aegan.fit(path, out=tmp_path / "run", steps=2, settings=TINY, doctor=False, evaluate=False, **options)
+    assert "é" in json.loads((tmp_path / "run" / "adapter.json").read_text())["units"]["pieces"]

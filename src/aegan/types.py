@@ -150,12 +150,21 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """Adam's settings for one phase. ``lr`` is the peak; the stage's schedule scales it."""
+    """Adam's settings for one phase.
+
+    Attributes:
+        lr: The peak; the stage's schedule scales it.
+        betas: Of the averages of gradients and their squares.
+        eps: Added to the denominator.
+        weight_decay: Decoupled.
+        clip_norm: Longer gradients are cut to this length; 0 leaves them.
+    """
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    clip_norm: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +200,9 @@ class Stage:
         autocast: Compute in the run's precision; False keeps the stage in float32.
         warmup: Part of the stage over which the learning rate rises linearly.
         final_lr: Learning rate at the stage's end, as a part of its peak (cosine in between).
-        patience: Above 0, the averages that held-out samples like best are kept, and the stage ends early when so many
-            steps, and half as many again as the best took, brought nothing better. 0 keeps the last ones.
+        patience: Above 0, the averages that held-out samples like best are kept. When so many steps, and half as many
+            again as the best took, brought nothing better, the stage settles at a falling learning rate and ends early;
+            see :class:`aegan.train.selection.Selection`. 0 keeps the last ones.
     """
 
     name: str

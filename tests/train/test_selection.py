@@ -26,10 +26,10 @@ def noise(n: int, seed: int) -> TensorData:
     return TensorData(x=torch.randint(0, 6, (n, 6), generator=generator).float() + 0.5)
 
 
-def trainer(tmp: Path | None, *, steps: int, patience: int, seed: int = 0) -> Trainer:
+def trainer(tmp: Path | None, *, steps: int, patience: int, seed: int = 0, lr: float = 1e-2) -> Trainer:
     torch.manual_seed(0)
     config = AutoregressiveConfig(
-        embedding=8, hidden=32, layers=1, batch_size=32, dropout=0.0, code_share=0.0, patience=patience, lr=1e-2
+        embedding=8, hidden=32, layers=1, batch_size=32, dropout=0.0, code_share=0.0, patience=patience, lr=lr
     )
     model = Autoregressive(SPEC, config)
     if tmp is not None:
@@ -62,6 +62,30 @@ def test_overfitting_is_undone_and_the_stage_ends_early(tmp_path: Path) -> None:
     looks = [e for e in events if e["event"] == "validation"]
     assert len(looks) > 3
     assert min(looks, key=lambda e: e["loss"])["step"] == looks[-1]["best_step"]
+    # Once from the present weights, once from the best.
+    assert [e["event"] for e in events].count("settling") == 2
+
+
+def repeating(n: int, seed: int) -> TensorData:
+    """Rows whose values mostly equal the one before."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randint(0, 6, (n, 6), generator=generator)
+    for i in range(1, 6):
+        x[:, i] = torch.where(torch.rand(n, generator=generator) < 0.7, x[:, i - 1], x[:, i])
+    return TensorData(x=x.float() + 0.5)
+
+
+def test_settling_brings_weights_that_held_out_samples_like_better(tmp_path: Path) -> None:
+    """A high learning rate in a budget so long that it would not fall."""
+    made = trainer(tmp_path / "run", steps=50_000, patience=30, lr=3e-2)
+    made.data, made.validation = repeating(1_000, 1), repeating(500, 2)
+    made.fit()
+    events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    settling = min(e["step"] for e in events if e["event"] == "settling")
+    looks = [e for e in events if e["event"] == "validation"]
+    before = [e["loss"] for e in looks if e["step"] <= settling]
+    assert min(e["loss"] for e in looks) < min(before) - 0.002
+    assert max(e["step"] for e in looks) == looks[-1]["step"] < 10_000
 
 
 def test_looking_changes_nothing_but_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,5 +130,16 @@ def test_when_to_look_and_when_to_stop() -> None:
     selection.looked = selection.best_step = 1_000
     assert not selection.due(1_099) and selection.due(1_100)
     selection.weights = {"w": torch.zeros(1)}
-    assert not selection.over(1_600) and selection.over(1_601)
+    assert not selection.lost(1_600) and selection.lost(1_601) and not selection.over(10_000)
+    ema = trainer(None, steps=10, patience=100).ema
+    selection.weights = {"w": torch.zeros(1)}
+    selection.settle(ema, 1_600)
+    assert selection.lr_scale(1_600) > 10 * selection.lr_scale(2_400) > 0
+    assert not selection.over(2_399) and not selection.over(2_400) and selection.lost(2_400)
+    selection.best_step = 2_300  # settling has brought something
+    assert selection.over(2_400) and not selection.lost(2_400)
+    selection.best_step, selection.weights = 1_000, {}
+    selection.settle(ema, 2_400)
+    selection.weights = {"w": torch.zeros(1)}
+    assert not selection.over(3_399) and selection.over(3_400)
     assert not Selection(stage, None).on

@@ -15,6 +15,7 @@ from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import NonFiniteError, StorageError
 from aegan.models.registry import build
+from aegan.train.backward import Place
 from aegan.train.checkpoint import load_state
 from aegan.train.events import read_events
 from aegan.train.fabric import Backend
@@ -169,3 +170,13 @@ def test_terms_are_recorded_unweighted_and_trained_weighted() -> None:
     record = run._train_step(run.stage, run.data, BatchOrder(32, 4, 0), 0.5)
     assert record.terms == {"autoencode/silent": 7.0, "autoencode/loud": 2.0}
     assert record.grad_norm["autoencode"] == pytest.approx(5.0 * network.decoder.stem.bias.numel() ** 0.5)
+
+
+@pytest.mark.parametrize(("most", "length"), [(0.0, 5.0), (10.0, 5.0), (1.0, 1.0)])
+def test_long_gradients_are_cut_and_their_norm_is_told(most: float, length: float) -> None:
+    gradients = [torch.tensor([3.0]), torch.tensor([4.0])]
+    phase = Phase(name="p", networks=("n",), optimizer=Optimizer(lr=1.0, clip_norm=most))
+    place = Place(stage(1), phase, 1, None, "fp32")
+    assert place.norm(trainer(steps=1).model, gradients) == pytest.approx(5.0)
+    assert torch.cat(gradients).norm().item() == pytest.approx(length)
+    assert float(gradients[1] / gradients[0]) == pytest.approx(4 / 3)

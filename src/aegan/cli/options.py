@@ -150,10 +150,12 @@ class TextFit:
     """What text is cut into; chosen from the data when left out."""
     length: int | None = None
     """Most tokens of a text, longer ones are cut; chosen from the data when left out."""
+    encoding: str = "utf-8"
+    """Of text files without a byte order mark, such as cp1252."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :func:`aegan.fit`."""
-        rest = {"each": self.each, "unit": self.unit, "length": self.length}
+        rest = {"each": self.each, "unit": self.unit, "length": self.length, "encoding": self.encoding}
         return {"column": self.text_column, "label": self.label_column, **rest}
 
 

@@ -46,7 +46,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "vocoder": "auto",
         "skip_bad": False,
     },
-    "text": {"column": None, "label": None, "each": "auto", "unit": "auto", "length": None},
+    "text": {
+        "column": None,
+        "label": None,
+        "each": "auto",
+        "unit": "auto",
+        "length": None,
+        "encoding": "utf-8",
+    },
 }
 """Options of ``fit`` that go to the adapter of each kind, with what they are when nobody sets them."""
 SERIES_SUFFIXES = (".ts", ".arff")

@@ -193,7 +193,8 @@ def _suffixes(files: Sequence[Path]) -> str:
 
 def _nothing_in(folder: Path, others: Sequence[Path]) -> str:
     if not others:
-        return f"{folder}: an empty folder; expected images ({', '.join(IMAGE_SUFFIXES)}) in it or in its sub-folders."
+        images = f"images ({', '.join(IMAGE_SUFFIXES)})"
+        return f"{folder}: an empty folder; expected {images} or recordings in it or in its sub-folders."
     arrays = sorted(path for path in others if path.suffix.lower() in (".npy", ".npz"))
     hint = f" Give the array file itself, for instance {arrays[0]}." if arrays else " Convert to PNG."
     return f"{folder}: no images; found {_suffixes(others)}; expected {', '.join(IMAGE_SUFFIXES)} or IDX files.{hint}"

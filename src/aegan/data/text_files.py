@@ -83,7 +83,7 @@ def _misplaced(raw: bytes, error: UnicodeDecodeError, path: Path, encoding: str)
     return (
         f"{path}: line {line}, byte {column} of it (byte {at + 1} of the file) is {raw[at]:#04x}, which is not "
         f"{encoding.upper()}: …{shown}…. Save the file as UTF-8, for instance with `iconv -f CP1252 -t UTF-8`, or "
-        "say TextAdapter(encoding=...)."
+        "say encoding=... (on the command line --encoding cp1252)."
     )
 
 

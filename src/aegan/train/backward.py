@@ -46,7 +46,11 @@ class Place:
                 )
 
     def norm(self, model: Model, gradients: Sequence[Tensor]) -> float:
-        """Norm of all gradients together; NonFiniteError, with the parameter's name, where it is not finite."""
+        """Norm of all gradients together; longer ones than the phase wants are cut to its length.
+
+        Raises:
+            NonFiniteError: It is not finite; the message has the parameter's name.
+        """
         norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
         if not math.isfinite(norm):
             bad = [
@@ -57,6 +61,9 @@ class Place:
             ]
             named = f"parameter {bad[0]!r} and {len(bad) - 1} more" if bad else "their norm overflows"
             raise NonFiniteError(f"{self}: the gradient is not finite ({named}). {self._advice()}")
+        most = self.phase.optimizer.clip_norm
+        if 0 < most < norm:
+            torch._foreach_mul_(list(gradients), most / norm)  # pyright: ignore[reportPrivateImportUsage]
         return norm
 
     def _advice(self) -> str:

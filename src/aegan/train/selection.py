@@ -19,11 +19,18 @@ EVERY = 100
 MOST = 4_096
 """Held-out samples that are looked at."""
 LONGER = 1.5
-"""A stage goes on for this many times the steps of its best look, and its patience, before it ends early."""
+"""A stage goes on for this many times the steps of its best look, and its patience, before it settles."""
+SETTLING_LR = (0.5, 0.02)
+"""Factors on the learning rate at the beginning and at the end of settling."""
 
 
 class Selection:
     """Keeps the best averages of one stage by the loss of its first phase on held-out samples.
+
+    When nothing better has come for long, the stage settles: half as many steps again at a learning rate that falls to
+    next to nothing. If that brings nothing better either, it goes back to the best averages and settles from there for
+    as many steps as these took. Then it is over. Without, the best of a long budget would be weights of a high learning
+    rate: what looks like overfitting is often no more than its noise.
 
     Random numbers of the loss are the same in every look, and the global stream is left as it was.
     """
@@ -32,6 +39,7 @@ class Selection:
         self.stage, self.samples = stage, samples if stage.patience else None
         self.best, self.best_step, self.looked = math.inf, 0, 0
         self.weights: dict[str, Tensor] = {}
+        self.settling, self._length, self._tries = 0, EVERY, 0
 
     @property
     def on(self) -> bool:
@@ -42,9 +50,33 @@ class Selection:
         """Whether step number ``step`` of the stage is one to look after."""
         return self.on and step >= self.looked + min(EVERY, 10 + step // 10)
 
+    def lost(self, step: int) -> bool:
+        """Whether it has been long enough without anything better to settle, or to settle once more."""
+        if not self.on or not self.weights:
+            return False
+        if self.settling:
+            return self._tries == 1 and step >= self.settling + self._length and self.best_step <= self.settling
+        return step > LONGER * self.best_step + self.stage.patience
+
+    def settle(self, ema: Ema, step: int) -> None:
+        """Settle from the present weights; where that has been tried, from the best averages."""
+        if self.settling:
+            self.adopt(ema)
+            ema.adopt()
+        self._length = max(EVERY, self.best_step if self.settling else step // 2)
+        self.settling, self._tries = step, self._tries + 1
+
     def over(self, step: int) -> bool:
-        """Whether it has been long enough without anything better."""
-        return self.on and bool(self.weights) and step > LONGER * self.best_step + self.stage.patience
+        """Whether the stage has settled."""
+        return bool(self.settling) and step >= self.settling + self._length and not self.lost(step)
+
+    def lr_scale(self, step: int) -> float:
+        """Factor on the learning rate: 1 until the stage settles."""
+        if not self.settling:
+            return 1.0
+        first, last = SETTLING_LR
+        part = min(1.0, (step - self.settling) / self._length)
+        return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * part))
 
     @torch.no_grad()
     def look(self, model: Model, ema: Ema, step: int, batch: Callable[[Samples, Tensor], dict[str, Tensor]]) -> float:
@@ -86,9 +118,12 @@ class Selection:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {"best": self.best, "best_step": self.best_step, "looked": self.looked, "weights": self.weights}
+        state = {"best": self.best, "best_step": self.best_step, "looked": self.looked, "weights": self.weights}
+        return state | {"settling": self.settling, "length": self._length, "tries": self._tries}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
         self.best, self.best_step, self.looked = state["best"], state["best_step"], state["looked"]
         self.weights = state["weights"]
+        self.settling, self._length = state.get("settling", 0), state.get("length", EVERY)
+        self._tries = state.get("tries", 0)

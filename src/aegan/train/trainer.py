@@ -159,7 +159,7 @@ class Trainer:
 
     def _train_step(self, stage: Stage, data: Samples, order: BatchOrder | PrivateSteps, progress: float) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
-        scale = lr_scale(stage, progress)
+        scale = lr_scale(stage, progress) * self.selection.lr_scale(self.stage_step)
         self._tell_step()
         draws = len(stage.phases)
         for number, phase in enumerate(stage.phases):
@@ -196,7 +196,7 @@ class Trainer:
             record.grad_norm[phase.name] = norm
             record.lr[phase.name] = phase.optimizer.lr * scale
         self.step, self.stage_step, self.samples = self.step + 1, self.stage_step + 1, self.samples + stage.batch_size
-        self.ema.update(stage.batch_size, self.stage_step * stage.batch_size)
+        self.ema.update(stage.batch_size, (self.stage_step - self.selection.settling) * stage.batch_size)
         record.samples, record.elapsed = self.samples, self._now()
         record.progress = self.budget.overall(step=self.step, elapsed=record.elapsed)
         record.stage_progress = self._progress()
@@ -269,14 +269,16 @@ class Trainer:
     def _look(self) -> None:
         if not self.selection.due(self.stage_step):
             return
-        device = self.backend.device
 
         def batch(data: Samples, index: Tensor) -> Batch:
-            return {k: v.to(device) for k, v in data.batch(index).items()}
+            return {k: v.to(self.backend.device) for k, v in data.batch(index).items()}
 
         with self.backend.autocast(self.stage.autocast):
             loss = self.selection.look(self.model, self.ema, self.stage_step, batch)
         self._log("validation", step=self.step, t=round(self._now(), 2), loss=loss, best_step=self.selection.best_step)
+        if self.selection.lost(self.stage_step):
+            self.selection.settle(self.ema, self.stage_step)
+            self._log("settling", step=self.step, best_step=self.selection.best_step)
 
     def _progress(self) -> float:
         if self.selection.over(self.stage_step):

@@ -57,6 +57,7 @@ class RecurrentConfig:
         code_share: Part of the budget for the code; 0 leaves it out: no encoder then.
         batch_size: Series a step.
         lr: Peak learning rate of Adam.
+        clip_norm: Longer gradients are cut to this length: now and then a value lies far off what seemed sure. 0: none.
     """
 
     state: int = 128
@@ -72,10 +73,11 @@ class RecurrentConfig:
     code_share: float = 0.08
     batch_size: int = 64
     lr: float = 2e-3
+    clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
         require_at_least_one(self, "state", "hidden", "layers", "parts", "latent_dim", "width", "batch_size")
-        require_non_negative(self, "patience", "gaps_share", "code_share")
+        require_non_negative(self, "patience", "gaps_share", "code_share", "clip_norm")
         require_choice(self, "series", SERIES_NETWORKS)
         if not 0 <= self.dropout <= 0.9:
             raise ConfigError(f"dropout: a number from 0 to 0.9 expected, got {self.dropout}.")
@@ -155,7 +157,7 @@ class Recurrent(Model):
     def stages(self) -> tuple[Stage, ...]:
         """The series' distribution; gaps and code unless their share is 0."""
         config = self.config
-        optimizer = Optimizer(lr=config.lr, betas=(0.9, 0.99))
+        optimizer = Optimizer(lr=config.lr, betas=(0.9, 0.99), clip_norm=config.clip_norm)
         networks = ("steps", *["condition"] * (self.condition is not None), *["attributes"] * bool(self.static_dim))
         named = {"steps": networks, "gaps": ("gaps",), "code": ("encoder", "decoder")}
         shares = {"steps": 1.0 - config.gaps_share - config.code_share}
