@@ -79,7 +79,8 @@ def _without_odd(unique: pd.Series, rows: np.ndarray) -> pd.Series:
     if len(unique) > 50_000 or not (_LOOKS_LIKE.match(unique.iloc[0]) or _LOOKS_LIKE.match(unique.iloc[-1])):
         return unique
     good = np.array([bool(_LOOKS_LIKE.match(text)) for text in unique])
-    return unique[good].reset_index(drop=True) if rows[~good].sum() <= (1 - SHARE) * rows.sum() else unique
+    few = rows[~good].sum() <= (1 - SHARE) * rows.sum()
+    return pd.Series(unique.to_numpy(dtype=object)[good]) if few else unique
 
 
 def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Format]:
