@@ -57,6 +57,15 @@ def test_a_loaded_run_draws_the_same(fitted: Estimator) -> None:
     pd.testing.assert_frame_equal(again.sample(200, seed=3).head(20), fitted.sample(20, seed=3))
 
 
+def test_parts_of_one_draw_are_put_together(fitted: Estimator) -> None:
+    whole = fitted.sample(120, seed=3)
+    parts = pd.concat([fitted.sample(50, seed=3), fitted.sample(70, seed=3, first=50)], ignore_index=True)
+    pd.testing.assert_frame_equal(parts, whole)
+    assert parts["id"].is_unique
+    with pytest.raises(ConfigError, match="first"):
+        fitted.sample(5, first=-1)
+
+
 def test_every_row_meets_the_conditions(fitted: Estimator) -> None:
     made = fitted.sample(200, where={"age": "30..40", "school": "much|some", "paid": ">=50"})
     assert made["age"].between(30, 40).all() and made["school"].isin(["much", "some"]).all()
@@ -135,6 +144,28 @@ def test_resume_goes_on_exactly(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(whole.sample(10), again.sample(10))
     with pytest.raises(DataError, match="not those"):
         aegan.fit(people(200, seed=1), out=tmp_path / "whole", resume=True, steps=40, evaluate=False)
+
+
+def test_resume_with_another_way_to_read_the_source_is_refused(tmp_path: Path) -> None:
+    options = {"settings": {**SETTINGS, "hidden": "8"}, "evaluate": False, "steps": 20, "out": tmp_path / "run"}
+    aegan.fit(people(200), columns={"years": "categorical"}, **options)  # type: ignore[arg-type]
+    again = {**options, "settings": {}, "resume": True}
+    aegan.fit(people(200), columns={"years": "categorical"}, **again)  # type: ignore[arg-type]
+    aegan.fit(people(200), **again)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="columns is .*'numeric'.*'categorical'"):
+        aegan.fit(people(200), columns={"years": "numeric"}, **again)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="rules is 'none'.*'auto'"):
+        aegan.fit(people(200), rules="none", **again)  # type: ignore[arg-type]
+
+
+def test_the_target_can_be_said(fitted: Estimator) -> None:
+    task = fitted.evaluate(people(200, seed=9), num=200, target="school").row("synthetic").downstream
+    assert task is not None and task.target == "school"
+    assert fitted.evaluate(people(200, seed=9), num=200, target=None).row("synthetic").downstream is None
+    with pytest.raises(DataError, match="school"):
+        fitted.evaluate(people(200, seed=9), target="shcool")
+    with pytest.raises(ConfigError, match="unknown option"):
+        fitted.evaluate(people(200, seed=9), tagret="school")
 
 
 def test_other_models_meet_conditions_by_trying(tmp_path: Path) -> None:

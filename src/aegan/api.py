@@ -65,7 +65,7 @@ def fit(
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto`` (the faster one, if it holds), ``fp32`` or ``bf16``.
         resume: Go on with the interrupted run in ``out``. Seed, precision, size and all other settings are those
-            in the folder; another model, budget, number of steps or setting is an error.
+            in the folder; another model, budget, number of steps, setting or way to read the source is an error.
         overwrite: Replace a run that is in ``out``.
         settings: The model's settings by name, values as text, as in ``{"joint.gamma": "0.5"}``.
         target: Tables: column that the evaluation predicts from the others; None leaves that out.
@@ -86,9 +86,9 @@ def fit(
             Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
             ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
             where that shall not be found out, as in ``{"zip": "categorical"}``, and ``rules``, ``"auto"``, ``"none"``
-            or a list such as ``["start <= end"]``. Series (:class:`~aegan.data.series.SeriesAdapter`): ``window``,
-            ``stride``, ``id``, ``time``, ``label``, ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``,
-            ``irregular``.
+            or a list such as ``["start <= end"]``, and ``inf``, infinite numbers: ``"error"`` or ``"missing"``. Series
+            (:class:`~aegan.data.series.SeriesAdapter`): ``window``, ``stride``, ``id``, ``time``, ``label``,
+            ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``, ``irregular``.
             Text (:class:`~aegan.data.text.TextAdapter`): ``column`` and
             ``label`` of a table, ``each`` (``"line"`` or ``"paragraph"`` is a sample), ``unit``, ``length``.
 
@@ -113,7 +113,7 @@ def fit(
             budget=budget if asked else None,
             steps=steps if asked else None,
             settings=(settings or {}) if asked else {},
-            skip_bad=bool(options.get("skip_bad")),
+            options=options,
         )
 
     def made() -> Started:

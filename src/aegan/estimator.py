@@ -15,7 +15,7 @@ from aegan.conditions import classes_met, drawn_classes
 from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import own_options
 from aegan.errors import ConfigError, DataError
-from aegan.kinds import SAMPLE_OPTIONS, handler
+from aegan.kinds import JUDGE_OPTIONS, SAMPLE_OPTIONS, handler
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.run import RunFolder, check_free
 from aegan.storage import explained
@@ -78,7 +78,8 @@ class Estimator:
                 ``{"age": "30..40"}``.
             spread: Scale of the generator's noise, above 0 and at most 2. Above 1 the samples vary more and look
                 right less often, below 1 the other way round. Not for tables.
-            **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often.
+            **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often;
+                ``first``, the number of the first row: parts of one draw, put together, are that draw, keys included.
                 Series: ``steps``, how long each shall be; windows of longer series alone.
 
         Raises:
@@ -315,6 +316,7 @@ class Estimator:
         features: Features | torch.nn.Module | None = None,
         num: int | None = None,
         seed: int = 0,
+        **options: Any,
     ) -> Any:
         """Judge samples against real data, beside the real-vs-real floor and the autoencoder's ceiling.
 
@@ -326,8 +328,10 @@ class Estimator:
                 (see :mod:`aegan.evaluation`).
             num: Samples to draw; by default as many as the holdout has, so that the rows can be compared.
             seed: Seed of samples and subsets.
+            **options: Of the kind of data. Tables: ``target``, the column to predict from the others; None for none.
         """
-        return self.kind.evaluate(self, real, features=features, num=num, seed=seed)
+        own = own_options(self.kind.name, options, JUDGE_OPTIONS, "evaluate")
+        return self.kind.evaluate(self, real, features=features, num=num, seed=seed, **own)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Copy the run to ``path``; :func:`aegan.load` reads it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 import warnings
@@ -17,7 +18,7 @@ import torch
 from aegan import __version__, presets
 from aegan.config import PrivateConfig, TrainConfig, from_json, override, to_json
 from aegan.data.base import Adapter, TensorData
-from aegan.data.kinds import ADAPTERS, adapter_class
+from aegan.data.kinds import ADAPTERS, OPTIONS, adapter_class, own_options
 from aegan.data.split import split
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
@@ -195,11 +196,12 @@ def go_on(
     budget: str | float | None,
     steps: int | None,
     settings: Mapping[str, str],
-    skip_bad: bool,
+    options: Mapping[str, Any],
 ) -> Started:
     """The run in ``folder``, as it was left; ConfigError where something else is asked for now."""
     run = RunFolder.open(folder)
     train = run.config["train"]
+    _check_options(run, options)
     asked = {"model": model, "steps": steps, "budget": None if budget is None else seconds(budget)}
     begun = {"model": run.config["model"], "steps": train["steps"], "budget": train["budget"]}
     config = from_json(entry(run.config["model"]).load().Config, run.config["model_config"])
@@ -222,7 +224,7 @@ def go_on(
                 f"the same. Leave --{key} out, or start a new run."
             )
     adapter = adapter_of(run)
-    if skip_bad and hasattr(adapter, "skip_bad"):
+    if options.get("skip_bad") and hasattr(adapter, "skip_bad"):
         setattr(adapter, "skip_bad", True)  # noqa: B010 - images alone have it
     data = adapter.to_tensors(source)
     known = run.config["source"].get("fingerprint")
@@ -232,6 +234,23 @@ def go_on(
             f"({run.config['source'].get('describe')}). Give the same source, or start a new run."
         )
     return Started(run, adapter, data, network_of(run, adapter))
+
+
+def _check_options(run: RunFolder, options: Mapping[str, Any]) -> None:
+    """Refuse ways of reading the source that are not those the run was begun with; what is left out stays."""
+    kind = run.adapter.get("adapter")
+    if kind not in ADAPTERS:
+        return  # the adapter says so in its turn
+    begun = run.adapter.get("options", {})
+    for name, value in own_options(kind, options, OPTIONS, "fit").items():
+        if name == "skip_bad" or value is None or value == OPTIONS[kind][name]:
+            continue
+        value = [value, value] if name == "size" and isinstance(value, int) else value
+        if json.loads(json.dumps(value, default=str)) != begun.get(name):
+            raise ConfigError(
+                f"--resume with other source options: {name} is {value!r}, and the run was begun with "
+                f"{begun.get(name)!r}. Going on exactly needs the same: leave it out, or start a new run."
+            )
 
 
 def carry_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from aegan.errors import ConfigError, nearest
 from aegan.metrics.table import AUTO, evaluate_table
 from aegan.metrics.table_evaluation import TableEvaluation
 from aegan.models.base import Model, in_blocks, noise_at, noise_for
+from aegan.nn.drawing import steady
 from aegan.storage import write_json
+from aegan.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from aegan.data.base import TensorData
@@ -30,6 +33,8 @@ JUDGED = 50_000
 """Rows at most of each side of an evaluation."""
 SHOWN = 1_000
 """Rows of the file of samples in a run's folder."""
+LARGE = 16_384
+"""Rows of a block at most, where blocks may have any size: many rows are alike in it, and it needs little memory."""
 REDRAWN = 8
 """Times that a model that draws within masks draws the rows again that a condition cuts off."""
 _AGAIN = 1_000_000_007
@@ -53,6 +58,8 @@ def sample_rows(
             come to meet the conditions.
     """
     adapter, where = table_adapter(estimator), dict(where or {})
+    if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+        raise ConfigError(f"first: a whole number of at least 0 expected, got {start!r}.")
     draw = _drawer(estimator, num, where, balance)
     if balance is not None and not completes(estimator.model):
         name = estimator.run.config["model"]
@@ -62,7 +69,7 @@ def sample_rows(
         drawn = _until_met(estimator, draw, drawn, where, seed, start)
     rows = adapter.from_tensors(drawn, where=where or None, start=start)
     for columns in adapter.rules.unique:
-        drawn, rows = _distinct(adapter, draw, drawn, rows, list(columns), where, seed)
+        drawn, rows = _distinct(adapter, draw, drawn, rows, list(columns), where, seed, start)
     return rows
 
 
@@ -79,15 +86,29 @@ def _drawer(estimator: Estimator, num: int, where: Mapping[str, Any], balance: s
 
     def draw(index: Tensor, seed: int) -> Tensor:
         # The noise of a row depends on its number, whichever others are drawn again.
-        noise = noise_at(seed, index, model.noise_dim)
+        def generate(part: Tensor) -> Tensor:
+            return model.generate(noise_at(seed, part, model.noise_dim).to(estimator.device), None)
+
         if place < 0 and (not allowed or not completes(model)):
-            return in_blocks(model.generate, noise, None, device=estimator.device, block=model.block)
+            return in_blocks(generate, index, **_blocks(model, estimator, len(index)))
+        noise = noise_at(seed, index, model.noise_dim)
         known, x = torch.zeros(len(index), width, dtype=torch.bool), torch.zeros(len(index), width)
         if place >= 0:
             x[:, place], known[:, place] = values[_turn(index, len(values))] + 0.5, True
         return completed(estimator, noise, x, known, allowed)
 
     return draw
+
+
+def _blocks(model: Model, estimator: Estimator, count: int) -> dict[str, Any]:
+    """How ``count`` rows are cut into blocks, and by how many threads these are made."""
+    if not model.apart or not steady(estimator.device.type):
+        return {"block": model.block}
+    keep_freed_memory()
+    threads = torch.get_num_threads()
+    # Blocks of nearly one size, so that no thread waits long for another.
+    turns = math.ceil(count / (threads * LARGE))
+    return {"block": max(1, math.ceil(count / (threads * turns))), "fill": False, "threads": threads}
 
 
 def _turn(index: Tensor, count: int) -> Tensor:
@@ -130,14 +151,15 @@ def _distinct(
     columns: list[str],
     where: Mapping[str, Any],
     seed: int,
+    start: int,
 ) -> tuple[Tensor, Any]:
     """Draw rows again whose values in ``columns`` came before."""
     for turn in range(1, TRIES + 1):
         twice = torch.from_numpy(open_table(rows).frame().duplicated(columns).to_numpy()).nonzero().squeeze(1)
         if not len(twice):
             return drawn, rows
-        drawn[twice] = draw(twice, seed + turn * _AGAIN + 1)
-        rows = adapter.from_tensors(drawn, where=where or None)
+        drawn[twice] = draw(start + twice, seed + turn * _AGAIN + 1)
+        rows = adapter.from_tensors(drawn, where=where or None, start=start)
     twice = open_table(rows).frame().duplicated(columns)
     if twice.any():
         raise ConfigError(
@@ -233,10 +255,13 @@ def evaluate_rows(
 
 
 def _judgeable(adapter: TableAdapter, frame: pd.DataFrame, left: list[str]) -> pd.DataFrame:
-    """Without keys and what is not learnt; dates that are written as text as times: an hour off is not another name."""
+    """Without keys and what is not learnt; dates and amounts that are written as text as numbers.
+
+    An hour or a cent off is not another name.
+    """
     out = frame.drop(columns=left, errors="ignore").reset_index(drop=True)
     for name, column in adapter.columns.items():
-        if name in out and column.look.kind == "time" and out[name].dtype == object:
+        if name in out and column.look.kind in ("time", "written") and out[name].dtype == object:
             values, missing = column.look.read(out.loc[:, name])
             out[name] = pd.Series(values, dtype="float64").mask(missing)
     return out

@@ -34,12 +34,14 @@ class Field:
         size: Number of values.
         level: 0 for the column's first and coarsest field, then 1, 2, …; a finer one means nothing without the coarser.
         ordered: Whether the values are in the order of amounts.
+        entropy: Of the column's values in the fitted data, in nats; the same for each of its fields. None: not known.
     """
 
     column: str
     size: int
     level: int = 0
     ordered: bool = False
+    entropy: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,9 @@ class Spec:
         for name in ("fields", "labels", "vocabulary"):
             if not plain[name]:
                 del plain[name]
+        for one in plain.get("fields", ()):
+            if one["entropy"] is None:
+                del one["entropy"]
         return plain
 
     @classmethod
@@ -101,7 +106,7 @@ class Spec:
             likelihood=data["likelihood"],
             classes=tuple(data["classes"]),
             labels=tuple((name, tuple(values)) for name, values in data.get("labels", ())),
-            fields=tuple(Field(**field) for field in data.get("fields", ())),
+            fields=tuple(Field(**one) for one in data.get("fields", ())),
             vocabulary=data.get("vocabulary", 0),
         )
 

@@ -70,6 +70,8 @@ class TableFit:
     rule: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="RULE")] = field(default_factory=list)
     """A rule that every row keeps, such as "start <= end", "fixed(city, country)", or "none" to learn none; rules are
     learnt besides unless it is none. May be repeated."""
+    inf: Literal["error", "missing"] = "error"
+    """What infinite numbers are."""
     private: Annotated[float | None, tyro.conf.arg(metavar="EPSILON")] = None
     """Train with differential privacy: what the run gives away of any one row is bounded by this ε, such as 3. Needs
     --public and --steps."""
@@ -82,7 +84,7 @@ class TableFit:
         """As keywords of :func:`aegan.fit`."""
         rules = "none" if self.rule == ["none"] else [*self.rule, "auto"] if self.rule else "auto"
         promise = {"private": self.private, "delta": self.delta, "public": self.public}
-        return {"columns": pairs("--column", self.column) or None, "rules": rules, **promise}
+        return {"columns": pairs("--column", self.column) or None, "rules": rules, "inf": self.inf, **promise}
 
 
 @dataclass(frozen=True)
@@ -224,10 +226,13 @@ class TableSample:
 
     balance: str | None = None
     """A column whose values shall come equally often."""
+    first: int = 0
+    """Number of the first row. Draws of one seed that go on where the last one ended make up one draw, and no key
+    occurs twice in it."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :meth:`aegan.Estimator.sample`."""
-        return {"balance": self.balance}
+        return {"balance": self.balance, "first": self.first}
 
 
 @dataclass(frozen=True)

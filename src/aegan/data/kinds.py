@@ -21,7 +21,7 @@ ADAPTERS = {
 """By kind of data: ``module:Class``, imported when needed."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"size": None, "resize": "crop", "channels": None, "skip_bad": False},
-    "table": {"columns": None, "rules": "auto"},
+    "table": {"columns": None, "rules": "auto", "inf": "error"},
     "series": {
         "id": None,
         "time": None,

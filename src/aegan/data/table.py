@@ -21,7 +21,7 @@ from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of
 from aegan.data.table_given import parse_rules
 from aegan.data.table_json import check_links, column_from_json
-from aegan.data.table_narrow import decode_all, encode_all, masks, narrow, parse_all, present, repair
+from aegan.data.table_narrow import decode_all, encode_all, masks, narrow, parse_all, present, repair, with_entropies
 from aegan.data.table_partial import fill, known_cells, known_fields, overlay
 from aegan.data.table_rules import Rules, apply_rules
 from aegan.data.table_source import SAMPLE, TableSource, open_table, same_source
@@ -123,6 +123,7 @@ class TableAdapter(Adapter):
                 f"{opened.name}: no column that varies and could be learnt ({told}). Give more columns, or say what "
                 "they are: columns={'name': 'categorical'}."
             )
+        fields = with_entropies(self.columns, sample)
         self.spec = Spec(kind="table", shape=(len(fields),), likelihood="categorical", fields=fields)
         self.form, self.rows = opened.form, len(opened)
         self._cache = (source, opened)

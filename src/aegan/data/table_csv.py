@@ -49,6 +49,13 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
         text = re.sub(rf"(?<={re.escape(separator)}) +(?=\")", "", text)
     names, start = _header(text, separator, path)
     table = _parse(text, start, names, separator, path, above)
+    if all(re.match(_NUMBER, name) for name in names):
+        warnings.warn(
+            f"{path}: the first line holds numbers alone ({', '.join(names[:6])}); it is taken as the names. If it "
+            "is a row, put a line of names before it.",
+            AeganWarning,
+            stacklevel=2,
+        )
     del text, whole
     decimal = "," if separator == ";" and _decimal_commas(table) else "."
     columns, words, decimals, bare, gone = {}, {}, {}, [], Counter()
@@ -157,6 +164,8 @@ def check_names(names: list[str], where: str) -> None:
     for i, name in enumerate(names):
         if name == "":
             hint = " If it is a row number that pandas wrote, write with index=False." if i == 0 else ""
+            if 0 < i == len(names) - 1:
+                hint = " If every line ends with a separator, remove that."
             raise DataError(f"{where}: column {i + 1} has no name; expected a name for each column.{hint}")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -183,9 +192,11 @@ def _parse(text: str, start: int, names: list[str], separator: str, path: Path, 
     except pa.ArrowInvalid as error:
         if bad:
             line = above + _ragged(text, bad[0], separator)
+            title = " If the first line is a title rather than names, remove it." if len(names) == 1 else ""
             raise DataError(
                 f"{path}: line {line} has {bad[0].actual_columns} values; expected {bad[0].expected_columns}, one for "
-                f"each column: {bad[0].text[:80]!r}. Mend that line; a value that holds {separator!r} needs quotes."
+                f"each column: {bad[0].text[:80]!r}. Mend that line; a value that holds {separator!r} needs "
+                f"quotes.{title}"
             ) from error
         if "Empty CSV" in str(error):
             table = None

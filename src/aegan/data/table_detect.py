@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
-import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,17 +17,18 @@ from aegan.data.table_calendar import Calendar
 from aegan.data.table_cells import decimals_of
 from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
+from aegan.data.table_doubts import as_type, check_zones, first_of, say_mixed
 from aegan.data.table_frames import dtype_name, to_numbers
 from aegan.data.table_ids import find_pattern
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
 from aegan.data.table_times import Format, find_format
+from aegan.data.table_written import WrittenLook, find_writing
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 
 TYPES = ("numeric", "categorical", "boolean", "datetime", "text", "id", "drop")
 FEW = 8
 """So many distinct numbers are a value each even in the smallest table."""
 MOSTLY = 0.95
-_ZONED = r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*?(Z|[+-]\d\d:?\d\d)$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,17 +119,8 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
         spans = pd.Series(np.array(series.where(series.notna(), None).tolist(), dtype="timedelta64[us]"))
         return _spans(name, spans, SpanLook(dtype="timedelta64[us]"), context)
     if len(kinds) > 1:
-        _say_mixed(name, series, context)
+        say_mixed(name, series, context)
     return _names(name, series, context)
-
-
-def _say_mixed(name: str, series: pd.Series, context: Context) -> None:
-    rare = Counter(type(cell) for cell in series.dropna()).most_common()[-1][0]
-    row = next(i for i, cell in enumerate(series) if type(cell) is rare)
-    context.warn(
-        f"column {name!r} mixes types; {context.row_name(row)} holds {series.iloc[row]!r} ({rare.__name__}). It is "
-        f"taken as categories; if it should be numbers, mend it or say columns={{{name!r}: 'numeric'}}."
-    )
 
 
 def _object_times(name: str, present: pd.Series, kinds: set[type], context: Context) -> TimeLook:
@@ -162,24 +152,26 @@ def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -
         return _formatted(name, series, form, context)
     counts = present.value_counts()
     texts = pd.Series(counts.index.to_numpy(dtype=object))
-    _check_zones(name, texts, present, context)
+    check_zones(name, texts, present, context)
     unique = len(texts)
     words = texts[to_numbers(texts).isna()]
     share = 1 - counts.loc[words].sum() / len(present)
     if MOSTLY <= share < 1:
-        row = _first_of(present, set(words))
+        row = first_of(present, set(words))
         context.warn(
             f"column {name!r} holds numbers, but {context.row_name(row)} holds {series.iloc[row]!r}. It is taken as "
-            f"categories; if that cell should count as missing, say columns={{{name!r}: 'numeric'}}."
+            f"categories; if that cell should count as missing, say {as_type(name, 'numeric')}."
         )
         return _names(name, series, context)
+    if (writing := find_writing(texts)) is not None:
+        return _written(name, series, WrittenLook(dtype=dtype_name(series), writing=writing), context)
     whole = len(present) == len(series) and not context.missing.get(name, 0)
     if whole and unique == len(present) and (pattern := find_pattern(name, present)) is not None:
         return Identifier(name, NameLook(dtype=dtype_name(series)), pattern)
     if _is_text(texts, len(present)):
         context.warn(
             f"column {name!r} is free text or names of single rows ({unique} different values in {len(present)} rows); "
-            f"it is not learnt and stays empty. To keep its values, say columns={{{name!r}: 'categorical'}}."
+            f"it is not learnt and stays empty. To keep its values, say {as_type(name, 'categorical')}."
         )
         return Constant(name, _name_look(series), None, "text")
     return _names(name, series, context)
@@ -190,26 +182,6 @@ def _is_text(texts: pd.Series, rows: int) -> bool:
     if rows < 50 or len(texts) < 0.8 * rows:
         return rows >= 20 and len(texts) > 0.5 * rows and texts.str.len().mean() > 60
     return len(texts) > 0.95 * rows or texts.str.contains(" ", regex=False).mean() > 0.5
-
-
-def _check_zones(name: str, texts: pd.Series, present: pd.Series, context: Context) -> None:
-    """Refuse times of several time zones."""
-    if not re.match(_ZONED, texts.iloc[0]):
-        return
-    offsets = texts.str.extract(_ZONED, expand=False)
-    if offsets.notna().mean() < 0.99 or offsets.nunique() < 2:
-        return
-    usual, rare = offsets.value_counts().index[[0, -1]]
-    row = _first_of(present, set(texts[offsets == rare]))
-    raise DataError(
-        f"{context.table}: column {name!r} mixes time zones: {usual}, and {rare} in {context.row_name(row)}. Bring "
-        f"them to one, as pd.to_datetime(frame[{name!r}], utc=True) does, or say columns={{{name!r}: 'categorical'}}."
-    )
-
-
-def _first_of(present: pd.Series, cells: set[Any]) -> int:
-    """Row of the first of these cells."""
-    return int(present.index[present.isin(cells).to_numpy()][0])  # pyright: ignore[reportArgumentType, reportIndexIssue]
 
 
 def _formatted(name: str, series: pd.Series, form: Format, context: Context) -> Column:
@@ -266,7 +238,7 @@ def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context,
             raise DataError(
                 f"{context.table}: column {name!r} holds an infinite number in {context.row_name(row)}, and "
                 f"{int(infinite.sum())} infinite values in all; expected finite numbers. Mend them, or count them as "
-                "missing: inf='missing'."
+                "missing: --inf missing, in Python inf='missing'."
             )
     kept = values[~missing]
     if (
@@ -282,7 +254,14 @@ def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context,
     )
 
 
-def _amounts(name: str, look: NumberLook | SpanLook, kept: np.ndarray, gone: int, context: Context) -> Column:
+def _written(name: str, series: pd.Series, look: WrittenLook, context: Context) -> Column:
+    values, missing = look.read(series)
+    return _amounts(name, look, values[~missing], context.gone(name, missing), context)
+
+
+def _amounts(
+    name: str, look: NumberLook | SpanLook | WrittenLook, kept: np.ndarray, gone: int, context: Context
+) -> Column:
     """Amounts: a value each when they are few, otherwise cells."""
     if len(kept) == 0:
         return Constant(name, look, None, "empty")
@@ -292,7 +271,7 @@ def _amounts(name: str, look: NumberLook | SpanLook, kept: np.ndarray, gone: int
     limit = context.few(len(kept))
     if len(distinct) <= limit:
         return Coded(name, look, Choices.fit(distinct, counts, ordered=True, missing=gone))
-    places = look.decimals if isinstance(look, NumberLook) else 0
+    places = 0 if isinstance(look, SpanLook) else look.decimals
     return Coded(name, look, Amounts.fit(kept, bins=limit, decimals=places, missing=gone > 0))
 
 
@@ -368,6 +347,8 @@ def _forced_numbers(name: str, series: pd.Series, present: pd.Series, context: C
                 context,
             )
         return _numbers(name, series, present, context)
+    if (writing := find_writing(pd.Series(present.astype(object).unique()))) is not None:
+        return _written(name, series, WrittenLook(dtype=dtype_name(series), writing=writing), context)
     numbers = to_numbers(series.astype(object)).astype("float64")
     lost = (numbers.isna() & series.notna()).to_numpy()
     if lost.sum() == len(present):

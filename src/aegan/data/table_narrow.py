@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from aegan.data.table_codecs import Amounts, Choices, Ranges
 from aegan.data.table_columns import Cells, Coded, Column, Constant, Identifier, Narrow
 from aegan.data.table_where import Where, parse_where
 from aegan.errors import ConfigError, nearest
+from aegan.types import Field
 
 Table = Mapping[str, Column]
+COUNTED = 20_000
+"""Rows at most that entropies are estimated from: they matter for the order of drawing alone."""
 
 
 def parse_all(table: Table, where: Mapping[Any, Any]) -> dict[str, Where]:
@@ -123,6 +127,19 @@ def encode_all(table: Table, frame: pd.DataFrame) -> tuple[np.ndarray, dict[str,
             part, unseen[name] = column.encode(frame)  # pyright: ignore[reportArgumentType]
             parts.append(part)
     return np.concatenate(parts, axis=1), unseen
+
+
+def with_entropies(table: Table, frame: pd.DataFrame) -> tuple[Field, ...]:
+    """The fields of all columns, with the entropies of these in (some of) a frame's rows."""
+    rows = frame.iloc[np.linspace(0, len(frame) - 1, min(COUNTED, len(frame))).astype(int)].reset_index(drop=True)
+    fields: list[Field] = []
+    for column in table.values():
+        if column.codecs:
+            digits = column.encode(rows)[0].astype(np.int32)  # pyright: ignore[reportArgumentType]
+            share = np.unique(digits, axis=0, return_counts=True)[1] / len(digits)
+            entropy = round(float(-(share * np.log(share)).sum()), 4)
+            fields += [replace(field, entropy=entropy) for field in column.fields]
+    return tuple(fields)
 
 
 def decode_all(table: Table, x: np.ndarray, narrowed: Mapping[str, Narrow], start: int) -> dict[str, Cells]:

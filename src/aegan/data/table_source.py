@@ -224,7 +224,7 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
-    import_extra("openpyxl")
+    import_extra("xlrd" if path.suffix.lower() == ".xls" else "openpyxl")
     try:
         cells = pd.read_excel(path, header=None, dtype=object, na_values=list(MISSING), keep_default_na=False)
     except ImportError as error:

@@ -53,7 +53,10 @@ def find_format(texts: pd.Series, pattern: str | None = None) -> Format | None:
         texts: Strings, none of them missing.
         pattern: One for ``strftime`` to be taken; None: the usual ones are tried.
     """
-    unique = pd.Series(texts.unique()).astype(str)
+    counts = texts.astype(str).value_counts(sort=False)
+    unique = pd.Series(counts.index.to_numpy(dtype=object))
+    if pattern is None:
+        unique = _without_odd(unique, counts.to_numpy())
     probe = unique if len(unique) <= 200 else unique.iloc[np.linspace(0, len(unique) - 1, 200).astype(int)]
     matches = _LOOKS_LIKE.match if pattern is None else re.compile("").match
     clock = pattern is None and bool(np.mean([bool(_CLOCK_ONLY.match(text)) for text in probe]) >= SHARE)
@@ -69,6 +72,15 @@ def find_format(texts: pd.Series, pattern: str | None = None) -> Format | None:
         if best_share == 1.0:
             break
     return best
+
+
+def _without_odd(unique: pd.Series, rows: np.ndarray) -> pd.Series:
+    """The distinct texts without those of very few rows that look like no date at all, such as ``unknown``."""
+    if len(unique) > 50_000 or not (_LOOKS_LIKE.match(unique.iloc[0]) or _LOOKS_LIKE.match(unique.iloc[-1])):
+        return unique
+    good = np.array([bool(_LOOKS_LIKE.match(text)) for text in unique])
+    few = rows[~good].sum() <= (1 - SHARE) * rows.sum()
+    return pd.Series(unique.to_numpy(dtype=object)[good]) if few else unique
 
 
 def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Format]:

@@ -21,11 +21,13 @@ HANDLERS = {
 }
 """By kind of data: ``module:Class``."""
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
-    "table": {"balance": None},
+    "table": {"balance": None, "first": 0},
     "series": {"steps": None},
     "text": {"temperature": 1.0, "top_p": 1.0},
 }
 """Options of ``Estimator.sample`` for one kind alone, with what they are when nobody sets them."""
+JUDGE_OPTIONS: dict[str, dict[str, Any]] = {"table": {"target": "auto"}}
+"""The same for ``Estimator.evaluate``."""
 EVALUATE_OPTIONS: dict[str, dict[str, Any]] = {
     "image": {"features": None, "size": None, "skip_bad": False},
     "table": {"target": "auto"},

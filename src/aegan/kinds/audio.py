@@ -77,7 +77,9 @@ class AudioKind(Kind):
 
         attach(estimator)
 
-    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
+    def evaluate(
+        self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
+    ) -> Any:
         from aegan.kinds.audio_judge import evaluate_run
 
         if features is not None:

@@ -68,8 +68,10 @@ class Kind(ABC):
         """Decoded data ``(N, *shape)`` into a file or folder; returns a line that says what was made."""
 
     @abstractmethod
-    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
-        """See :meth:`aegan.Estimator.evaluate`."""
+    def evaluate(
+        self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
+    ) -> Any:
+        """See :meth:`aegan.Estimator.evaluate`; ``own`` holds the kind's of ``JUDGE_OPTIONS``."""
 
     @abstractmethod
     def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:

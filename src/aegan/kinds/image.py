@@ -57,7 +57,9 @@ class ImageKind(Kind):
         path = write_images(x, Path(out), labels=labels, classes=classes, overwrite=overwrite)
         return f"{len(x)} {what or 'images'} in {path}"
 
-    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
+    def evaluate(
+        self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
+    ) -> Any:
         from aegan.evaluation import evaluate_run
 
         return evaluate_run(estimator, real, features=features, num=num, seed=seed)

@@ -51,7 +51,9 @@ class SeriesKind(Kind):
         made = series.in_form(estimator, x, y=labels)
         return f"{len(x)} {what or 'series'} in {series.write_samples(estimator, made, out, overwrite=overwrite)}"
 
-    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
+    def evaluate(
+        self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
+    ) -> Any:
         return series.evaluate_run(estimator, real, num=num, seed=seed)
 
     def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:

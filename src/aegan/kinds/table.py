@@ -31,7 +31,7 @@ class TableKind(Kind):
     def sample(
         self, estimator: Estimator, num: int, *, seed: int, where: Mapping[str, Any] | None, spread: float, **own: Any
     ) -> Any:
-        return tables.sample_rows(estimator, num, seed=seed, where=where, balance=own["balance"])
+        return tables.sample_rows(estimator, num, seed=seed, where=where, balance=own["balance"], start=own["first"])
 
     def write_samples(
         self,
@@ -58,8 +58,10 @@ class TableKind(Kind):
         """Rows into a file, in the form of the table that the run was fitted on."""
         return write_table(rows, out, form=tables.table_adapter(estimator).form, overwrite=overwrite)
 
-    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
-        return tables.evaluate_rows(estimator, real, num=num, seed=seed)
+    def evaluate(
+        self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
+    ) -> Any:
+        return tables.evaluate_rows(estimator, real, num=num, seed=seed, target=own.get("target", "auto"))
 
     def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:
         return tables.evaluate_table_sources(real, synthetic, holdout=holdout, target=own["target"], seed=seed)
@@ -110,6 +112,7 @@ class TableKind(Kind):
                 "--shard: the table has columns whose values never come twice, which no shard can see of the others. "
                 "Leave --shard out, or fit with --rule none."
             )
+        start += own["first"]
         rows = tables.sample_rows(estimator, num, seed=seed, where=where, balance=own["balance"], start=start)
         write_table(rows, path, form=adapter.form, overwrite=True)
 

@@ -54,7 +54,9 @@ class TextKind(Kind):
         path = write_texts(adapter.texts(x), out, form=adapter.form, labels=names, overwrite=overwrite)
         return f"{len(x)} {what or 'texts'} in {path}"
 
-    def evaluate(self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int) -> Any:
+    def evaluate(
+        self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
+    ) -> Any:
         return texts.evaluate_texts(estimator, real, num=num, seed=seed)
 
     def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:

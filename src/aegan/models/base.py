@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import torch
@@ -33,11 +34,14 @@ class Model(nn.Module, ABC):
         samples_from: Name of the first stage during which samples mean something.
         stage_step: Steps done in the current stage; the trainer keeps it, a loss may read it.
         block: Samples are made in blocks of exactly this size.
+        apart: Whether blocks may have any size where products are steady (see :mod:`aegan.nn.drawing`): a sample does
+            not depend on how many others are made with it.
     """
 
     Config: ClassVar[type]
     kinds: ClassVar[tuple[str, ...]]
     block: ClassVar[int] = BLOCK
+    apart: ClassVar[bool] = False
     noise_dim: int = 0
     draw_dim: int = 0
     code_dim: int = 0
@@ -134,21 +138,41 @@ def in_blocks(
     *inputs: Tensor | None,
     device: torch.device | str = "cpu",
     block: int = BLOCK,
+    fill: bool = True,
+    threads: int = 1,
 ) -> Tensor:
     """``function`` over the leading axis of ``inputs`` in blocks of exactly ``block``; float32 on the CPU.
 
-    The last block is filled up by repeating its last row, and cut again.
+    The last block is filled up by repeating its last row, and cut again, unless ``fill`` is False. With several
+    ``threads``, as many blocks are made side by side, each by one thread.
     """
     total = next(len(i) for i in inputs if i is not None)
-    parts = []
-    for start in range(0, total, block):
+
+    def made(start: int) -> Tensor:
         chunk = [None if i is None else i[start : start + block] for i in inputs]
         size = min(block, total - start)
-        if size < block:
+        if size < block and fill:
             chunk = [None if c is None else torch.cat([c, c[-1:].expand(block - size, *c.shape[1:])]) for c in chunk]
         out = function(*(None if c is None else c.to(device) for c in chunk))
-        parts.append(out[:size].float().cpu())
-    return torch.cat(parts)
+        return out[:size].float().cpu()
+
+    starts = range(0, total, block)
+    return torch.cat([made(start) for start in starts] if threads == 1 else _side_by_side(made, starts, threads))
+
+
+def _side_by_side(function: Callable[[int], Tensor], starts: Iterable[int], threads: int) -> list[Tensor]:
+    """``function`` of each start, in threads of which none uses others in its turn."""
+    usual = torch.get_num_threads()
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+        torch.set_grad_enabled(False)
+
+    try:
+        with ThreadPoolExecutor(threads, initializer=alone) as pool:
+            return list(pool.map(function, starts))
+    finally:
+        torch.set_num_threads(usual)  # the number of one thread is what threads to come would begin with
 
 
 def noise_for(seed: int, count: int, dim: int, *, start: int = 0) -> Tensor:

@@ -9,20 +9,18 @@ weights, and the layers after it are residual.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout, leaky_relu_
 
+from aegan.nn.drawing import Step, draw_alike, steady
 from aegan.nn.fields import FieldEmbedding
 from aegan.nn.init import LEAK, LEAKY_GAIN, activation
-from aegan.nn.rows import from_chances, from_ends
+from aegan.nn.rows import from_chances
 from aegan.types import Field
 
-ALIKE = 20_000
-"""Combinations of values up to which rows are looked for that are alike; a number of the table's, not of the rows'."""
 Tap = tuple[Tensor, Tensor]
 """Outputs ``(F, B, n)`` or ``(B, n)`` of products, and the squared norms of what their weights were multiplied with."""
 
@@ -48,11 +46,11 @@ class FieldNetworks(nn.Module):
         super().__init__()
         count, names = len(fields), list(dict.fromkeys(field.column for field in fields))
         self.count, self.hidden, self.dropped = count, hidden, dropped
+        self.fields = tuple(fields)
         self.column_count = len(names)
         self.register_buffer("columns", torch.tensor([names.index(f.column) for f in fields]), persistent=False)
         self.register_buffer("levels", torch.tensor([f.level for f in fields]), persistent=False)
-        sizes = [math.prod(f.size for f in fields if f.column == name) for name in names]
-        self.smallest_first = torch.tensor(sorted(range(len(names)), key=lambda c: sizes[c]))
+        self.surest_first = torch.tensor(sorted(range(len(names)), key=lambda c: _choice(fields, names[c])))
         self.embedding = FieldEmbedding(fields, embedding)
         # From field i to field j; half of the fields are visible to one on average.
         scale = 1.0 / math.sqrt(embedding * max(1.0, count / 2))
@@ -68,9 +66,10 @@ class FieldNetworks(nn.Module):
     def order(self, columns: Tensor | None = None) -> Tensor:
         """Positions of the fields ``(F,)`` when the columns come in the order ``columns``.
 
-        None is the order that rows are drawn in: columns with few values first.
+        None is the order that rows are drawn in: columns that leave least choice first, so that many rows are alike
+        for long.
         """
-        columns = self.smallest_first if columns is None else columns
+        columns = self.surest_first if columns is None else columns
         rank = torch.arange(self.column_count)
         rank = torch.empty_like(rank).scatter_(0, columns.cpu(), rank)
         return torch.argsort(rank[self.columns.cpu()] * (int(self.levels.max()) + 1) + self.levels.cpu())
@@ -136,26 +135,18 @@ class FieldNetworks(nn.Module):
         like = uniform if uniform is not None else shift
         if like is None:
             raise ValueError("draw: uniform numbers or a shift expected, got neither.")
+        if uniform is not None and shift is None and len(uniform) and steady(uniform.device.type):
+            return draw_alike(uniform, self._steps(order))
         rows = torch.zeros(len(like), self.count, device=like.device)
-        vectors = torch.empty(len(rows), self.count * self.embedding.dim, device=like.device)
-        alike = _Alike(len(rows), like.device) if shift is None and uniform is not None else None
-        combinations = 1
-        for step in self._plan(order):
-            j, start = step.field, step.position * self.embedding.dim
-            # How many rows are alike depends on the others of the block, and with it how a product rounds: float64
-            # there, so that a row's values depend on its own noise alone.
-            known = vectors[:, :start] if alike is None else vectors[alike.first, :start].double()
-            h = (known @ step.weights.to(known.dtype)).add_(step.bias)
+        dim = self.embedding.dim
+        vectors = torch.empty(len(rows), self.count * dim, device=like.device)
+        for position, j in enumerate(order.tolist()):
+            bias, weights = self._weights_before(order[:position], j)
+            start = position * dim
+            h = torch.addmm(bias, vectors[:, :start], weights.flatten(0, 1))
             logits = self._logits(j, h if shift is None else h.add_(shift[:, j]))
-            if uniform is None:
-                rows[:, j] = logits.argmax(1) + 0.5
-            elif alike is None:
-                rows[:, j] = from_chances(logits, uniform[:, j])
-            else:
-                rows[:, j] = from_ends(logits.softmax(1).cumsum(1)[alike.which], uniform[:, j])
-                combinations *= logits.shape[1]
-                alike = alike.parted(rows[:, j].long(), logits.shape[1]) if combinations <= ALIKE else None
-            vectors[:, start : start + self.embedding.dim] = self._vectors(rows, j)
+            rows[:, j] = logits.argmax(1) + 0.5 if uniform is None else from_chances(logits, uniform[:, j])
+            vectors[:, start : start + dim] = self._vectors(rows, j)
         return rows
 
     def fill(
@@ -199,20 +190,43 @@ class FieldNetworks(nn.Module):
         """Vectors ``(B, dim)`` of the values of field ``j``."""
         return self.embedding.values.weight[rows[:, j].long() + self.embedding.offsets[j]]
 
-    def _plan(self, order: Tensor) -> list[_Step]:
-        steps = []
-        for position, j in enumerate(order.tolist()):
-            before = order[:position].to(self.mix.device)
-            weights = self.mix[before, j].flatten(0, 1)
-            steps.append(_Step(j, position, weights, self.bias[j] + self.seen[before, j].sum(0)))
+    def _weights_before(self, before: Tensor, j: int) -> tuple[Tensor, Tensor]:
+        """Bias ``(hidden,)`` of field ``j`` when it comes after those at ``before``, and these weights."""
+        before = before.to(self.mix.device)
+        return self.bias[j] + self.seen[before, j].sum(0), self.mix[before, j]
+
+    def _steps(self, order: Tensor) -> list[Step]:
+        """What drawing the fields in this order takes."""
+        places, steps = order.tolist(), []
+        values = self.embedding.values.weight.split([field.size for field in self.fields])
+        for position, j in enumerate(places):
+            bias, weights = self._weights_before(order[:position], j)
+            parts = [values[i] @ weight for i, weight in zip(places[:position], weights, strict=True)]
+            parts[:1] = [parts[0] + bias] if parts else [bias[None]]
+            field = self.fields[j]
+            finest = field.ordered and not any(f.column == field.column for f in self.fields[j + 1 :])
+            steps.append(Step(j, field.size, torch.cat(parts), self._network(j), finest))
         return steps
 
     def _logits(self, j: int, h: Tensor) -> Tensor:
         """Logits ``(B, V)`` of one field; ``h`` is used up, for copies take as long as the products."""
-        for first, second, bias in zip(self.first, self.second, self.biases, strict=True):
-            inner = (activation(h) @ first[j].to(h.dtype)).add_(bias[0, j])
-            h = h.add_(leaky_relu_(inner, LEAK) @ second[j].to(h.dtype)).add_(bias[1, j])
-        return (leaky_relu_(h, LEAK) @ self.heads[j].to(h.dtype)).add_(self.head_biases[j]).float()
+        return self._network(j)(h)
+
+    def _network(self, j: int) -> Callable[[Tensor], Tensor]:
+        """What :meth:`_logits` does for one field, its weights cut out once."""
+        layers = [
+            (bias[0, j], first[j], second[j], bias[1, j])
+            for first, second, bias in zip(self.first, self.second, self.biases, strict=True)
+        ]
+        head, head_bias = self.heads[j], self.head_biases[j]
+
+        def logits(h: Tensor) -> Tensor:
+            for bias, first, second, end in layers:
+                inner = torch.addmm(bias, activation(h), first)
+                h = h.addmm_(leaky_relu_(inner, LEAK), second).add_(end)
+            return torch.addmm(head_bias, leaky_relu_(h, LEAK), head)
+
+        return logits
 
 
 def gradient_norms(nll: Tensor, taps: Sequence[Tap]) -> Tensor:
@@ -227,33 +241,11 @@ def gradient_norms(nll: Tensor, taps: Sequence[Tap]) -> Tensor:
     return torch.cat(parts).sum(0).sqrt()
 
 
-class _Alike:
-    """Which rows are the same so far: what comes next needs to be computed once for all of them.
-
-    The columns with few values come first, so that many rows are alike for long.
-    """
-
-    def __init__(self, count: int, device: torch.device) -> None:
-        self.which = torch.zeros(count, dtype=torch.int64, device=device)
-        self.first = torch.zeros(1, dtype=torch.int64, device=device)
-
-    def parted(self, values: Tensor, size: int) -> _Alike:
-        """The same after a field with ``size`` values was drawn."""
-        number, which = torch.unique(self.which * size + values, return_inverse=True)
-        self.which = which
-        # Any row of a group stands for it.
-        self.first = torch.empty_like(number).scatter_(0, which, torch.arange(len(values), device=values.device))
-        return self
-
-
-@dataclass(frozen=True)
-class _Step:
-    """What one field needs in a given order."""
-
-    field: int
-    position: int
-    weights: Tensor
-    bias: Tensor
+def _choice(fields: Sequence[Field], column: str) -> float:
+    """How much choice a column leaves: its entropy, or the number of its values where that is not known."""
+    own = [field for field in fields if field.column == column]
+    entropy = own[0].entropy
+    return float(math.prod(field.size for field in own)) if entropy is None else entropy
 
 
 def _squares(x: Tensor) -> Tensor:

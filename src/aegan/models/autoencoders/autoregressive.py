@@ -55,7 +55,7 @@ class AutoregressiveConfig:
 
     embedding: int = 16
     hidden: int = 64
-    layers: int = 2
+    layers: int = 1
     dropout: float = 0.1
     ordered: float = 0.25
     patience: int = 500
@@ -110,6 +110,7 @@ class Autoregressive(Model):
     Config: ClassVar[type] = AutoregressiveConfig
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     block: ClassVar[int] = 4096
+    apart: ClassVar[bool] = True
     config: AutoregressiveConfig
     samples_from = "fields"
 

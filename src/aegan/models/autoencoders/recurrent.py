@@ -72,7 +72,7 @@ class RecurrentConfig:
     width: int = 32
     code_share: float = 0.08
     batch_size: int = 64
-    lr: float = 2e-3
+    lr: float = 5e-4
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
