@@ -81,11 +81,30 @@ def test_draws_of_a_mixture_follow_its_chances() -> None:
     uniform = (torch.arange(20_000) + 0.5) / 20_000
     logits = torch.tensor([0.0, 1.0]).expand(20_000, 2)
     centres, widths = torch.tensor([-1.0, 2.0]).expand(20_000, 2), torch.tensor([0.1, 0.3]).expand(20_000, 2)
-    x = draw_mixture(uniform, logits, centres, widths)
+    wide = torch.tensor(1e3).expand(20_000)
+    x = draw_mixture(uniform, logits, centres, widths, -wide, wide)
     grid = torch.tensor([-1.2, -1.0, 0.5, 2.0, 2.5])
     share = torch.tensor([0.0, 1.0]).softmax(0)
     expected = (share * torch.sigmoid((grid[:, None] - centres[0]) / widths[0])).sum(1)
     assert torch.allclose((x[:, None] < grid).double().mean(0).float(), expected, atol=2e-3)
+    # Within bounds the chances keep their ratios.
+    low, high = torch.tensor(-1.1).expand(20_000), torch.tensor(2.2).expand(20_000)
+    x = draw_mixture(uniform, logits, centres, widths, low, high)
+    ends = (share * torch.sigmoid((torch.tensor([[-1.1], [2.2]]) - centres[0]) / widths[0])).sum(1)
+    within = (expected[1:4] - ends[0]) / (ends[1] - ends[0])
+    assert bool((x >= low).all()) and bool((x <= high).all())
+    assert torch.allclose((x[:, None] < grid[1:4]).double().mean(0).float(), within, atol=2e-3)
+
+
+def test_no_change_is_larger_than_any_that_was_observed() -> None:
+    net, x = _nets(), swings(64)
+    with torch.no_grad():
+        net.steps.head_bias.add_(3.0)  # wide parts everywhere
+        made = draw_series(net, torch.rand(20, 12, x.shape[2]), None)
+    change, real = made[:, 1:] - made[:, :-1], x[:, 1:] - x[:, :-1]
+    slack = net.scales.cell
+    assert bool((change >= real.amin((0, 1)) - slack).all()) and bool((change <= real.amax((0, 1)) + slack).all())
+    assert bool((change.abs() > 0.5 * real.abs().amax((0, 1))).any())
 
 
 def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(monkeypatch) -> None:

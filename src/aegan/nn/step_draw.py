@@ -99,7 +99,12 @@ def _draw_step(
             numbers = own.one(c, contexts[:, c], seen[:, : c * FEATURES])
             numbers = numbers if aside is None else numbers + aside[1][:, c]
             parts = net.mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
-            drawn = scales.snapped(draw_mixture(uniform[:, c], *parts), c)
+            low, high = scales.low[c].expand(len(x)), scales.high[c].expand(len(x))
+            if past is not None:
+                # No change larger than any that was observed: a mixture's faint wide parts would make some.
+                low = torch.maximum(low, past[:, c] + scales.fall[c])
+                high = torch.minimum(high, past[:, c] + scales.rise[c])
+            drawn = scales.snapped(draw_mixture(uniform[:, c], *parts, low, high), c)
             if past is not None:
                 # Within a cell values count as one: what falls into that of the value before has not moved.
                 drawn = torch.where((drawn - past[:, c]).abs() < scales.cell[c] / 2, past[:, c], drawn)

@@ -21,6 +21,7 @@ class StepScales(nn.Module):
             the like, and much less than a typical change elsewhere.
         grid: Whether every value is a whole number of cells above the least.
         low, high: Range of what was observed.
+        fall, rise: Range of the changes from one step to the next that were observed.
         same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
         same_unit: Typical error of that, in the data's units.
         now: ``(C, C)``: the change of a channel in ``move``, from the changes of the channels before it.
@@ -36,6 +37,8 @@ class StepScales(nn.Module):
     grid: Tensor
     low: Tensor
     high: Tensor
+    fall: Tensor
+    rise: Tensor
     same: Tensor
     same_unit: Tensor
     now: Tensor
@@ -47,7 +50,7 @@ class StepScales(nn.Module):
         super().__init__()
         for name, value in (("mean", 0.0), ("std", 1.0), ("move", 0.1), ("cell", 1e-3), ("low", -1.0), ("high", 1.0)):
             self.register_buffer(name, torch.full((channels,), value))
-        for name, value in (("same_unit", 1.0), ("drift", 0.0), ("unit", 0.1)):
+        for name, value in (("fall", 0.0), ("rise", 0.0), ("same_unit", 1.0), ("drift", 0.0), ("unit", 0.1)):
             self.register_buffer(name, torch.full((channels,), value))
         for name in ("same", "now", "past"):
             self.register_buffer(name, torch.zeros(channels, channels))
@@ -60,13 +63,11 @@ class StepScales(nn.Module):
 
     @torch.no_grad()
     def widen(self, x: Tensor, mask: Tensor) -> None:
-        """Take the range of further series into the observed one."""
+        """Take the ranges of further series, and of their changes, into the observed ones."""
         x, mask = x.to(self.low.device), mask.to(self.low.device)
-        inf = torch.full_like(x, torch.inf)
-        low, high = torch.where(mask, x, inf).amin((0, 1)), torch.where(mask, x, -inf).amax((0, 1))
-        here = mask.flatten(0, 1).any(0)
-        self.low.copy_(torch.where(here, torch.minimum(self.low, low), self.low))
-        self.high.copy_(torch.where(here, torch.maximum(self.high, high), self.high))
+        _widen(self.low, self.high, x, mask)
+        if x.shape[1] > 1:
+            _widen(self.fall, self.rise, x[:, 1:] - x[:, :-1], mask[:, 1:] & mask[:, :-1])
 
     @torch.no_grad()
     def fit(self, x: Tensor, mask: Tensor) -> None:
@@ -74,6 +75,7 @@ class StepScales(nn.Module):
         x, mask = x.to(self.low.device, torch.float64), mask.to(self.low.device)
         for c in range(x.shape[2]):
             self._fit_channel(c, x[:, :, c], mask[:, :, c])
+        self.widen(x.float(), mask)
         before, seen = carried(x, mask, self.mean.double())
         value = ((x - self.mean) / self.std)[:, 0]
         self._fit_first(value, mask[:, 0])
@@ -127,6 +129,13 @@ class StepScales(nn.Module):
         """Values of channel ``c`` within the observed range, on its grid where it has one."""
         x = torch.minimum(torch.maximum(x, self.low[c]), self.high[c])
         return self.low[c] + self.cell[c] * ((x - self.low[c]) / self.cell[c]).round() if self.grid[c] else x
+
+
+def _widen(low: Tensor, high: Tensor, x: Tensor, mask: Tensor) -> None:
+    """Let ``low`` and ``high`` ``(C,)`` take in ``x`` ``(N, T, C)`` where ``mask``; in place."""
+    inf = torch.full_like(x, torch.inf)
+    low.copy_(torch.minimum(low, torch.where(mask, x, inf).amin((0, 1))))
+    high.copy_(torch.maximum(high, torch.where(mask, x, -inf).amax((0, 1))))
 
 
 def carried(x: Tensor, mask: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:

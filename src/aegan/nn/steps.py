@@ -298,15 +298,23 @@ class LogChance(torch.autograd.Function):
         return None, logits, place, width, None, None, None
 
 
-def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
-    """Values ``(B,)`` of mixtures ``(B, K)``: a number of [0, 1] picks the part, what is left of it the place."""
-    ends = logits.double().softmax(-1).cumsum(-1)
+def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Values ``(B,)`` between ``low`` and ``high`` of mixtures ``(B, K)``.
+
+    A number of [0, 1] picks the part, what is left of it the place.
+    """
+    first = torch.sigmoid((low[:, None] - centres).double() / widths)
+    last = torch.sigmoid((high[:, None] - centres).double() / widths)
+    ends = (logits.double().softmax(-1) * (last - first).clamp_min(0.0)).cumsum(-1)
     target = uniform.double() * ends[:, -1]
     k = torch.searchsorted(ends, target[:, None], right=True).clamp_(max=ends.shape[1] - 1)
-    high = ends.gather(1, k)
-    low = torch.where(k > 0, ends.gather(1, (k - 1).clamp_(min=0)), 0.0)
-    within = ((target[:, None] - low) / (high - low).clamp_min(1e-30)).clamp_(1e-7, 1.0 - 1e-7)
-    return (centres.gather(1, k) + widths.gather(1, k) * torch.logit(within)).float().squeeze(1)
+    end = ends.gather(1, k)
+    begin = torch.where(k > 0, ends.gather(1, (k - 1).clamp_(min=0)), 0.0)
+    place = (target[:, None] - begin) / (end - begin).clamp_min(1e-30)
+    first, last = first.gather(1, k), last.gather(1, k)
+    within = (first + (last - first) * place).clamp_(1e-7, 1.0 - 1e-7)
+    drawn = (centres.gather(1, k) + widths.gather(1, k) * torch.logit(within)).float().squeeze(1)
+    return torch.minimum(torch.maximum(drawn, low), high)
 
 
 def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:

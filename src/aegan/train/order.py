@@ -131,6 +131,10 @@ class BlockOrder:
         return self._held[key]
 
 
+Order = BatchOrder | BlockOrder
+"""Which samples each step takes."""
+
+
 def order_of(data: Samples, batch_size: int, seed: int) -> BatchOrder | BlockOrder:
     """The order for ``data``: by blocks where they lie on disk and are more than a window of blocks."""
     block = getattr(data, "block", 0)

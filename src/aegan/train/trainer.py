@@ -27,7 +27,7 @@ from aegan.train.ema import Ema
 from aegan.train.events import EventLog
 from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
-from aegan.train.order import BatchOrder, BlockOrder, order_of
+from aegan.train.order import Order, order_of
 from aegan.train.private import PrivateSteps
 from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
@@ -157,9 +157,7 @@ class Trainer:
                     self.model.finish(self.data)
             self.checkpoint()
 
-    def _train_step(
-        self, stage: Stage, data: Samples, order: BatchOrder | BlockOrder | PrivateSteps, progress: float
-    ) -> StepRecord:
+    def _train_step(self, stage: Stage, data: Samples, order: Order | PrivateSteps, progress: float) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress) * self.selection.lr_scale(self.stage_step)
         self._tell_step()
