@@ -257,6 +257,6 @@ def test_bad_tables_leave_nothing_behind(tmp_path: Path, text: str, message: str
 
 
 def test_unknown_kinds_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Unknown kind"):
+    with pytest.raises(ConfigError, match="unknown kind"):
         aegan.fit(people(50), kind="smell", out=tmp_path / "run", steps=5)
     assert not (tmp_path / "run").exists()

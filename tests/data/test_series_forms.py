@@ -131,3 +131,20 @@ def test_same_tensors_after_the_cache():
     x = np.random.default_rng(0).random((5, 8, 2))
     adapter = SeriesAdapter().fit(x)
     assert torch.equal(adapter.to_tensors(x).fields["x"], adapter.to_tensors(x).fields["x"])
+
+
+def test_values_that_repeat_come_back_as_they_are_and_others_freely() -> None:
+    """Thirds are no round decimals; a sensor's steps of them are kept, and numbers that never repeat are not bound."""
+    rng = np.random.default_rng(0)
+    steps = np.stack([rng.integers(0, 40, 900) / 3.0, rng.normal(size=900)], 1)
+    adapter = SeriesAdapter(window=10, layout="long").fit(steps)
+    decoder = adapter.decoder
+    assert decoder is not None
+    assert decoder.form.repeated == (tuple(np.unique(steps[:, 0]).tolist()), ())
+    for fitted in (adapter, SeriesAdapter.from_json(json.loads(json.dumps(adapter.to_json())))):
+        made = fitted.from_tensors(2.0 * torch.rand(20, 10, 2, generator=torch.Generator().manual_seed(0)) - 1.0)
+        assert np.isin(made[:, 0], steps[:, 0]).all() and len(np.unique(made[:, 0])) > 30
+        assert not np.isin(made[:, 1], steps[:, 1]).any()
+    assert decoder.form.numbers(np.array([[np.nan, 0.0], [0.1, 0.0], [-9.0, 0.0], [99.0, 0.0]]))[:, 0] == pytest.approx(
+        [np.nan, 0.0, 0.0, 13.0], nan_ok=True
+    )

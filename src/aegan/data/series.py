@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from aegan.data import series_samples as samples
 from aegan.data.base import Adapter, TensorData
 from aegan.data.labels import map_labels, natural_key
 from aegan.data.series_back import Decoder
+from aegan.data.series_form import repeated_values
 from aegan.data.series_ids import Names
 from aegan.data.series_json import from_plain, to_plain
 from aegan.data.series_options import check_options, fit_table, fitted_roles, roles_of
@@ -141,7 +143,7 @@ class SeriesAdapter(Adapter):
             fields=() if self.table is None else self.table.spec.fields,
         )
         self.decoder = Decoder(
-            form=opened.form,
+            form=replace(opened.form, repeated=repeated_values(opened.values, opened.form.looks)),
             channels=self.channels,
             clock=self.clock,
             scaler=scaler,

@@ -19,6 +19,12 @@ CONTAINERS = ("frame", "array", "list", "torch", "file")
 LAYOUTS = ("long", "many", "wide")
 
 
+MOST_REPEATED = 4096
+"""Values at most that a channel may have to be taken for one of few values."""
+OFTEN = 8
+"""Times that each of them occurs on average, at least."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeriesForm:
     """What the fitted source looked like.
@@ -27,6 +33,8 @@ class SeriesForm:
         container: ``"frame"``, ``"array"``, ``"list"`` of arrays, ``"torch"`` or ``"file"`` (``.ts``, ``.arff``).
         layout: ``"long"`` for one long series, ``"many"`` for several, ``"wide"`` for a frame with a series a row.
         looks: How the numbers of each channel are written, by channel.
+        repeated: By channel, the values that there are, in order, where few numbers make up all of it, as with sensors
+            whose steps are no round decimals; empty elsewhere. See :func:`repeated_values`.
         table: Columns, container and text style, for frames.
         index: Name of the frame's index where that is the time; None otherwise.
         period: Frequency of a PeriodIndex; None for others.
@@ -45,6 +53,7 @@ class SeriesForm:
     container: str
     layout: str
     looks: tuple[NumberLook, ...] = ()
+    repeated: tuple[tuple[float, ...], ...] = ()
     table: TableForm | None = None
     index: str | None = None
     period: str | None = None
@@ -64,6 +73,7 @@ class SeriesForm:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return plain | {
             "looks": [look.to_json() for look in self.looks],
+            "repeated": [list(one) for one in self.repeated],
             "table": self.table and self.table.to_json(),
             "static": list(self.static),
             "names": dict(self.names),
@@ -79,6 +89,7 @@ class SeriesForm:
         try:
             values = dict(data)
             values["looks"] = tuple(look_from_json(look, "adapter form") for look in values["looks"])
+            values["repeated"] = tuple(tuple(float(v) for v in one) for one in values.get("repeated", ()))
             values["table"] = values["table"] and TableForm.from_json(values["table"])
             values["static"] = tuple(values["static"])
             form = cls(**values)
@@ -91,13 +102,18 @@ class SeriesForm:
         return form
 
     def numbers(self, values: np.ndarray) -> np.ndarray:
-        """Values ``(T, C)`` as their channels write them: whole numbers whole, decimals rounded to their places."""
+        """Values ``(T, C)`` as their channels write them: whole numbers whole, decimals rounded to their places.
+
+        Where few numbers make up a channel, the nearest one of them.
+        """
         out = values.copy()
         for i, look in enumerate(self.looks):
             if look.dtype in ("bool", "boolean", "bool[pyarrow]"):
                 out[:, i] = np.where(np.isnan(out[:, i]), np.nan, out[:, i] >= 0.5)
             elif look.decimals is not None:
                 out[:, i] = np.round(out[:, i], look.decimals)
+            elif i < len(self.repeated) and self.repeated[i]:
+                out[:, i] = _nearest(out[:, i], np.array(self.repeated[i]))
         return out
 
     def column(self, i: int, values: np.ndarray) -> pd.Series:
@@ -115,6 +131,25 @@ class SeriesForm:
         if cells.isna().any():
             return cells
         return cells.astype(make_dtype(self.label_dtype))
+
+
+def repeated_values(values: Sequence[np.ndarray], looks: Sequence[NumberLook]) -> tuple[tuple[float, ...], ...]:
+    """By channel the values of series ``(T, C)`` in order, where each comes several times; empty elsewhere."""
+    out: list[tuple[float, ...]] = []
+    for i, look in enumerate(looks):
+        every = np.concatenate([one[:, i] for one in values])
+        every = every[np.isfinite(every)]
+        unique = np.unique(every) if look.decimals is None and len(every) else every[:0]
+        few = len(unique) <= MOST_REPEATED and len(unique) * OFTEN <= len(every)
+        out.append(tuple(unique.tolist()) if few else ())
+    return tuple(out)
+
+
+def _nearest(values: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The nearest of sorted ``points`` to each value; NaN stays."""
+    behind = np.searchsorted(points, values).clip(0, len(points) - 1)
+    below, above = points[np.maximum(behind - 1, 0)], points[behind]
+    return np.where(np.isnan(values), np.nan, np.where(values - below <= above - values, below, above))
 
 
 def to_frame(

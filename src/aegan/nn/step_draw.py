@@ -8,6 +8,9 @@ from torch import Tensor
 from aegan.nn.step_scales import carried
 from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture
 
+BEYOND = 1.5
+"""Times the largest observed change that a drawn one may be; of a sample the extremes are not the last ones."""
+
 
 @torch.no_grad()
 def draw_series(
@@ -101,9 +104,9 @@ def _draw_step(
             parts = net.mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
             low, high = scales.low[c].expand(len(x)), scales.high[c].expand(len(x))
             if past is not None:
-                # No change larger than any that was observed: a mixture's faint wide parts would make some.
-                low = torch.maximum(low, past[:, c] + scales.fall[c])
-                high = torch.minimum(high, past[:, c] + scales.rise[c])
+                # A mixture's faint wide parts would now and then jump over the whole range.
+                low = torch.maximum(low, past[:, c] + BEYOND * scales.fall[c])
+                high = torch.minimum(high, past[:, c] + BEYOND * scales.rise[c])
             drawn = scales.snapped(draw_mixture(uniform[:, c], *parts, low, high), c)
             if past is not None:
                 # Within a cell values count as one: what falls into that of the value before has not moved.
