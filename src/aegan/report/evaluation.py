@@ -161,14 +161,11 @@ def write_evaluation(
     Raises:
         StorageError: The page cannot be written; an older one stays as it was.
     """
-    headline = evaluation_json.get("headline")
-    lead = f'<p class="lead">{page.prose(str(headline))}</p>' if headline else ""
-    header = f'<header><div class="kicker">aegan evaluation</div><h1>Synthetic beside real data</h1>{lead}</header>\n'
     pictures = [page.section(caption, page.image_block(image, caption)) for caption, image in (images or {}).items()]
     found = memorisation(evaluation_json) + repetition(evaluation_json)
     copies = page.section("Does it copy its training data?", found, "memorisation")
-    body = header + metrics_sections(evaluation_json) + "".join(pictures) + copies
-    return page.write_page(Path(path), page.page("Evaluation – aegan", body))
+    body = metrics_sections(evaluation_json) + "".join(pictures) + copies
+    return page.write_evaluation(path, "Synthetic beside real data", evaluation_json.get("headline"), body)
 
 
 def percent(value: object) -> str:

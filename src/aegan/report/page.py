@@ -202,6 +202,17 @@ def page(title: str, body: str) -> str:
     )
 
 
+def write_evaluation(path: Path | str, title: str, headline: object, body: str) -> Path:
+    """Write an evaluation as a self-contained page: its title, its headline where there is one, and its sections.
+
+    Raises:
+        StorageError: The page cannot be written; an older one stays as it was.
+    """
+    lead = f'<p class="lead">{prose(str(headline))}</p>' if headline else ""
+    header = f'<header><div class="kicker">aegan evaluation</div><h1>{esc(title)}</h1>{lead}</header>\n'
+    return write_page(Path(path), page("Evaluation – aegan", header + body))
+
+
 def write_page(path: Path, text: str) -> Path:
     """Write a page through a temporary file beside it, so that no half-written page ever shows.
 

@@ -93,10 +93,8 @@ def write_series_evaluation(evaluation_json: Mapping[str, Any], path: Path | str
     Raises:
         StorageError: The page cannot be written; an older one stays as it was.
     """
-    headline = evaluation_json.get("headline")
-    lead = f'<p class="lead">{page.prose(str(headline))}</p>' if headline else ""
-    header = f'<header><div class="kicker">aegan evaluation</div><h1>Synthetic beside real series</h1>{lead}</header>\n'
-    return page.write_page(Path(path), page.page("Evaluation – aegan", header + series_sections(evaluation_json)))
+    body = series_sections(evaluation_json)
+    return page.write_evaluation(path, "Synthetic beside real series", evaluation_json.get("headline"), body)
 
 
 def _size(run: RunFolder) -> str:

@@ -121,10 +121,8 @@ def write_table_evaluation(evaluation_json: Mapping[str, Any], path: Path | str)
     Raises:
         StorageError: The page cannot be written; an older one stays as it was.
     """
-    headline = evaluation_json.get("headline")
-    lead = f'<p class="lead">{page.prose(str(headline))}</p>' if headline else ""
-    header = f'<header><div class="kicker">aegan evaluation</div><h1>Synthetic beside real rows</h1>{lead}</header>\n'
-    return page.write_page(Path(path), page.page("Evaluation – aegan", header + table_sections(evaluation_json)))
+    body = table_sections(evaluation_json)
+    return page.write_evaluation(path, "Synthetic beside real rows", evaluation_json.get("headline"), body)
 
 
 def _intro(data: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:

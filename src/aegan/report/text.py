@@ -105,13 +105,10 @@ def write_text_evaluation(evaluation_json: Mapping[str, Any], path: Path | str) 
     Raises:
         StorageError: The page cannot be written; an older one stays as it was.
     """
-    headline = evaluation_json.get("headline")
-    lead = f'<p class="lead">{page.prose(str(headline))}</p>' if headline else ""
-    header = f'<header><div class="kicker">aegan evaluation</div><h1>Made beside real texts</h1>{lead}</header>\n'
     made = inner(evaluation_json, "details").get("texts")
     shown = page.section("Made texts", _listed(made[:TEXTS]), "samples") if isinstance(made, list) and made else ""
-    body = header + text_sections(evaluation_json) + shown
-    return page.write_page(Path(path), page.page("Evaluation – aegan", body))
+    body = text_sections(evaluation_json) + shown
+    return page.write_evaluation(path, "Made beside real texts", evaluation_json.get("headline"), body)
 
 
 def _listed(texts: list[Any]) -> str:
