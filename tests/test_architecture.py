@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "augment": LOW,
     "conditions": NETWORKS | {"models"},
     "codec": {"errors", "storage"},
+    "novelty": {"errors", "storage"},
     "metrics": LOW | {"data"},
     "models": NETWORKS,
     "train": NETWORKS | {"models"},

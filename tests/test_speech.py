@@ -141,6 +141,12 @@ def test_a_learnt_vocoder_is_kept_and_used(folder: Path, tmp_path: Path, monkeyp
     (tmp_path / "run" / "vocoder.safetensors").write_bytes(b"broken")
     with pytest.raises(RunError, match="vocoder.safetensors: cannot be read"):
         aegan.load(tmp_path / "run")
+    # All of the folder is the run's own, so that another may take its place.
+    aegan.fit(
+        folder, out=tmp_path / "run", steps=2, settings=settings, precision="fp32", pattern=PATTERN, overwrite=True,
+        evaluate=False,
+    )  # fmt: skip
+    assert not (tmp_path / "run" / "vocoder.safetensors").exists()
 
 
 def test_options_of_recordings_are_for_recordings(folder: Path, tmp_path: Path, capsys) -> None:

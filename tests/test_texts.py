@@ -14,7 +14,7 @@ import torch
 import aegan
 from aegan import texts
 from aegan.cli.main import main
-from aegan.errors import AeganWarning, ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError, RunError
 from aegan.metrics.text_evaluation import TextEvaluation
 from aegan.models.registry import build
 from aegan.nn.decoding import Decoding
@@ -242,3 +242,29 @@ def test_a_file_of_another_encoding(tmp_path: Path) -> None:
     options = {"encoding": "cp1252", "unit": "character"}
     aegan.fit(path, out=tmp_path / "run", steps=2, settings=TINY, doctor=False, evaluate=False, **options)
     assert "é" in json.loads((tmp_path / "run" / "adapter.json").read_text())["units"]["pieces"]
+
+
+def test_new_texts_are_none_of_the_fitted_ones_and_depend_on_their_number_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    source = ["".join(rng.choice(list("abc"), 4)) for _ in range(60)]
+    run = aegan.fit(source, out=tmp_path / "run", steps=60, settings=TINY, doctor=False, evaluate=False)
+    plain, new = run.sample(300), aegan.load(tmp_path / "run").sample(300, new=True)
+    assert set(plain) & set(source) and not set(new) & set(source)
+    same = [a == b for a, b in zip(plain, new, strict=True)]
+    assert all(kept == (a not in source) for kept, a in zip(same, plain, strict=True))
+    assert run.sample(40, new=True) == new[:40]
+    assert main(["sample", str(tmp_path / "run"), "--num", "300", "--new", "--out", str(tmp_path / "new.txt")]) == 0
+    assert (tmp_path / "new.txt").read_text(encoding="utf-8").splitlines() == new
+
+
+def test_new_texts_where_there_are_none_or_nobody_knows_are_refused(tmp_path: Path) -> None:
+    source = [letter for letter in "ab" for _ in range(20)]
+    run = aegan.fit(source, out=tmp_path / "run", steps=60, settings=TINY, doctor=False, evaluate=False)
+    with pytest.raises(ConfigError, match="of 10 samples were among the fitted ones each of 100 times"):
+        run.sample(10, new=True, temperature=0.1)
+    (tmp_path / "run" / "fitted.safetensors").write_bytes(b"no")
+    with pytest.raises(RunError, match="fitted.safetensors: cannot be read"):
+        run.sample(10, new=True)
+    (tmp_path / "run" / "fitted.safetensors").unlink()
+    with pytest.raises(ConfigError, match="does not know what it was fitted on"):
+        run.sample(10, new=True)

@@ -16,7 +16,7 @@ from aegan.data.base import Adapter, TensorData
 from aegan.data.kinds import own_options
 from aegan.errors import ConfigError, DataError
 from aegan.kinds import JUDGE_OPTIONS, SAMPLE_OPTIONS, handler
-from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.base import Model, in_blocks, noise_at
 from aegan.run import RunFolder, check_free
 from aegan.storage import explained
 
@@ -80,7 +80,8 @@ class Estimator:
                 right less often, below 1 the other way round. Not for tables.
             **options: Of the kind of data. Tables: ``balance``, a column whose values shall come equally often;
                 ``first``, the number of the first row: parts of one draw, put together, are that draw, keys included.
-                Series: ``steps``, how long each shall be; windows of longer series alone.
+                Series: ``steps``, how long each shall be; windows of longer series alone. Text: ``temperature``,
+                ``top_p``, and ``new=True``: no text that the model was fitted on.
 
         Raises:
             ConfigError: ``num`` or ``seed`` out of range, an unknown condition or option, or a model that cannot
@@ -157,10 +158,13 @@ class Estimator:
         met = classes_met(where, self.adapter.spec, self.run.config["model"], self.classes)
         if not self.classes or y is None:
             y = None if not self.classes else drawn_classes(num, seed, self._counts, met, start=start)
-        noise = noise_for(seed, num, self.model.noise_dim, start=start)
+        return self.sample_numbers(torch.arange(start, start + num), seed=seed, y=y, spread=spread), y
+
+    def sample_numbers(self, numbers: Tensor, *, seed: int, y: Tensor | None, spread: float = 1.0) -> Tensor:
+        """Data ``(N, *shape)`` of the samples with these ``numbers`` ``(N,)``, ascending, and classes ``(N,)``."""
+        noise = noise_at(seed, numbers, self.model.noise_dim)
         noise[:, : self.model.noise_dim - self.model.draw_dim] *= spread
-        x = in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block)
-        return self._within(x), y
+        return self._within(in_blocks(self.model.generate, noise, y, device=self.device, block=self.model.block))
 
     def encode(self, source: Any) -> np.ndarray:
         """Codes float32 ``(N, D)`` of anything that ``fit`` takes."""

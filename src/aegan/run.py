@@ -24,6 +24,9 @@ _OWN = {
     "healthy.pt",
     "report.html",
     "features.safetensors",
+    "fitted.safetensors",
+    "classes.safetensors",
+    "vocoder.safetensors",
     "samples",
 }
 

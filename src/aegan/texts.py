@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aegan import novelty
 from aegan.data.text import TextAdapter
 from aegan.data.text_source import open_text
 from aegan.data.text_write import write_texts
@@ -67,6 +68,7 @@ def sample_texts(
     spread: float = 1.0,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    new: bool = False,
     start: int = 0,
 ) -> tuple[Tensor, Tensor | None]:
     """Tokens ``(num, T)`` of new texts, and their classes ``(num,)`` or None.
@@ -79,11 +81,28 @@ def sample_texts(
         spread: Scale of the noise that codes are made of.
         temperature: Below 1 the likely tokens become likelier: more fluent, less varied.
         top_p: Tokens are drawn from the likeliest that together have this probability.
+        new: Whether texts that the run was fitted on are drawn again until they are others.
         start: Number of the first text, a multiple of the model's ``block``.
+
+    Raises:
+        ConfigError: Settings out of range; or ``new``, and nothing new comes, or it is not known what would be.
     """
-    text_adapter(estimator)
+    adapter = text_adapter(estimator)
+    known = novelty.read_fitted(estimator.run.path) if new else None
     with drawing(estimator.model, Decoding(temperature=temperature, top_p=top_p)):
-        return estimator.sample_tensors(num, seed=seed, where=where, spread=spread, start=start)
+        x, y = estimator.sample_tensors(num, seed=seed, where=where, spread=spread, start=start)
+        if known is None:
+            return x, y
+
+        def again(places: Tensor, times: int) -> Tensor:
+            own = None if y is None else y[places]
+            other = novelty.other_seed(seed, times)
+            return estimator.sample_numbers(places + start, seed=other, y=own, spread=spread)
+
+        def prints(some: Tensor) -> Tensor:
+            return novelty.fingerprints(adapter.texts(some))
+
+        return novelty.replaced(x, known, prints, again, str(estimator.run.path)), y
 
 
 def decode_texts(estimator: Estimator, codes: Any, decoding: Decoding = GREEDY, *, seed: int = 0) -> list[str]:
@@ -226,6 +245,14 @@ def _networks(model: Model) -> tuple[TokenEncoder | None, TokenDecoder]:
     if decoder is None:
         raise ConfigError(f"{type(model).__name__} has no decoder of text.")
     return encoder, decoder
+
+
+def write_fitted(estimator: Estimator) -> None:
+    """Keep in the run's folder which texts it was fitted on, held-out ones among them."""
+    adapter = text_adapter(estimator)
+    parts = [data for data in (estimator.train, estimator.holdout) if data is not None]
+    batches = (data.batch(index)["x"] for data in parts for index in torch.arange(len(data)).split(4096))
+    novelty.write_fitted(estimator.run.path, [text for x in batches for text in adapter.texts(x)])
 
 
 def write_text_results(estimator: Estimator, *, console: bool = False) -> None:

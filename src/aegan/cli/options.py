@@ -167,10 +167,12 @@ class TextSample:
     """Below 1 more fluent and less varied, above 1 the other way round."""
     top_p: float = 1.0
     """Draw from the likeliest tokens that together have this probability."""
+    new: Flag[bool] = False
+    """No text that the model was fitted on: those are drawn again."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :meth:`aegan.Estimator.sample`."""
-        return {"temperature": self.temperature, "top_p": self.top_p}
+        return {"temperature": self.temperature, "top_p": self.top_p, "new": self.new}
 
 
 @dataclass(frozen=True)

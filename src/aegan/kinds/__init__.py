@@ -23,7 +23,7 @@ HANDLERS = {
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"balance": None, "first": 0},
     "series": {"steps": None},
-    "text": {"temperature": 1.0, "top_p": 1.0},
+    "text": {"temperature": 1.0, "top_p": 1.0, "new": False},
 }
 """Options of ``Estimator.sample`` for one kind alone, with what they are when nobody sets them."""
 JUDGE_OPTIONS: dict[str, dict[str, Any]] = {"table": {"target": "auto"}}

@@ -25,6 +25,10 @@ class TextKind(Kind):
     shown = ("samples/texts.txt", "some texts")
     example = "made.txt"
 
+    def finish(self, estimator: Estimator) -> None:
+        if "private" not in estimator.run.config:  # who was among the data is what such a run is not to tell
+            texts.write_fitted(estimator)
+
     def sample(
         self, estimator: Estimator, num: int, *, seed: int, where: Mapping[str, Any] | None, spread: float, **own: Any
     ) -> Any:
@@ -106,5 +110,6 @@ class TextKind(Kind):
         path = estimator.run.path
         return [
             f"aegan sample {path} --num 1000 --out fluent.txt --temperature 0.7",
+            f"aegan sample {path} --num 1000 --out new.txt --new",
             f"aegan reconstruct {path} SOURCE --out reconstructions.txt",
         ]
