@@ -71,6 +71,22 @@ def test_samples_vary_and_move_as_the_data_do(made: Tensor) -> None:
     assert bool((made >= -1).all() and (made <= 1).all())
 
 
+def test_straight_lines_between_hours_stay_straight() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hours = 0.2 * torch.randn(400, 4, 2, generator=generator).cumsum(1).clamp(-4.0, 4.0)
+    part = torch.arange(12)
+    share = (part % 4 / 4)[None, :, None]
+    x = hours[:, part // 4] * (1 - share) + hours[:, (part // 4 + 1).clamp(max=3)] * share
+    x[:, :, 1] += 0.3 * x[:, :, 0]
+    model = trained(Spec(kind="series", shape=(12, 2)), TensorData(x=x), 250, gaps_share=0.0, code_share=0.0)
+    made = model.generate(noise_for(0, 256, model.noise_dim), None)
+    straight = lambda x: (x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]).abs().lt(2e-3).float().mean((0, 1))  # noqa: E731
+    assert torch.allclose(straight(made), straight(x), atol=0.15), (straight(made), straight(x))
+    bent = lambda x: (x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]).abs().gt(2e-3)  # noqa: E731
+    both = bent(made)
+    assert (both[..., 0] == both[..., 1]).float().mean() > 0.85
+
+
 def test_gaps_are_filled_towards_what_follows_them(walker: Recurrent) -> None:
     x = walks(64)
     known = torch.ones_like(x, dtype=torch.bool)

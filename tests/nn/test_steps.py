@@ -108,6 +108,27 @@ def test_no_change_is_far_larger_than_any_that_was_observed() -> None:
     assert bool((change.abs() > 0.5 * real.abs().amax((0, 1))).any())
 
 
+def test_the_ends_of_the_range_are_drawn_as_often_as_their_chances_say() -> None:
+    torch.manual_seed(0)
+    net = StepNetworks(1, 0, state=4, hidden=4, layers=1, dropped=0.0, parts=2).eval()
+    x = torch.randint(0, 6, (500, 2, 1)).float() / 5 * (torch.rand(500, 2, 1) < 0.5)
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    count = 4000
+    with torch.no_grad():
+        net.steps.head_bias[..., -3:] += 2.0  # widths: much lies beyond the range
+        uniform = ((torch.arange(count) + 0.5) / count)[:, None, None].expand(-1, 2, 1)
+        for value in (0.0, 1.0):
+            series = torch.full((1, 2, 1), value)
+            chances = (-net(series, torch.ones(1, 2, 1, dtype=torch.bool), None)).exp()[0, :, 0]
+            first = draw_series(net, uniform, None)[:, 0, 0]
+            known = torch.tensor([True, False]).view(1, 2, 1).expand(count, -1, -1)
+            second = draw_series(net, uniform, None, x=series.expand(count, -1, -1), known=known)[:, 1, 0]
+            for drawn, chance in ((first, chances[0]), (second, chances[1])):
+                assert chance > 0.05
+                share = (drawn - value).abs().lt(1e-4).float().mean().item()
+                assert share == pytest.approx(chance.item(), abs=0.01)
+
+
 def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(monkeypatch) -> None:
     net, x = _nets(), swings(20)
     seen: list[Tensor] = []

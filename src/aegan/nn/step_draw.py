@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aegan.nn.step_scales import carried
-from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture
+from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture, second
 
 BEYOND = 1.5
 """Times the largest observed change that a drawn one may be; of a sample the extremes are not the last ones."""
@@ -45,24 +45,27 @@ def draw_series(
     if prefix > 1:
         # What all know from the first step on is read at once.
         head, mask = out[:, :prefix], there.expand(-1, prefix, -1)
-        state = net.recurrent(net.inputs(head, carried(head, mask, scales.mean)[0], mask, condition), state)[1]
+        before = carried(head, mask, scales.mean)[0]
+        state = net.recurrent(net.inputs(head, before, second(before), mask, condition), state)[1]
         start = prefix
+    mean = scales.mean.expand(count, 1, channels)
+
+    def before(t: int) -> tuple[Tensor, Tensor]:
+        """The values one step and two steps before step ``t``."""
+        past = mean if t == 0 else out[:, t - 1 : t]
+        return past, past if t < 2 else out[:, t - 2 : t - 1]
+
     for t in range(start, steps):
-        past = out[:, t - 1 : t]
         if t == 0:
-            step = net.start.context(begin), None if aside is None else aside.first()
+            step, lately = (net.start.context(begin), None if aside is None else aside.first()), None
         else:
-            older = out[:, t - 2 : t - 1] if t > 1 else scales.mean.expand(count, 1, channels)
-            # Contexts are those of the steps behind each given one; the last is not used.
-            pair, before = torch.cat([past, past], 1), torch.cat([older, past], 1)
-            contexts = net.contexts(state.transpose(0, 1), pair, before, there.expand(-1, 2, -1), condition)
+            past, older = before(t)
+            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), there, condition)
             own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
-            step = net.steps.context(contexts[:, 0]), own
-        lately = None if t == 0 else (past[:, 0], out[:, max(0, t - 2)])
+            step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0])
         out[:, t] = _draw_step(net, uniform[:, t], *step, lately, out[:, t], known[:, t])
         if t + 1 < steps:
-            older = past if t else scales.mean.expand(count, 1, channels)
-            state = net.recurrent(net.inputs(out[:, t : t + 1], older, there, condition), state)[1]
+            state = net.recurrent(net.inputs(out[:, t : t + 1], *before(t), there, condition), state)[1]
     return out
 
 
@@ -102,23 +105,35 @@ def _draw_step(
             numbers = own.one(c, contexts[:, c], seen[:, : c * FEATURES])
             numbers = numbers if aside is None else numbers + aside[1][:, c]
             parts = net.mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
-            low, high = scales.low[c].expand(len(x)), scales.high[c].expand(len(x))
-            if past is not None:
-                # A mixture's faint wide parts would now and then jump over the whole range.
-                low = torch.maximum(low, past[:, c] + BEYOND * scales.fall[c])
-                high = torch.minimum(high, past[:, c] + BEYOND * scales.rise[c])
-            drawn = scales.snapped(draw_mixture(uniform[:, c], *parts, low, high), c)
+            drawn = draw_mixture(uniform[:, c], *parts, *_reach(net, c, mean, None if past is None else past[:, c]))
+            drawn = scales.snapped(drawn, c)
             if past is not None:
                 # Within a cell values count as one: what falls into that of the value before has not moved.
-                drawn = torch.where((drawn - past[:, c]).abs() < scales.cell[c] / 2, past[:, c], drawn)
+                for stay in (anchors[2], past[:, c]):
+                    drawn = torch.where((drawn - stay).abs() < scales.cell[c] / 2, stay, drawn)
+                drawn = scales.snapped(drawn, c)
             drawn = torch.where(known[:, c], x[:, c], drawn)
         out[:, c] = drawn
         standard = (drawn - scales.mean[c]) / scales.std[c]
         if past is None:
             relative[:, c] = standard
-            features = (standard, torch.sin(2.0 * standard), torch.asinh((drawn - predicted) / scales.same_unit[c]))
+            error = torch.asinh((drawn - predicted) / scales.same_unit[c])
+            features = (standard, torch.sin(2.0 * standard), error, torch.cos(2.0 * standard))
         else:
             relative[:, c] = (drawn - past[:, c]) / scales.move[c]
-            features = (standard, torch.asinh(relative[:, c]), torch.asinh((drawn - predicted) / scales.unit[c]))
+            error, bend = torch.asinh((drawn - predicted) / scales.unit[c]), net.bend(drawn - anchors[2], c)
+            features = (standard, torch.asinh(relative[:, c]), error, bend)
         seen[:, c * FEATURES : (c + 1) * FEATURES] = torch.stack(features, 1)
     return out
+
+
+def _reach(net: StepNetworks, c: int, like: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Between which values ``(B,)`` channel ``c`` may be drawn; ends of its range are no limits, as all beyond is theirs.
+
+    A mixture's faint wide parts would now and then jump over the whole range.
+    """
+    low, high = torch.full_like(like, -torch.inf), torch.full_like(like, torch.inf)
+    if past is None:
+        return low, high
+    least, most = past + BEYOND * net.scales.fall[c], past + BEYOND * net.scales.rise[c]
+    return torch.where(least > net.scales.low[c], least, low), torch.where(most < net.scales.high[c], most, high)

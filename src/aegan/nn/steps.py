@@ -18,8 +18,10 @@ from torch.nn.functional import dropout, softplus
 from aegan.nn.init import LEAKY_GAIN, activation, linear
 from aegan.nn.step_scales import StepScales, carried
 
-FEATURES = 3
+FEATURES = 4
 """Numbers that a channel's network sees of each channel before it."""
+FINE = -5.0
+"""Logarithm of the width, in typical changes, that the narrowest part around the straight continuation begins with."""
 NARROWEST = 14.0
 """Parts of a cell that the narrowest part of a mixture is wide: nearly all of it lies in one cell then."""
 
@@ -50,6 +52,8 @@ class ChannelNetworks(nn.Module):
     """
 
     visible: Tensor
+    centred: Tensor
+    narrow: Tensor
 
     def __init__(
         self, channels: int, context: int, *, hidden: int, layers: int, parts: tuple[int, int, int, int], dropped: float
@@ -68,6 +72,12 @@ class ChannelNetworks(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(2, channels, 1, hidden)) for _ in range(layers))
         self.head = nn.Parameter(0.1 / math.sqrt(hidden) * torch.randn(channels, hidden, 3 * count))
         self.head_bias = nn.Parameter(torch.zeros(channels, 1, 3 * count))
+        # One part is the value before itself, one has its centre where the series goes on straight: a network would
+        # have to find both to within a cell.
+        still, straight = range(parts[0])[:1], range(sum(parts[:2]), sum(parts[:3]))[:1]
+        self.register_buffer("centred", torch.zeros(count, dtype=torch.bool), persistent=False)
+        self.register_buffer("narrow", torch.zeros(count, dtype=torch.bool), persistent=False)
+        self.centred[[*still, *straight]], self.narrow[[*still]] = True, True
         with torch.no_grad():
             # Parts around the mean begin side by side; of the others, narrow and wide ones.
             places = [
@@ -78,6 +88,7 @@ class ChannelNetworks(nn.Module):
             widths.append(torch.full((parts[-1],), -1.0))
             self.head_bias[:, 0, count : 2 * count] = torch.cat(places)
             self.head_bias[:, 0, 2 * count :] = torch.cat(widths)
+            self.head_bias[:, 0, [2 * count + i for i in straight]] = FINE
 
     def forward(self, context: Tensor, seen: Tensor, aside: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Mixtures' numbers ``(B, C, 3 K)`` of contexts ``(B, D)`` and channels seen ``(B, C, FEATURES)``.
@@ -129,10 +140,10 @@ class StepNetworks(nn.Module):
         super().__init__()
         self.channels, self.condition = channels, condition
         self.scales = StepScales(channels)
-        self.recurrent = nn.GRU(3 * channels + condition, state, batch_first=True)
+        self.recurrent = nn.GRU(4 * channels + condition, state, batch_first=True)
         self.begin = linear(max(1, condition), state)
         options = {"layers": layers, "dropped": dropped}
-        context = state + 2 * channels + condition
+        context = state + 3 * channels + condition
         some = max(1, parts // 2)
         self.steps = ChannelNetworks(channels, context, hidden=hidden, parts=(parts, parts, some, some), **options)
         self.start = ChannelNetworks(
@@ -159,53 +170,70 @@ class StepNetworks(nn.Module):
         first = self._loss(x[:, 0], numbers, anchors, self.start)[:, None]
         if x.shape[1] == 1:
             return first * mask
-        states = self.recurrent(self.inputs(x, before, mask, condition), self.begin(given)[None])[0][:, :-1]
-        contexts = self.contexts(states, x, before, mask, condition)
+        older = second(before)
+        states = self.recurrent(self.inputs(x, before, older, mask, condition), self.begin(given)[None])[0][:, :-1]
+        contexts = self.contexts(states, x[:, :-1], before[:, :-1], older[:, :-1], mask[:, :-1], condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
-        # The second step has but one before it: its straight continuation is to stay.
-        older = torch.cat([before[:, 1:2], before[:, 1:-1]], 1).flatten(0, 1)
-        anchors = self._anchors(past, older, change)
-        seen = self._seen(now, change, anchors[1], mask[:, 1:].flatten(0, 1))
+        anchors = self._anchors(past, older[:, 1:].flatten(0, 1), change)
+        seen = self._seen(now, change, anchors, mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
         rest = self._loss(now, numbers, anchors, self.steps).view(len(x), -1, self.channels)
         return torch.cat([first, rest], 1) * mask
 
-    def inputs(self, x: Tensor, before: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
-        """What the recurrent network sees of each step: values, changes, what is missing, the condition."""
-        value, change = self._standard(x, before)
-        parts = [torch.where(mask, value, self._standard(before, before)[0]), change * mask, (~mask).to(x.dtype)]
+    def inputs(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+        """What the recurrent network sees of each step: values, changes, bends, what is missing, the condition.
+
+        Args:
+            x: Values ``(B, T, C)``.
+            before: Those of the step before each.
+            older: Those of the step before that.
+            mask: Bool; True where observed.
+            condition: ``(B, D)`` or None.
+        """
+        return torch.cat([self._standard(x, before, older, mask), self._beside(mask, condition)], 2)
+
+    def contexts(
+        self, states: Tensor, x: Tensor, before: Tensor, older: Tensor, mask: Tensor, condition: Tensor | None
+    ) -> Tensor:
+        """Contexts ``(B, T, D)`` of the steps behind each of those given, from the states after them."""
+        parts = [states, self._standard(x, before, older, mask)]
         if condition is not None:
             parts.append(condition[:, None].expand(-1, x.shape[1], -1))
         return torch.cat(parts, 2)
 
-    def contexts(self, states: Tensor, x: Tensor, before: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
-        """Contexts ``(B, T - 1, D)`` of the steps behind the first, from states after the steps before them."""
-        value, change = self._standard(torch.where(mask, x, before)[:, :-1], before[:, :-1])
-        parts = [states, value, change]
-        if condition is not None:
-            parts.append(condition[:, None].expand(-1, states.shape[1], -1))
-        return torch.cat(parts, 2)
+    def _standard(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor) -> Tensor:
+        """Values, changes and bends ``(B, T, 3 C)``; where unknown, the value before stands and nothing moves."""
+        scales, x = self.scales, torch.where(mask, x, before)
+        change = torch.asinh((x - before) / scales.move)
+        bend = self.bend(x - (2.0 * before - older)) * mask
+        return torch.cat([(x - scales.mean) / scales.std, change, bend], 2)
 
-    def _standard(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        return (x - self.scales.mean) / self.scales.std, torch.asinh((x - before) / self.scales.move)
+    def _beside(self, mask: Tensor, condition: Tensor | None) -> Tensor:
+        unknown = (~mask).to(self.scales.mean.dtype)
+        return unknown if condition is None else torch.cat([unknown, condition[:, None].expand(-1, mask.shape[1], -1)], 2)
+
+    def bend(self, error: Tensor, c: int | slice = slice(None)) -> Tensor:
+        """How far values lie off the straight continuation: 0 on it, seen to within a cell, 1 a typical change off."""
+        scales = self.scales
+        return torch.asinh(error / scales.cell[c]) / torch.asinh(scales.move[c] / scales.cell[c])
 
     def given(self, condition: Tensor | None, like: Tensor) -> Tensor:
         """What the first step is made from: the condition, or a constant."""
         return torch.ones(len(like), 1, device=like.device) if condition is None else condition
 
-    def _seen(self, now: Tensor, change: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
+    def _seen(self, now: Tensor, change: Tensor, anchors: tuple[Tensor, ...], mask: Tensor) -> Tensor:
         """Numbers ``(B, C, FEATURES)`` that later channels see of a step's earlier ones."""
-        scales = self.scales
-        parts = ((now - scales.mean) / scales.std, torch.asinh(change), torch.asinh((now - predicted) / scales.unit))
-        return torch.stack(parts, 2) * mask[:, :, None]
+        scales, (_, predicted, straight, _) = self.scales, anchors
+        value, error = (now - scales.mean) / scales.std, torch.asinh((now - predicted) / scales.unit)
+        return torch.stack([value, torch.asinh(change), error, self.bend(now - straight)], 2) * mask[:, :, None]
 
     def _first_seen(self, x: Tensor, mask: Tensor, predicted: Tensor) -> Tensor:
         scales = self.scales
         value = (x - scales.mean) / scales.std
         error = torch.asinh((x - predicted) / scales.same_unit)
-        return torch.stack([value, torch.sin(2.0 * value), error], 2) * mask[:, :, None]
+        return torch.stack([value, torch.sin(2.0 * value), error, torch.cos(2.0 * value)], 2) * mask[:, :, None]
 
     def _anchors(self, past: Tensor, older: Tensor, change: Tensor) -> tuple[Tensor, ...]:
         scales = self.scales
@@ -234,9 +262,11 @@ class StepNetworks(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, centres and widths of the parts ``(..., K)``."""
         logits, centres, widths = numbers.float().chunk(3, -1)
+        centres = centres.masked_fill(net.centred, 0.0)
         anchor = torch.cat([a[..., None].expand(*a.shape, n) for a, n in zip(anchors, net.parts, strict=True)], -1)
         unit = torch.cat([u[..., None].expand(*u.shape, n) for u, n in zip(units, net.parts, strict=True)], -1)
-        width = torch.maximum(unit * widths.clamp(-7.0, 4.0).exp(), cell[..., None] / NARROWEST)
+        width = unit * widths.clamp(-7.0, 4.0).exp().masked_fill(net.narrow, 0.0)
+        width = torch.maximum(width, cell[..., None] / NARROWEST)
         return logits, anchor + unit * centres, width
 
     def _loss(self, x: Tensor, numbers: Tensor, anchors: tuple[Tensor, ...], net: ChannelNetworks) -> Tensor:
@@ -299,7 +329,7 @@ class LogChance(torch.autograd.Function):
 
 
 def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Values ``(B,)`` between ``low`` and ``high`` of mixtures ``(B, K)``.
+    """Values ``(B,)`` between ``low`` and ``high``, which may be infinite, of mixtures ``(B, K)``.
 
     A number of [0, 1] picks the part, what is left of it the place.
     """
@@ -315,6 +345,11 @@ def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tenso
     within = (first + (last - first) * place).clamp_(1e-7, 1.0 - 1e-7)
     drawn = (centres.gather(1, k) + widths.gather(1, k) * torch.logit(within)).float().squeeze(1)
     return torch.minimum(torch.maximum(drawn, low), high)
+
+
+def second(before: Tensor) -> Tensor:
+    """Values two steps before each, of those one step before ``(B, T, C)``; the first two steps have but one."""
+    return torch.cat([before[:, :1], before[:, 1:2], before[:, 1:-1]], 1)
 
 
 def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:
