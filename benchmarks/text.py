@@ -1,17 +1,20 @@
 """Text: aegan's default beside ARAE and a plain language model, on the quality-diversity plane, beside real text.
 
     python benchmarks/text.py --data DATA --out RESULTS [--sets coco names] [--models default language arae latent-gan]
-                              [--budget 10m | --steps N] [--seeds 0] [--num 10000]
+                              [--budget 10m | --steps N] [--seeds 0] [--num 10000] [--holdout 0.1]
 
 DATA holds ``image_coco_captions/image_coco.txt``, ``image_coco_captions/test_coco.txt`` (Texygen's split) and
 ``names/names.txt``, a tenth of which, always the same, is set apart as the test set. All models get the same budget. Of
 each, as many texts as ``--num`` are drawn at several temperatures and judged against all test lines; the row "real" is
-what as many training lines score. Every run is kept in RESULTS and not repeated; RESULTS/text.md is made of all.
+what as many training lines score. ``--holdout`` is the part of the training texts that a fit sets apart, to stop early
+by. Rows "…, new" are drawn with ``new=True``: none of the fitted texts. Every run is kept in RESULTS and not repeated;
+RESULTS/text.md is made of all.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import time
@@ -60,7 +63,7 @@ def sets(data: Path, name: str) -> tuple[list[str], list[str]]:
 
 
 def trained(
-    train: list[str], model: str, budget: dict[str, Any], seed: int
+    train: list[str], model: str, budget: dict[str, Any], seed: int, holdout: float
 ) -> tuple[aegan.Estimator, dict[str, float]]:
     """A fitted model and what it took."""
     name, settings = MODELS[model]
@@ -68,21 +71,29 @@ def trained(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AeganWarning)
         fitted = aegan.fit(
-            train, model=name, settings=settings, seed=seed, holdout=0.0, evaluate=False, doctor=False, **budget
+            train, model=name, settings=settings, seed=seed, holdout=holdout, evaluate=False, doctor=False, **budget
         )
     return fitted, {"seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - cpu}
 
 
 def one(
-    name: str, train: list[str], test: list[str], model: str, budget: dict[str, Any], seed: int, num: int
+    name: str,
+    train: list[str],
+    test: list[str],
+    model: str,
+    budget: dict[str, Any],
+    seed: int,
+    num: int,
+    holdout: float,
 ) -> dict[str, Any]:
     """A model's figures at every temperature."""
-    fitted, took = trained(train, model, budget, seed)
+    fitted, took = trained(train, model, budget, seed, holdout)
     found = {}
-    for temperature in TEMPERATURES[name]:
+    for temperature, new in itertools.product(TEMPERATURES[name], (False, True)):
         began = time.process_time()
-        evaluation = evaluate_texts(fitted, test, num=num, seed=seed + 1, temperature=temperature)
-        found[str(temperature)] = evaluation.to_json() | {"processor_seconds": time.process_time() - began}
+        evaluation = evaluate_texts(fitted, test, num=num, seed=seed + 1, temperature=temperature, new=new)
+        key = f"{temperature}, new" if new else str(temperature)
+        found[key] = evaluation.to_json() | {"processor_seconds": time.process_time() - began}
     ways = (
         [interpolate(fitted, a, b) for a, b in zip(test[:10:2], test[1:10:2], strict=True)]
         if fitted.model.code_dim
@@ -152,6 +163,7 @@ def main() -> None:
     parser.add_argument("--budget", default="10m")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--num", type=int, default=10_000)
+    parser.add_argument("--holdout", type=float, default=0.1)
     args = parser.parse_args()
     budget = {"budget": args.budget} if args.steps is None else {"steps": args.steps}
     args.out.mkdir(parents=True, exist_ok=True)
@@ -161,7 +173,7 @@ def main() -> None:
             for seed in args.seeds:
                 path = args.out / f"{name}-{model}-{seed}.json"
                 if not path.exists():
-                    result = one(name, train, test, model, budget, seed, args.num)
+                    result = one(name, train, test, model, budget, seed, args.num, args.holdout)
                     path.write_text(json.dumps(result | {"budget": budget, "machine": platform.processor()}, indent=1))
                     print(f"{path}: {result['took']}")
     text = [f"# Text ({time.strftime('%Y-%m-%d')}, aegan {aegan.__version__})", ""]

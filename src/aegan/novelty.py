@@ -57,7 +57,11 @@ def read_fitted(folder: Path) -> Tensor:
 
 
 def replaced(
-    samples: Tensor, known: Tensor, prints: Callable[[Tensor], Tensor], draw: Callable[[Tensor, int], Tensor], where: str
+    samples: Tensor,
+    known: Tensor,
+    prints: Callable[[Tensor], Tensor],
+    draw: Callable[[Tensor, int], Tensor],
+    where: str,
 ) -> Tensor:
     """``samples`` ``(N, …)`` with those that are ``known`` drawn again until they are not.
 
@@ -81,8 +85,8 @@ def replaced(
         wrong = wrong[_among(prints(drawn), known)]
     if len(wrong):
         raise ConfigError(
-            f"{where}: {len(wrong)} of {len(samples)} samples were among the fitted ones each of {DRAWS} times they were "
-            "drawn: the model knows little else. Raise --temperature, fit on more data, or leave --new out."
+            f"{where}: {len(wrong)} of {len(samples)} samples were among the fitted ones each of {DRAWS} times they "
+            "were drawn: the model knows little else. Raise --temperature, fit on more data, or leave --new out."
         )
     return samples
 

@@ -288,6 +288,7 @@ def evaluate_texts(
     seed: int = 0,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    new: bool = False,
 ) -> TextEvaluation:
     """Judge a run's texts beside its training texts and the holdout, or beside ``real`` on a loaded run.
 
@@ -308,7 +309,7 @@ def evaluate_texts(
     if train is None or holdout is None:
         raise ConfigError("evaluate: a loaded run does not hold its training data. Give real data: evaluate(real).")
     count = num or min(REFERENCES, len(train), max(1_000, len(holdout)))
-    drawn, _ = sample_texts(estimator, count, seed=seed, temperature=temperature, top_p=top_p)
+    drawn, _ = sample_texts(estimator, count, seed=seed, temperature=temperature, top_p=top_p, new=new)
     pairs: list[tuple[str, str]] = []
     coded = estimator.model.code_dim > 0
     if coded:

@@ -128,7 +128,7 @@ def _draw_step(
 
 
 def _reach(net: StepNetworks, c: int, like: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Between which values ``(B,)`` channel ``c`` may be drawn; ends of its range are no limits, as all beyond is theirs.
+    """Between which values ``(B,)`` channel ``c`` may be drawn; ends of its range are no limits: all beyond is theirs.
 
     A mixture's faint wide parts would now and then jump over the whole range.
     """

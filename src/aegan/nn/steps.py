@@ -212,7 +212,9 @@ class StepNetworks(nn.Module):
 
     def _beside(self, mask: Tensor, condition: Tensor | None) -> Tensor:
         unknown = (~mask).to(self.scales.mean.dtype)
-        return unknown if condition is None else torch.cat([unknown, condition[:, None].expand(-1, mask.shape[1], -1)], 2)
+        return (
+            unknown if condition is None else torch.cat([unknown, condition[:, None].expand(-1, mask.shape[1], -1)], 2)
+        )
 
     def bend(self, error: Tensor, c: int | slice = slice(None)) -> Tensor:
         """How far values lie off the straight continuation: 0 on it, seen to within a cell, 1 a typical change off."""
