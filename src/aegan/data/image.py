@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,16 @@ from aegan.data.base import Adapter, TensorData
 from aegan.data.form import CHANNELS, Form
 from aegan.data.image_source import ArraySource, ImageSource
 from aegan.data.labels import map_labels
-from aegan.data.pictures import THREADS
+from aegan.data.pictures import CHUNK, THREADS, in_order
 from aegan.data.resize import RESIZE, SMALLEST_SIDE, choose_size, fit_picture
 from aegan.data.sources import open_source
 from aegan.data.store import default_memory_limit, release, reserve
 from aegan.errors import ConfigError, DataError
 from aegan.types import Spec
 
-CHUNK = 512
-
 
 class ImageAdapter(Adapter):
-    """Folders, files, arrays and lists of images to uint8 ``(N, C, H, W)`` and back.
+    """Folders, archives, files, arrays and lists of images to uint8 ``(N, C, H, W)`` and back.
 
     Args:
         size: Side, or ``(height, width)``, of the images a model sees, at least 8. None: see
@@ -37,7 +34,8 @@ class ImageAdapter(Adapter):
         skip_bad: Skip unreadable images (listed in ``bad``); otherwise they are one error after all were tried.
         memory_limit: Most bytes of decoded images to hold in memory; beyond, they lie in a temporary file. None: a
             quarter of the machine's memory. A larger ``.npy`` file of uint8 that needs no change is used in place.
-        cache_dir: Folder for that temporary file; the system's when None.
+        cache_dir: Folder for that temporary file, and for the one that a compressed tar is unpacked to; the system's
+            when None.
 
     Attributes:
         spec: Kind ``"image"``, shape ``(C, H, W)``, classes; set by :meth:`fit`.
@@ -90,7 +88,7 @@ class ImageAdapter(Adapter):
             DataError: Unreadable, fewer than two images, all of them identical, or smaller than 8 pixels.
             StorageError: No room for the temporary file.
         """
-        opened = open_source(source, skip_bad=self.skip_bad)
+        opened = open_source(source, skip_bad=self.skip_bad, cache_dir=self.cache_dir)
         _need(opened, 2)
         size, channels = self._target(opened)
         x = self._decode(opened, size, channels)
@@ -131,7 +129,7 @@ class ImageAdapter(Adapter):
         cached, self._cache = self._cache, None
         if cached is not None and _same_source(cached[0], source):
             return cached[1]
-        opened = open_source(source, skip_bad=self.skip_bad, like=form)
+        opened = open_source(source, skip_bad=self.skip_bad, like=form, cache_dir=self.cache_dir)
         _need(opened, 1)
         x = self._decode(opened, (spec.shape[1], spec.shape[2]), spec.shape[0])
         y = None
@@ -227,7 +225,8 @@ class ImageAdapter(Adapter):
                     return str(error)
                 return None
 
-            reasons = _each(place, len(source), THREADS if source.threads else 1)
+            done = in_order(place, len(source), THREADS if source.threads else 1)
+            reasons = {i: reason for i, reason in enumerate(done) if reason is not None}
             source.report_bad(reasons)
             x = _without(x, reasons)
         return x
@@ -268,20 +267,6 @@ def _need(source: ImageSource, least: int) -> None:
             f"{source.name}: got {len(source)} image{'' if len(source) == 1 else 's'}; expected at least {least}. "
             "Give a folder or an array with more images."
         )
-
-
-def _each(work: Callable[[int], str | None], n: int, threads: int) -> dict[int, str]:
-    """Run ``work`` for every index; the reasons it returns, by index."""
-    if threads == 1:
-        results = ((i, work(i)) for i in range(n))
-        return {i: reason for i, reason in results if reason is not None}
-    reasons: dict[int, str] = {}
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, n, CHUNK):  # in chunks, so that Ctrl-C need not wait for all of them
-            index = range(start, min(n, start + CHUNK))
-            done = zip(index, pool.map(work, index), strict=True)
-            reasons.update({i: reason for i, reason in done if reason is not None})
-    return reasons
 
 
 def _without(x: np.ndarray, rows: Mapping[int, str]) -> np.ndarray:

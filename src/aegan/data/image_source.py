@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -105,13 +104,9 @@ class ImageSource(ABC):
 
     def describe(self) -> str:
         """One line: how many images of what sizes and colours, which classes, what was left out."""
-        sizes = Counter(map(tuple, self.sizes.tolist()))
-        heights, widths = self.sizes[:, 0], self.sizes[:, 1]
-        size = (
-            f"{widths[0]}×{heights[0]}"
-            if len(sizes) == 1
-            else f"{widths.min()}×{heights.min()} to {widths.max()}×{heights.max()}"
-        )
+        sizes = self.sizes
+        (low, narrow), (high, wide) = sizes.min(axis=0), sizes.max(axis=0)
+        size = f"{wide}×{high}" if (low, narrow) == (high, wide) else f"{narrow}×{low} to {wide}×{high}"
         parts = [f"{len(self)} images", f"{size} pixels", "/".join(sorted(self.modes))]
         if self.labels is not None:
             shown = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
@@ -119,6 +114,32 @@ class ImageSource(ABC):
         if self.bad:
             parts.append(f"{len(self.bad)} unreadable and skipped")
         return ", ".join(parts + ([self.note] if self.note else []))
+
+
+def label_by_folders(source: ImageSource, folders: Sequence[Sequence[str]]) -> None:
+    """Label images by the folders that they lie in: those of the first level are the classes.
+
+    Args:
+        source: Its labels are set, unless all images lie at the top or all lie deeper; ``note`` says so then.
+        folders: Of each image, from the top.
+
+    Raises:
+        DataError: Some images lie at the top and some in folders.
+    """
+    depths = [len(path) for path in folders]
+    if 1 not in depths:
+        if max(depths) > 1:
+            reason = "no labels: images lie deeper than the immediate sub-folders"
+            source.note = "; ".join(filter(None, [source.note, reason]))
+        return
+    if 0 in depths:
+        loose = source.item_name(depths.index(0)).rsplit("/", 1)[-1]
+        raise DataError(
+            f"{source.name}: {depths.count(0)} images lie at the top ({loose}, …) and {len(depths) - depths.count(0)} "
+            "in sub-folders; expected either, because sub-folders are read as classes. Move the loose ones away or "
+            "into a class."
+        )
+    source.set_labels([path[0] for path in folders])
 
 
 class ArraySource(ImageSource):

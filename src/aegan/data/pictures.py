@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +18,10 @@ from aegan.data.image_source import ImageSource
 from aegan.errors import DataError
 
 T = TypeVar("T")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+MODES = ("L", "LA", "RGB", "RGBA")
+CHUNK, TASK = 512, 16
+"""Images that are under way at a time, and in one task of a thread."""
 MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs, as Pillow does by default."""
 THREADS = min(8, os.cpu_count() or 1)
@@ -23,7 +29,64 @@ _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _ORIENTATION = 0x0112
 
 
-class PictureSource(ImageSource):
+class FileSource(ImageSource):
+    """Images whose headers tell size and colours: read once, when first asked for, and kept in 12 bytes each."""
+
+    _headers: np.ndarray | None = None
+
+    @abstractmethod
+    def header(self, i: int) -> tuple[int, int, str]:
+        """Height, width (after EXIF rotation) and mode of image ``i`` without decoding it.
+
+        Raises:
+            DataError: Even the header cannot be read.
+        """
+
+    def _scan(self) -> np.ndarray:
+        """Height, width and number of the mode of those whose header can be read, int32 ``(M, 3)``."""
+        if self._headers is None:
+
+            def facts(i: int) -> tuple[int, int, int]:
+                try:
+                    height, width, mode = self.header(i)
+                except DataError:
+                    return (-1, -1, -1)
+                return height, width, MODES.index(mode)
+
+            found = np.empty((len(self), 3), dtype=np.int32)
+            for i, row in enumerate(in_order(facts, len(self), THREADS if self.threads else 1)):
+                found[i] = row
+            self._headers = found
+        readable = self._headers[self._headers[:, 0] >= 0]
+        if not len(readable):
+            self.report_bad(self._reasons())
+        return readable
+
+    def _reasons(self) -> dict[int, str]:
+        reasons = {}
+        for i in range(len(self)):
+            try:
+                self.read(i)
+            except DataError as error:
+                reasons[i] = str(error)
+        return reasons
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Height and width after EXIF rotation, from the headers of the readable images, ``(M, 2)``."""
+        return self._scan()[:, :2].astype(np.int64)
+
+    @property
+    def modes(self) -> frozenset[str]:
+        """Colour modes that occur, from the headers."""
+        return frozenset(MODES[i] for i in np.unique(self._scan()[:, 2]))
+
+    def _keep(self, kept: Sequence[int]) -> None:
+        if self._headers is not None:
+            self._headers = self._headers[np.asarray(kept)]
+
+
+class PictureSource(FileSource):
     """Image files, or PIL images in memory, read one by one.
 
     Args:
@@ -47,49 +110,20 @@ class PictureSource(ImageSource):
         self.root = root
         in_memory = any(isinstance(item, Image.Image) for item in self.items)
         self.threads = not in_memory  # one PIL image must not be loaded by two threads at once
-        self._headers: list[tuple[int, int, str] | None] | None = None
         super().__init__(name, Form(container="pictures" if in_memory else "numpy"), skip_bad=skip_bad, note=note)
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def _scan(self) -> list[tuple[int, int, str]]:
-        if self._headers is None:
-            if self.threads:
-                with ThreadPoolExecutor(THREADS) as pool:
-                    self._headers = list(pool.map(_header, self.items))
-            else:
-                self._headers = [_header(item) for item in self.items]
-        readable = [header for header in self._headers if header is not None]
-        if not readable:
-            self.report_bad(self._reasons())
-        return readable
-
-    def _reasons(self) -> dict[int, str]:
-        reasons = {}
-        for i in range(len(self)):
-            try:
-                self.read(i)
-            except DataError as error:
-                reasons[i] = str(error)
-        return reasons
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """Height and width after EXIF rotation, from the headers of the readable images, ``(M, 2)``."""
-        return np.array([header[:2] for header in self._scan()], dtype=np.int64).reshape(-1, 2)
-
-    @property
-    def modes(self) -> frozenset[str]:
-        """Colour modes that occur, from the headers."""
-        return frozenset(header[2] for header in self._scan())
+    def header(self, i: int) -> tuple[int, int, str]:
+        """See :meth:`FileSource.header`."""
+        item = self.items[i]
+        return guarded(lambda: _facts(item) if isinstance(item, Image.Image) else header_of(item))
 
     def read(self, i: int, *, at_least: int | None = None) -> Image.Image:
         """Image ``i``, upright, as L, RGB or RGBA; see :meth:`ImageSource.read`."""
         item = self.items[i]
-        if isinstance(item, Image.Image):
-            return _guarded(lambda: plain(item))
-        return _guarded(lambda: _decode(item, at_least))
+        return guarded(lambda: plain(item) if isinstance(item, Image.Image) else decode(item, at_least))
 
     def item_name(self, i: int) -> str:
         """Path of the file, or number of the image in the list."""
@@ -100,11 +134,25 @@ class PictureSource(ImageSource):
 
     def _keep(self, kept: Sequence[int]) -> None:
         self.items = [self.items[i] for i in kept]
-        if self._headers is not None:
-            self._headers = [self._headers[i] for i in kept]
+        super()._keep(kept)
 
 
-def _guarded(work: Callable[[], T]) -> T:
+def in_order(work: Callable[[int], T], n: int, threads: int) -> Iterator[T]:
+    """What ``work`` returns for every index below ``n``, in order; bounded in memory, and soon done on Ctrl-C."""
+    if threads == 1:
+        yield from map(work, range(n))
+        return
+
+    def some(start: int) -> list[T]:  # a task for each small image would cost more than the image
+        return [work(i) for i in range(start, min(n, start + TASK))]
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, n, CHUNK):
+            for done in pool.map(some, range(start, min(n, start + CHUNK), TASK)):
+                yield from done
+
+
+def guarded(work: Callable[[], T]) -> T:
     """Run ``work``; whatever Pillow raises on a damaged file becomes one DataError with a short reason."""
     try:
         return work()
@@ -131,21 +179,28 @@ def _reason(error: Exception) -> str:
     return f"truncated or corrupt ({text[:120]})"
 
 
-def _open(path: Path) -> Image.Image:
-    if path.stat().st_size == 0:
+def _open(file: Path | bytes) -> Image.Image:
+    if (len(file) if isinstance(file, bytes) else file.stat().st_size) == 0:
         raise DataError("empty file (zero bytes)")
-    image = Image.open(path)
+    image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise DataError(_too_large())
     return image
 
 
-def _decode(path: Path, at_least: int | None) -> Image.Image:
-    with _open(path) as image:
+def decode(file: Path | bytes, at_least: int | None) -> Image.Image:
+    """The image in a file, or in the bytes of one; see :meth:`ImageSource.read`. To be called by :func:`guarded`."""
+    with _open(file) as image:
         if at_least is not None and image.format == "JPEG" and image.mode in ("L", "RGB"):
             image.draft(image.mode, (at_least, at_least))
         return plain(image)
+
+
+def header_of(file: Path | bytes) -> tuple[int, int, str]:
+    """Height, width and mode of the image in a file, or in the bytes of one, or in its first bytes."""
+    with _open(file) as image:
+        return _facts(image)
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -174,17 +229,6 @@ def _from_deep(image: Image.Image) -> Image.Image:
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
         raise DataError(f"mode {image.mode} with values {values.min():g} to {values.max():g}; convert to 8 or 16 bit")
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
-
-
-def _header(item: Path | Image.Image) -> tuple[int, int, str] | None:
-    """Height, width and mode without decoding; None where even the header cannot be read."""
-    try:
-        if isinstance(item, Image.Image):
-            return _facts(item)
-        with _guarded(lambda: _open(item)) as image:
-            return _guarded(lambda: _facts(image))
-    except DataError:
-        return None
 
 
 def _facts(image: Image.Image) -> tuple[int, int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from aegan.data.archive_index import is_archive
+from aegan.data.archive_source import ArchiveSource, listed
 from aegan.data.array_files import choose_idx, is_idx, read_idx_pair, read_npy, read_npz
 from aegan.data.form import Form
-from aegan.data.image_source import ArraySource, ImageSource, MixedSource
-from aegan.data.labels import natural_key
-from aegan.data.pictures import PictureSource
+from aegan.data.image_source import ArraySource, ImageSource, MixedSource, label_by_folders
+from aegan.data.labels import path_key
+from aegan.data.pictures import IMAGE_SUFFIXES, PictureSource
 from aegan.errors import DataError, nearest
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 READABLE = (
-    "a folder of images (PNG, JPEG, WebP, BMP, GIF), an IDX file, .npy, .npz, a NumPy array, a torch tensor, "
-    "a list of images, or a pair (images, labels)"
+    "a folder or an archive (.zip, .tar, .tar.gz) of images (PNG, JPEG, WebP, BMP, GIF), an IDX file, .npy, .npz, "
+    "a NumPy array, a torch tensor, a list of images, or a pair (images, labels)"
 )
 
 
-def open_source(source: Any, *, skip_bad: bool = False, like: Form | None = None) -> ImageSource:
+Cache = str | os.PathLike[str] | None
+
+
+def open_source(
+    source: Any, *, skip_bad: bool = False, like: Form | None = None, cache_dir: Cache = None
+) -> ImageSource:
     """Open images, wherever they are; nothing is decoded yet.
 
     * **Folder**, searched recursively. Images in its immediate sub-folders are labelled by these; images only at the
@@ -42,6 +47,7 @@ def open_source(source: Any, *, skip_bad: bool = False, like: Form | None = None
         source: One of these, or an ``ImageSource``, which is returned as it is.
         skip_bad: Skip unreadable images, counted in ``bad``; otherwise they are one error after all were tried.
         like: Form of the data an adapter was fitted on; settles doubt about an array's layout and range.
+        cache_dir: Folder for what a compressed tar is unpacked to; the system's temporary folder when None.
 
     Raises:
         DataError: No such path, nothing readable in it, a damaged file, or an array that does not hold images.
@@ -49,9 +55,9 @@ def open_source(source: Any, *, skip_bad: bool = False, like: Form | None = None
     if isinstance(source, ImageSource):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(Path(source).expanduser(), skip_bad, like)
+        return _open_path(Path(source).expanduser(), skip_bad, like, cache_dir)
     if isinstance(source, tuple) and len(source) == 2 and not _is_picture_list(source):
-        opened = open_source(source[0], skip_bad=skip_bad, like=like)
+        opened = open_source(source[0], skip_bad=skip_bad, like=like, cache_dir=cache_dir)
         opened.set_labels(source[1])
         return opened
     if isinstance(source, Tensor):
@@ -61,7 +67,7 @@ def open_source(source: Any, *, skip_bad: bool = False, like: Form | None = None
     if isinstance(source, Image.Image):
         return PictureSource([source], "image")
     if isinstance(source, (list, tuple)):
-        return _open_list(source, skip_bad, like)
+        return _open_list(source, skip_bad, like, cache_dir)
     raise DataError(f"cannot read images from {type(source).__module__}.{type(source).__name__}; expected {READABLE}.")
 
 
@@ -81,7 +87,7 @@ def _as_numpy(tensor: Tensor) -> np.ndarray:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-def _open_list(items: Sequence[Any], skip_bad: bool, like: Form | None) -> ImageSource:
+def _open_list(items: Sequence[Any], skip_bad: bool, like: Form | None, cache_dir: Cache) -> ImageSource:
     if not items:
         raise DataError(f"an empty list; expected {READABLE}.")
     if all(isinstance(item, (str, os.PathLike)) for item in items):
@@ -89,6 +95,8 @@ def _open_list(items: Sequence[Any], skip_bad: bool, like: Form | None) -> Image
         for path in paths:
             if not path.is_file():
                 raise DataError(_missing(path) if not path.exists() else f"{path}: a folder within a list of files.")
+        if all(map(is_archive, paths)):
+            return ArchiveSource(paths, "list of archives", skip_bad=skip_bad, cache_dir=cache_dir)
         return PictureSource(paths, "list of files", skip_bad=skip_bad)
     if all(isinstance(item, Image.Image) for item in items):
         return PictureSource(list(items), "list of images", skip_bad=skip_bad)
@@ -104,14 +112,16 @@ def _open_list(items: Sequence[Any], skip_bad: bool, like: Form | None) -> Image
     return MixedSource(arrays, "list of arrays", like=like)
 
 
-def _open_path(path: Path, skip_bad: bool, like: Form | None) -> ImageSource:
+def _open_path(path: Path, skip_bad: bool, like: Form | None, cache_dir: Cache) -> ImageSource:
     if path.is_dir():
-        return _open_folder(path, skip_bad, like)
+        return _open_folder(path, skip_bad, like, cache_dir)
     if not path.exists():
         raise DataError(_missing(path))
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return PictureSource([path], str(path), skip_bad=skip_bad)
+    if is_archive(path):
+        return ArchiveSource([path], str(path), skip_bad=skip_bad, cache_dir=cache_dir)
     labels = None
     if suffix == ".npy":
         images = read_npy(path)
@@ -140,31 +150,25 @@ def _missing(path: Path) -> str:
     return f"{path}: no such file or folder. {where}{url}"
 
 
-def _open_folder(folder: Path, skip_bad: bool, like: Form | None) -> ImageSource:
+def _open_folder(folder: Path, skip_bad: bool, like: Form | None, cache_dir: Cache) -> ImageSource:
+    def in_folder(path: Path) -> str:
+        return path_key(path.relative_to(folder).as_posix())
+
     files = _walk(folder)
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     others = [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
     if not images:
         idx = [path for path in others if is_idx(path) and path.parent == folder]
         if idx:
-            return _open_path(choose_idx(idx, folder), skip_bad, like)
+            return _open_path(choose_idx(idx, folder), skip_bad, like, cache_dir)
+        archives = sorted(filter(is_archive, others), key=in_folder)
+        if archives:
+            return ArchiveSource(archives, str(folder), skip_bad=skip_bad, root=folder, cache_dir=cache_dir)
         raise DataError(_nothing_in(folder, others))
-    images.sort(key=lambda path: [natural_key(part) for part in path.relative_to(folder).parts])
-    depth = [len(path.relative_to(folder).parts) for path in images]
+    images.sort(key=in_folder)
     note = f"ignored: {_suffixes(others)}" if others else ""
     source = PictureSource(images, str(folder), skip_bad=skip_bad, root=folder, note=note)
-    if 2 not in depth:
-        if max(depth) > 2:
-            source.note = "; ".join(filter(None, [note, "no labels: images lie deeper than the immediate sub-folders"]))
-        return source
-    if 1 in depth:
-        loose = images[depth.index(1)].name
-        raise DataError(
-            f"{folder}: {depth.count(1)} images lie at the top ({loose}, …) and {len(depth) - depth.count(1)} in "
-            "sub-folders; expected either, because sub-folders are read as classes. Move the loose ones away or into "
-            "a class."
-        )
-    source.set_labels([path.relative_to(folder).parts[0] for path in images])
+    label_by_folders(source, [path.relative_to(folder).parts[:-1] for path in images])
     return source
 
 
@@ -187,8 +191,7 @@ def _walk(folder: Path) -> list[Path]:
 
 
 def _suffixes(files: Sequence[Path]) -> str:
-    counts = Counter(path.suffix.lower() or "(no suffix)" for path in files)
-    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(8))
+    return listed(path.suffix.lower() or "(no suffix)" for path in files)
 
 
 def _nothing_in(folder: Path, others: Sequence[Path]) -> str:
