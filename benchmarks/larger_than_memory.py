@@ -1,29 +1,35 @@
-"""Tables and pictures larger than memory: the most memory held, and the throughput beside data in memory.
+"""Tables, pictures and archives larger than memory: the most memory held, and the throughput beside data in memory.
 
     python benchmarks/larger_than_memory.py --folder DIR [--gigabytes 20] [--columns 40] [--pictures 1000000]
-                                            [--side 28] [--limit 2.0] [--parts table images]
+                                            [--side 28] [--limit 2.0] [--parts table images zip tar folder]
 
-A Parquet table of that many decimal gigabytes of values as numbers of eight bytes (half amounts, half names), and a
-``.npy`` file of pictures, are made in DIR; a process with one thread learns what the columns are, encodes the rows into
-a file, cuts a holdout off and trains the default model for ``--steps`` steps, as ``aegan fit`` does, with no more than
-256 MiB of encoded data in memory. Then a process trains as long on a part of the data that it holds in memory.
-Printed are the peaks (Python, torch and networks included), steps a processor second and a second of the clock.
-Ends with an error where a peak is above ``--limit`` GiB. What is in DIR already is used again.
+A Parquet table of that many decimal gigabytes of values as numbers of eight bytes (half amounts, half names) and a
+``.npy`` file of pictures are made in DIR, and as many PNGs of ten classes in the folders of a zip, or in a tar with a
+``.cls`` beside each, or (100,000 of them) as files in folders. A process with one thread learns what the columns are,
+encodes the rows into a file, cuts a holdout off and trains the default model for ``--steps`` steps, as ``aegan fit``
+does, with no more than 256 MiB of encoded data in memory. Then a process trains as long on a part of the data that it
+holds in memory; files in folders are read only. Printed are processor seconds of reading, the peaks (Python, torch and
+networks included), steps a processor second and a second of the clock. Ends with an error where a peak is above
+``--limit`` GiB. What is in DIR already is used again.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shutil
 import sys
+import tarfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from PIL import Image
 
 from aegan.config import TrainConfig
 from aegan.data import ImageAdapter
@@ -39,7 +45,17 @@ GROUP = 131_072
 HELD = 256 << 20
 """Bytes of encoded data in memory."""
 PART = 100_000
-"""Samples of the side in memory."""
+"""Samples of the side in memory, and of the folder."""
+CLASSES = 10
+
+
+NAMES = {
+    "table": "table.parquet",
+    "images": "pictures.npy",
+    "zip": "pictures.zip",
+    "tar": "pictures.tar",
+    "folder": "pictures",
+}
 
 
 def make_table(path: Path, gigabytes: float, number: int) -> int:
@@ -78,6 +94,35 @@ def make_pictures(path: Path, number: int, side: int) -> None:
     partial.rename(path)
 
 
+def make_packed(form: str, path: Path, pictures: Path) -> None:
+    """As many PNGs as there are pictures, of the first ten thousand again and again, packed or as files."""
+    if path.exists():
+        return
+    array, contents, partial = np.load(pictures, mmap_mode="r"), [], path.with_name(f"{path.name}.partial")
+    for pixels in array[:10_000]:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="PNG")
+        contents.append(buffer.getvalue())
+    if form == "folder":
+        for c in range(CLASSES):
+            (partial / f"c{c}").mkdir(parents=True, exist_ok=True)
+        for i in range(min(PART, len(array))):
+            (partial / f"c{i % CLASSES}" / f"{i:09d}.png").write_bytes(contents[i % len(contents)])
+    elif form == "zip":
+        with zipfile.ZipFile(partial, "w") as zipped:
+            for i in range(len(array)):
+                zipped.writestr(f"c{i % CLASSES}/{i:09d}.png", contents[i % len(contents)])
+    else:
+        with tarfile.open(partial, "w") as packed:
+            for i in range(len(array)):
+                for name, content in (("png", contents[i % len(contents)]), ("cls", b"%d" % (i % CLASSES))):
+                    entry = tarfile.TarInfo(f"{i:09d}.{name}")
+                    entry.size = len(content)
+                    packed.addfile(entry, io.BytesIO(content))
+                packed.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
+    partial.rename(path)
+
+
 class _Clock(Probe):
     """Times the steps after the first ten."""
 
@@ -113,11 +158,16 @@ def one(part: str, where: str, path: Path, count: int) -> Told:
             source = next(pq.ParquetFile(path).iter_batches(PART)).to_pandas()
     else:
         adapter = ImageAdapter(memory_limit=limit)
-        source = path if where == "disk" else np.array(np.load(path, mmap_mode="r")[:PART])
+        source = path
+        if where == "memory":
+            array = np.array(np.load(path.with_name(NAMES["images"]), mmap_mode="r")[:PART])
+            source = array if part == "images" else (array, np.arange(len(array)) % CLASSES)
     adapter.fit(source)
     data = adapter.to_tensors(source)
     read = {"read": time.process_time() - cpu, "read_wall": time.perf_counter() - began, "n": float(len(data))}
-    read["block"] = float(data.block)
+    read |= {"block": float(data.block)}
+    if part == "folder":
+        return read | {"peak": peak() / 1024}
     case = Case("table" if part == "table" else "image", adapter.spec)
     return read | trained(case, adapter, data, count) | {"peak": peak() / 1024}
 
@@ -132,16 +182,17 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=28)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--limit", type=float, default=2.0)
-    parser.add_argument("--parts", nargs="+", choices=("table", "images"), default=["table", "images"])
+    parser.add_argument("--parts", nargs="+", choices=tuple(NAMES), default=["table", "images"])
     parser.add_argument("--one", nargs=2, metavar=("PART", "WHERE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    paths = {"table": options.folder / "table.parquet", "images": options.folder / "pictures.npy"}
+    paths = {part: options.folder / name for part, name in NAMES.items()}
     if options.one:
         print(json.dumps(one(*options.one, paths[options.one[0]], options.steps)))
         return
     options.folder.mkdir(parents=True, exist_ok=True)
-    sizes = {"table": options.gigabytes * 1e9, "images": options.pictures * options.side**2}
+    pixels = options.pictures * options.side**2
+    sizes = {"table": options.gigabytes * 1e9, "images": pixels, "zip": 2 * pixels, "tar": 3 * pixels, "folder": pixels}
     needed, free = 4 * sum(sizes[part] for part in options.parts), shutil.disk_usage(options.folder).free
     if needed > free:
         sys.exit(f"{options.folder}: {needed / 1e9:.1f} GB may be needed, {free / 1e9:.1f} are free.")
@@ -154,11 +205,16 @@ def main() -> None:
             make_table(paths["table"], options.gigabytes, options.columns)
         else:
             make_pictures(paths["images"], options.pictures, options.side)
+        if part in ("zip", "tar", "folder"):
+            make_packed(part, paths[part], paths["images"])
         found = {
             where: child(__file__, "--folder", options.folder, "--steps", options.steps, "--one", part, where)
-            for where in ("disk", "memory")
+            for where in (("disk",) if part == "folder" else ("disk", "memory"))
         }
         for where, told in found.items():
+            if part == "folder":
+                print(f"| folder | {told['n']:,.0f} | {told['read']:,.0f} | {told['peak']:.2f} | | | |", flush=True)
+                continue
             ratio = "" if where == "memory" else f"{told['cpu_rate'] / found['memory']['cpu_rate']:.0%}"
             print(
                 f"| {part}, {where} | {told['n']:,.0f} | {told['read']:,.0f} | {told['peak']:.2f} "

@@ -53,8 +53,8 @@ def fit(
     """Train a generator on ``source``; started by ``torchrun``, with all its processes together.
 
     Args:
-        source: A folder, file, array, tensor or list of images (see :func:`aegan.data.open_source`), or a table: a
-            frame, CSV, Parquet, Excel or database (see :func:`aegan.data.table_source.open_table`).
+        source: A folder, archive, file, array, tensor or list of images (see :func:`aegan.data.open_source`), or a
+            table: a frame, CSV, Parquet, Excel or database (see :func:`aegan.data.table_source.open_table`).
         out: Run folder to make; None keeps the run in a temporary folder until :meth:`Estimator.save`.
         kind: Kind of data; found from the source when None.
         model: A name from ``aegan models``; the kind's default when None.

@@ -80,9 +80,10 @@ def fit(
 ) -> None:
     """Train a generator on SOURCE: a folder of images or recordings (sub-folders are classes), a table, text or series.
 
-    Images: PNG, JPEG and others, IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables: .csv, .tsv and .txt (also .gz),
-    .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt (also .gz) with a sample a line, or a
-    table's --text-column. Time series: .ts, .arff, or --kind series with a table or .npy.
+    Images: PNG, JPEG and others, archives of them (.zip, .tar), IDX, .npy, .npz. Recordings: WAV, FLAC, OGG. Tables:
+    .csv, .tsv and .txt (also .gz), .parquet, .xlsx, or a database such as sqlite:///shop.db::orders. Text: .txt (also
+    .gz) with a sample a line, or a table's --text-column. Time series: .ts, .arff, or --kind series with a table or
+    .npy.
 
     Args:
         source: What to learn from.

@@ -113,7 +113,7 @@ class Archive:
     def _index_tar(self, file: BinaryIO) -> None:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
-                archive.members.clear()  # tarfile would keep a kilobyte of each
+                archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # a kilobyte of each
                 if not member.isdir() and self._takes(member.name, plain=member.isreg() and not member.issparse()):
                     self._add(member.name, member.offset_data, member.size, member.size)
             file.seek(archive.offset)
