@@ -255,6 +255,9 @@ def test_new_texts_are_none_of_the_fitted_ones_and_depend_on_their_number_alone(
     assert run.sample(40, new=True) == new[:40]
     assert main(["sample", str(tmp_path / "run"), "--num", "300", "--new", "--out", str(tmp_path / "new.txt")]) == 0
     assert (tmp_path / "new.txt").read_text(encoding="utf-8").splitlines() == new
+    run.write_samples(300, tmp_path / "many", shard=256, new=True)
+    parts = [gzip.decompress(part.read_bytes()) for part in sorted((tmp_path / "many").glob("part-*.txt.gz"))]
+    assert b"".join(parts).decode("utf-8").splitlines() == new
 
 
 def test_new_texts_where_there_are_none_or_nobody_knows_are_refused(tmp_path: Path) -> None:

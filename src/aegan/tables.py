@@ -15,6 +15,7 @@ from aegan.data.table import TableAdapter
 from aegan.data.table_columns import Coded, Constant, Identifier
 from aegan.data.table_source import open_table
 from aegan.data.table_write import write_table
+from aegan.data.table_written import WrittenLook, find_writing
 from aegan.errors import ConfigError, nearest
 from aegan.metrics.table import AUTO, evaluate_table
 from aegan.metrics.table_evaluation import TableEvaluation
@@ -286,14 +287,35 @@ def evaluate_table_sources(
         held, reference = reference.iloc[order[:cut]], reference.iloc[order[cut:]]
     if len(held) < 20 and holdout is None:
         held = None
+    writings = _writings(reference)
     return evaluate_table(
-        train=reference.reset_index(drop=True),
-        synthetic=made,
-        holdout=None if held is None else held.reset_index(drop=True),
+        train=_read(reference, writings),
+        synthetic=_read(made, writings),
+        holdout=None if held is None else _read(held, writings),
         target=target,
         seed=seed,
         unseen=holdout is not None,
     )
+
+
+def _writings(frame: pd.DataFrame) -> dict[str, WrittenLook]:
+    """How the amounts of a frame's columns are written, of those that hold amounts as text."""
+    found = {}
+    for name in map(str, frame.columns):
+        texts = pd.Series(frame[name].dropna().unique())
+        if pd.api.types.infer_dtype(texts) == "string" and (writing := find_writing(texts)) is not None:
+            found[name] = WrittenLook(dtype="object", writing=writing)
+    return found
+
+
+def _read(frame: pd.DataFrame, writings: Mapping[str, WrittenLook]) -> pd.DataFrame:
+    """With written amounts as numbers; what is not written so is missing."""
+    out = frame.reset_index(drop=True)
+    for name, look in writings.items():
+        if name in out and out[name].dtype == object:
+            values, missing = look.read(out.loc[:, name])
+            out[name] = pd.Series(values, dtype="float64").mask(missing)
+    return out
 
 
 def _frame(adapter: TableAdapter, data: TensorData | None) -> pd.DataFrame | None:

@@ -45,8 +45,8 @@ def draw_series(
     if prefix > 1:
         # What all know from the first step on is read at once.
         head, mask = out[:, :prefix], there.expand(-1, prefix, -1)
-        before = carried(head, mask, scales.mean)[0]
-        state = net.recurrent(net.inputs(head, before, second(before), mask, condition), state)[1]
+        behind = carried(head, mask, scales.mean)[0]
+        state = net.recurrent(net.inputs(head, behind, second(behind), mask, condition), state)[1]
         start = prefix
     mean = scales.mean.expand(count, 1, channels)
 

@@ -192,16 +192,15 @@ class StepNetworks(nn.Module):
             mask: Bool; True where observed.
             condition: ``(B, D)`` or None.
         """
-        return torch.cat([self._standard(x, before, older, mask), self._beside(mask, condition)], 2)
+        parts = [self._standard(x, before, older, mask), (~mask).to(x.dtype)]
+        return torch.cat(parts + _along(condition, x.shape[1]), 2)
 
     def contexts(
         self, states: Tensor, x: Tensor, before: Tensor, older: Tensor, mask: Tensor, condition: Tensor | None
     ) -> Tensor:
         """Contexts ``(B, T, D)`` of the steps behind each of those given, from the states after them."""
         parts = [states, self._standard(x, before, older, mask)]
-        if condition is not None:
-            parts.append(condition[:, None].expand(-1, x.shape[1], -1))
-        return torch.cat(parts, 2)
+        return torch.cat(parts + _along(condition, x.shape[1]), 2)
 
     def _standard(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor) -> Tensor:
         """Values, changes and bends ``(B, T, 3 C)``; where unknown, the value before stands and nothing moves."""
@@ -209,12 +208,6 @@ class StepNetworks(nn.Module):
         change = torch.asinh((x - before) / scales.move)
         bend = self.bend(x - (2.0 * before - older)) * mask
         return torch.cat([(x - scales.mean) / scales.std, change, bend], 2)
-
-    def _beside(self, mask: Tensor, condition: Tensor | None) -> Tensor:
-        unknown = (~mask).to(self.scales.mean.dtype)
-        return (
-            unknown if condition is None else torch.cat([unknown, condition[:, None].expand(-1, mask.shape[1], -1)], 2)
-        )
 
     def bend(self, error: Tensor, c: int | slice = slice(None)) -> Tensor:
         """How far values lie off the straight continuation: 0 on it, seen to within a cell, 1 a typical change off."""
@@ -347,6 +340,11 @@ def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tenso
     within = (first + (last - first) * place).clamp_(1e-7, 1.0 - 1e-7)
     drawn = (centres.gather(1, k) + widths.gather(1, k) * torch.logit(within)).float().squeeze(1)
     return torch.minimum(torch.maximum(drawn, low), high)
+
+
+def _along(condition: Tensor | None, steps: int) -> list[Tensor]:
+    """A condition ``(B, D)`` at every step, if there is one."""
+    return [] if condition is None else [condition[:, None].expand(-1, steps, -1)]
 
 
 def second(before: Tensor) -> Tensor:
