@@ -18,7 +18,7 @@ import weakref
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -32,11 +32,11 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".tx
 LARGEST_MEMBER = 1 << 30
 """Bytes; what is larger is no image."""
 RAW, DEFLATED, ENCRYPTED = 0, 8, 255  # as zip numbers its methods, and one for what cannot be read
-_ROW = struct.Struct("<qqqqqIBB")
+_ROW = struct.Struct("<qqqqqIBBB")
 _ROWS = np.dtype(
     [
         *((name, "<i8") for name in ("name", "name_end", "offset", "stored", "size")),
-        *(("crc", "<u4"), ("method", "u1"), ("zipped", "u1")),
+        *(("crc", "<u4"), ("method", "u1"), ("zipped", "u1"), ("suffix", "u1")),
     ]
 )
 _LOCAL = struct.Struct("<4s22xHH")  # of a zip's header in front of each member: mark, lengths of name and extra field
@@ -49,7 +49,7 @@ class Archive:
 
     Args:
         path: Zip or tar, compressed or not.
-        wanted: Told a member's name, whether to index it. Folders, links and hidden members are not asked for.
+        suffixes: Of the members to index, in lower case. Folders, links and hidden members are left out.
         cache_dir: Folder for what a compressed tar is unpacked to; the system's when None.
 
     Attributes:
@@ -61,12 +61,10 @@ class Archive:
         StorageError: No room to unpack.
     """
 
-    def __init__(
-        self, path: Path, wanted: Callable[[str], bool], *, cache_dir: str | os.PathLike[str] | None = None
-    ) -> None:
+    def __init__(self, path: Path, suffixes: Sequence[str], *, cache_dir: str | os.PathLike[str] | None = None) -> None:
         self.path = path
         self.others: Counter[str] = Counter()
-        self._wanted = wanted
+        self.suffixes = tuple(suffixes)
         self._names, self._packed = bytearray(), bytearray()
         self._unpacked: BinaryIO | None = None
         self._lock = threading.Lock()
@@ -79,7 +77,7 @@ class Archive:
         except Exception as error:  # damaged files make zipfile, tarfile and zlib raise nearly anything
             raise DataError(self._damaged(" ".join(str(error).split()) or type(error).__name__)) from error
         self.rows = np.frombuffer(bytes(self._packed), dtype=_ROWS)
-        del self._packed, self._wanted
+        del self._packed
         self._sort()
 
     def _index(self, cache_dir: str | os.PathLike[str] | None) -> None:
@@ -127,7 +125,7 @@ class Archive:
     def _takes(self, name: str, *, plain: bool) -> bool:
         if any(part.startswith((".", "__MACOSX")) for part in parts_of(name)):
             return False
-        if plain and self._wanted(name):
+        if plain and suffix_of(name) in self.suffixes:
             return True
         self.others[(suffix_of(name) or "(no suffix)") if plain else "(link)"] += 1
         return False
@@ -137,7 +135,8 @@ class Archive:
     ) -> None:
         start = len(self._names)
         self._names += name.encode("utf-8", "surrogateescape")
-        self._packed += _ROW.pack(start, len(self._names), offset, stored, size, crc, method, zipped)
+        suffix = self.suffixes.index(suffix_of(name))
+        self._packed += _ROW.pack(start, len(self._names), offset, stored, size, crc, method, zipped, suffix)
 
     def _sort(self) -> None:
         keys = (path_key("/".join(parts_of(self.name(i)))) for i in range(len(self)))
@@ -203,6 +202,11 @@ class Archive:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def of(self, suffixes: Sequence[str]) -> np.ndarray:
+        """Rows of the members with one of the suffixes, in order."""
+        wanted = [i for i, suffix in enumerate(self.suffixes) if suffix in suffixes]
+        return np.flatnonzero(np.isin(self.rows["suffix"], wanted))
+
     def name(self, row: int) -> str:
         """Name of a member as it stands in the archive; what is not UTF-8 is replaced."""
         start, end = self.rows["name"][row], self.rows["name_end"][row]
@@ -220,7 +224,7 @@ class Archive:
             DataError: Encrypted, compressed in another way than by deflate, truncated or damaged.
             OSError: The file is gone, or cannot be read.
         """
-        _, _, offset, stored, size, crc, method, zipped = self.rows[row].item()
+        _, _, offset, stored, size, crc, method, zipped, _ = self.rows[row].item()
         if method == ENCRYPTED:
             raise DataError("encrypted, and no password is asked for; pack it again without one")
         if method not in (RAW, DEFLATED):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from aegan.data.archive_index import ARCHIVE_SUFFIXES, Archive, parts_of, suffix_of
+from aegan.data.archive_index import ARCHIVE_SUFFIXES, Archive, parts_of
 from aegan.data.form import Form
 from aegan.data.image_source import label_by_folders
 from aegan.data.pictures import IMAGE_SUFFIXES, FileSource, decode, guarded, header_of
@@ -58,11 +58,11 @@ class ArchiveSource(FileSource):
         root: Path | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.archives = [Archive(path, _is_wanted, cache_dir=cache_dir) for path in paths]
+        self.archives = [Archive(path, IMAGE_SUFFIXES + LABEL_SUFFIXES, cache_dir=cache_dir) for path in paths]
         self.root = root
         self._index = np.empty((0, 2), dtype=np.int64)  # archive and row of each image
         super().__init__(name, Form(), skip_bad=skip_bad)
-        images = [_rows_of(archive, IMAGE_SUFFIXES) for archive in self.archives]
+        images = [archive.of(IMAGE_SUFFIXES) for archive in self.archives]
         others = Counter[str]()
         for archive in self.archives:
             others.update(archive.others)
@@ -201,18 +201,10 @@ class ArchiveSource(FileSource):
         return str(value)
 
 
-def _is_wanted(name: str) -> bool:
-    return suffix_of(name) in IMAGE_SUFFIXES + LABEL_SUFFIXES
-
-
-def _rows_of(archive: Archive, suffixes: Sequence[str]) -> np.ndarray:
-    return np.array([i for i in range(len(archive)) if suffix_of(archive.name(i)) in suffixes], dtype=np.int64)
-
-
 def _labelling(archive: Archive) -> Iterator[tuple[int, str]]:
     """Rows of the ``.cls`` members; of the ``.json`` members in an archive without any."""
     for suffix in LABEL_SUFFIXES:
-        rows = _rows_of(archive, (suffix,)).tolist()
+        rows = archive.of((suffix,)).tolist()
         yield from ((row, suffix) for row in rows)
         if rows:
             return

@@ -212,7 +212,8 @@ def plain(image: Image.Image) -> Image.Image:
         DataError: 32-bit values beyond 16 bits, or floats.
     """
     image.load()
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(_ORIENTATION, 1) != 1:  # it would copy every image
+        image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _from_deep(image)
     if image.mode in ("RGB", "RGBA", "L", "1", "P") and "transparency" in image.info:
