@@ -45,7 +45,7 @@ _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "lzma"}
 
 
 class Archive:
-    """The members of one archive that are wanted, by name, at about 60 bytes and its name each.
+    """The members of one archive that are wanted, by name, at some 50 bytes and its name each.
 
     Args:
         path: Zip or tar, compressed or not.
