@@ -71,8 +71,8 @@ def test_samples_come_in_the_form_of_the_data_and_go_on_in_time(run: aegan.Estim
 
 
 def test_longer_samples_have_no_seams(run: aegan.Estimator) -> None:
-    x = draw(run, 400, seed=0, steps=30).x[..., 0]
-    assert x.shape == (400, 30)
+    x = draw(run, 1500, seed=0, steps=30).x[..., 0]
+    assert x.shape == (1500, 30)
     # New stretches begin at 12, 18 and 24.
     seams, within = [12, 18, 24], [9, 10, 15, 16, 21, 22]
 

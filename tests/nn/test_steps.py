@@ -129,6 +129,24 @@ def test_the_ends_of_the_range_are_drawn_as_often_as_their_chances_say() -> None
                 assert share == pytest.approx(chance.item(), abs=0.01)
 
 
+def test_where_few_values_lie_at_an_end_of_the_range_draws_do_not_heap_up_there() -> None:
+    torch.manual_seed(0)
+    net, x = StepNetworks(1, 0, state=4, hidden=4, layers=1, dropped=0.0, parts=2).eval(), 0.2 * torch.randn(200, 12, 1)
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    assert not bool(net.scales.heap_low.any() or net.scales.heap_high.any())
+    with torch.no_grad():
+        net.steps.head_bias[..., -net.steps.head_bias.shape[-1] // 3 :] += 3.0
+        net.start.head_bias[..., -net.start.head_bias.shape[-1] // 3 :] += 3.0
+        made = draw_series(net, torch.rand(400, 12, 1), None)
+    ends = ((made - x.min()).abs() < 1e-4) | ((made - x.max()).abs() < 1e-4)
+    assert ends.float().mean() < 0.02
+    heaped = x.clamp(min=0.0)
+    net.scales.fit(heaped, torch.ones_like(x, dtype=torch.bool))
+    assert bool(net.scales.heap_low) and not bool(net.scales.heap_high)
+    net.scales.widen(heaped - 1.0, torch.ones_like(x, dtype=torch.bool))  # there is less than where many lay
+    assert not bool(net.scales.heap_low)
+
+
 def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(monkeypatch) -> None:
     net, x = _nets(), swings(20)
     seen: list[Tensor] = []

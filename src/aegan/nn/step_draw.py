@@ -128,12 +128,15 @@ def _draw_step(
 
 
 def _reach(net: StepNetworks, c: int, like: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Between which values ``(B,)`` channel ``c`` may be drawn; ends of its range are no limits: all beyond is theirs.
+    """Between which values ``(B,)`` channel ``c`` may be drawn.
 
-    A mixture's faint wide parts would now and then jump over the whole range.
+    An end of the range where many values lie is no limit: all that would lie beyond comes there, as in training. Else
+    the faint wide parts of a mixture would put values at the ends, or jump over the whole range.
     """
-    low, high = torch.full_like(like, -torch.inf), torch.full_like(like, torch.inf)
+    scales = net.scales
+    low = torch.full_like(like, -torch.inf if scales.heap_low[c] else scales.low[c].item())
+    high = torch.full_like(like, torch.inf if scales.heap_high[c] else scales.high[c].item())
     if past is None:
         return low, high
-    least, most = past + BEYOND * net.scales.fall[c], past + BEYOND * net.scales.rise[c]
-    return torch.where(least > net.scales.low[c], least, low), torch.where(most < net.scales.high[c], most, high)
+    least, most = past + BEYOND * scales.fall[c], past + BEYOND * scales.rise[c]
+    return torch.where(least > scales.low[c], least, low), torch.where(most < scales.high[c], most, high)

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 GRID_ERROR = 1e-3
 """How far from a grid's points, in parts of its step, values may lie that are taken to be on it."""
+HEAPED, HEAPED_SHARE = 5, 0.005
+"""Values, and share of all, that lie at an end of the range at least if what would lie beyond is to come there."""
 MOST_STEPS = 50_000
 """Steps at most that the channels are measured on."""
 
@@ -21,6 +23,7 @@ class StepScales(nn.Module):
             the like, and much less than a typical change elsewhere.
         grid: Whether every value is a whole number of cells above the least.
         low, high: Range of what was observed.
+        heap_low, heap_high: Whether many values lie at an end of it, as at zero of what cannot be less.
         fall, rise: Range of the changes from one step to the next that were observed.
         same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
         same_unit: Typical error of that, in the data's units.
@@ -37,6 +40,8 @@ class StepScales(nn.Module):
     grid: Tensor
     low: Tensor
     high: Tensor
+    heap_low: Tensor
+    heap_high: Tensor
     fall: Tensor
     rise: Tensor
     same: Tensor
@@ -54,7 +59,8 @@ class StepScales(nn.Module):
             self.register_buffer(name, torch.full((channels,), value))
         for name in ("same", "now", "past"):
             self.register_buffer(name, torch.zeros(channels, channels))
-        self.register_buffer("grid", torch.zeros(channels, dtype=torch.bool))
+        for name in ("grid", "heap_low", "heap_high"):
+            self.register_buffer(name, torch.zeros(channels, dtype=torch.bool))
 
     @staticmethod
     def sample(count: int, steps: int) -> Tensor:
@@ -65,7 +71,10 @@ class StepScales(nn.Module):
     def widen(self, x: Tensor, mask: Tensor) -> None:
         """Take the ranges of further series, and of their changes, into the observed ones."""
         x, mask = x.to(self.low.device), mask.to(self.low.device)
+        low, high = self.low.clone(), self.high.clone()
         _widen(self.low, self.high, x, mask)
+        self.heap_low &= self.low > low - self.cell / 2
+        self.heap_high &= self.high < high + self.cell / 2
         if x.shape[1] > 1:
             _widen(self.fall, self.rise, x[:, 1:] - x[:, :-1], mask[:, 1:] & mask[:, :-1])
 
@@ -105,7 +114,10 @@ class StepScales(nn.Module):
             self.grid[c] = bool(
                 (places - places.round()).abs().max() < GRID_ERROR * max(1.0, float(places.max()) ** 0.5)
             )
-        self.cell[c] = max(least, resolution)
+        self.cell[c] = cell = max(least, resolution)
+        for heap, end in ((self.heap_low, values.min()), (self.heap_high, values.max())):
+            there = int(((values - end).abs() < cell / 2).sum())
+            heap[c] = there >= max(HEAPED, HEAPED_SHARE * len(values))
         self.move[c] = max(move, float(self.cell[c]))
 
     def _fit_first(self, value: Tensor, there: Tensor) -> None:
