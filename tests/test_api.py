@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 import aegan
 from aegan.errors import ConfigError, DataError, RunError, RunExistsError
 from aegan.fitting import seconds
-from aegan.train.checkpoint import load_model
+from aegan.train.checkpoint import load_model, save_model
 from tests.conftest import TINY_SET, bars
 
 FAST = {"settings": TINY_SET, "precision": "fp32", "steps": 24}
@@ -207,6 +207,15 @@ def test_not_a_run(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read as JSON"):
         aegan.load(tmp_path)
+
+
+def test_weights_of_other_networks_are_refused_with_the_version_that_made_them(copy: Path) -> None:
+    one = aegan.load(copy)
+    tensors, status = load_model(copy / "model.safetensors", one.run.identity)
+    tensors.pop(next(iter(tensors)))
+    save_model(copy / "model.safetensors", tensors, one.run.identity, status)
+    with pytest.raises(RunError, match=r"not the weights of .* made by aegan \d.* fit again"):
+        aegan.load(copy)
 
 
 def test_a_newer_version(copy: Path) -> None:

@@ -92,6 +92,14 @@ def test_the_code_is_in_use(fitted: aegan.Estimator) -> None:
     assert np.mean([a == b for a, b in zip(kind, back, strict=True)]) > 0.8
 
 
+def test_the_code_of_transformers_is_in_use(tmp_path: Path) -> None:
+    some = names()
+    settings = TINY | {"encoder": "transformer", "decoder": "transformer"}
+    run = aegan.fit(some, out=tmp_path / "run", steps=300, settings=settings, doctor=False, evaluate=False)
+    back = [text[:1] in tuple("bln") for text in run.reconstruct(some[:100])]
+    assert np.mean([a == (text[0] in "bln") for a, text in zip(back, some, strict=False)]) > 0.8
+
+
 def test_ways_attributes_and_gaps(fitted: aegan.Estimator) -> None:
     some = names()
     way = texts.interpolate(fitted, some[0], some[1], steps=5)

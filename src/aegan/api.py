@@ -178,7 +178,13 @@ def load(path: str | Path, *, device: str = "auto") -> Estimator:
                 f"{path}: the run is incomplete: it stopped in stage {status.get('stage')!r}, before there was "
                 "anything to sample. Go on with `aegan fit SOURCE --out RUN --resume`."
             )
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise RunError(
+            f"{run.weights}: not the weights of {run.config['model']!r} as this aegan builds it; the run was made by "
+            f"aegan {run.config.get('aegan_version', '?')}. Load it with that version, or fit again."
+        ) from error
     estimator = Estimator(network, adapter, run, device=resolve_device(device))
     estimator.kind.opened(estimator)
     return estimator

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from aegan.data.table import TableAdapter
 from aegan.data.table_columns import Coded, Constant, Identifier
+from aegan.data.table_looks import Look
 from aegan.data.table_source import open_table
 from aegan.data.table_write import write_table
 from aegan.data.table_written import WrittenLook, find_writing
@@ -260,12 +261,8 @@ def _judgeable(adapter: TableAdapter, frame: pd.DataFrame, left: list[str]) -> p
 
     An hour or a cent off is not another name.
     """
-    out = frame.drop(columns=left, errors="ignore").reset_index(drop=True)
-    for name, column in adapter.columns.items():
-        if name in out and column.look.kind in ("time", "written") and out[name].dtype == object:
-            values, missing = column.look.read(out.loc[:, name])
-            out[name] = pd.Series(values, dtype="float64").mask(missing)
-    return out
+    looks = {name: column.look for name, column in adapter.columns.items() if column.look.kind in ("time", "written")}
+    return _read(frame.drop(columns=left, errors="ignore"), looks)
 
 
 def _kinds(adapter: TableAdapter, left: list[str]) -> dict[str, str]:
@@ -308,10 +305,10 @@ def _writings(frame: pd.DataFrame) -> dict[str, WrittenLook]:
     return found
 
 
-def _read(frame: pd.DataFrame, writings: Mapping[str, WrittenLook]) -> pd.DataFrame:
-    """With written amounts as numbers; what is not written so is missing."""
+def _read(frame: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
+    """With text that looks so as numbers; what does not is missing."""
     out = frame.reset_index(drop=True)
-    for name, look in writings.items():
+    for name, look in looks.items():
         if name in out and out[name].dtype == object:
             values, missing = look.read(out.loc[:, name])
             out[name] = pd.Series(values, dtype="float64").mask(missing)
