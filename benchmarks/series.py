@@ -7,8 +7,8 @@ DATA holds ``timegan_stock``, ``appliances_energy`` and ``ecg200``. Stocks and E
 256) steps at stride 1, scaled to their range. As published, the generator learns from all windows and is judged on
 them: ``--holdout`` keeps stretches of time from it and adds the scores on these. A row beside gives what real series
 score against real series. ECG200 is augmented with as many synthetic series again, jittered copies and SMOTE;
-two classifiers are tested on its own test set. Every run is kept in RESULTS as JSON and not repeated; the tables are
-printed and written as Markdown. ``cpu`` is processor seconds of fitting, which a busy machine does not change much.
+two classifiers are tested on its own test set. Every run is kept in RESULTS (its draws, then its scores as JSON) and not repeated;
+the tables are printed and written as Markdown. ``cpu`` is processor seconds of fitting, which a busy machine does not change much.
 """
 
 from __future__ import annotations
@@ -54,7 +54,16 @@ def steps_of(data: Path, name: str) -> tuple[np.ndarray, int]:
 
 
 def generated(data: Path, name: str, model: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Fit one model, draw from it, and judge what it drew."""
+    """Fit one model, draw from it, and judge what it drew; the draws are kept, for a scoring that is cut off."""
+    kept = options.out / f"{name}-{model}-{seed}.pt"
+    if not kept.exists():
+        torch.save(drawn(data, name, model, seed, options), kept)
+    of = torch.load(kept, weights_only=True)
+    return of["took"] | {"n": len(of["train"])} | scores(of["train"], of["fake"], of["held"], options)
+
+
+def drawn(data: Path, name: str, model: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Fit one model and draw from it: windows of both sides, and what it cost."""
     steps, window = steps_of(data, name)
     began, cpu = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
@@ -79,7 +88,7 @@ def generated(data: Path, name: str, model: str, seed: int, options: argparse.Na
     took["cpu_draw"] = time.process_time() - cpu
     fake = in_units(fitted.adapter, made)
     held = None if fitted.holdout is None else _units(fitted.adapter, fitted.holdout, len(train), seed)
-    return took | {"n": len(train)} | scores(train, _x(fake), held, options)
+    return {"took": took, "train": train, "fake": _x(fake), "held": held}
 
 
 def real(data: Path, name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -35,7 +35,7 @@ JUDGED = 50_000
 """Rows at most of each side of an evaluation."""
 SHOWN = 1_000
 """Rows of the file of samples in a run's folder."""
-LARGE = 16_384
+LARGE = 65_536
 """Rows of a block at most, where blocks may have any size: many rows are alike in it, and it needs little memory."""
 REDRAWN = 8
 """Times that a model that draws within masks draws the rows again that a condition cuts off."""

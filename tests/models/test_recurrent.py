@@ -173,6 +173,14 @@ def test_series_of_256_steps_train_and_stay_in_range() -> None:
     assert late.std() == pytest.approx(x.std().item(), rel=0.35)
 
 
+@pytest.mark.parametrize(("steps", "series"), [(24, 64), (256, 9), (4096, 4)])
+def test_long_series_of_many_channels_are_learnt_from_a_few_a_step(steps: int, series: int) -> None:
+    model = build("recurrent", Spec(kind="series", shape=(steps, 28)), {"state": 8, "hidden": 4, "batch_size": 64})
+    first = model.stages[0]
+    assert first.batch_size == series
+    assert first.ema_samples / first.batch_size == pytest.approx(20_000 / 64)
+
+
 def test_models_that_cannot_draw_attributes_refuse_series_that_have_them() -> None:
     spec = Spec(kind="series", shape=(12, 3), fields=(Field(column="length", size=3),))
     with pytest.raises(ConfigError, match=r"latent-gan does not draw attributes.*\(length\)\. Fit recurrent"):

@@ -37,6 +37,8 @@ CONDITION = 32
 """Length of the vector that classes and attributes become."""
 CLASS = "\0class"
 """Name of the class among the fields of attributes; no column is called so."""
+MOST, FEWEST = 2**16, 4
+"""Values of a training step, and series of it at least: a long series has as much to learn from as many short ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class RecurrentConfig:
         series: Networks of the code: ``convolutional``, ``recurrent`` or ``attention``.
         width: Channels of their finest map.
         code_share: Part of the budget for the code; 0 leaves it out: no encoder then.
-        batch_size: Series a step.
+        batch_size: Series a step; fewer of long ones with many channels, so that a step has 65,536 values at most.
         lr: Peak learning rate of Adam.
         clip_norm: Longer gradients are cut to this length: now and then a value lies far off what seemed sure. 0: none.
     """
@@ -162,14 +164,15 @@ class Recurrent(Model):
         named = {"steps": networks, "gaps": ("gaps",), "code": ("encoder", "decoder")}
         shares = {"steps": 1.0 - config.gaps_share - config.code_share}
         shares |= {"gaps": config.gaps_share, "code": config.code_share}
+        batch_size = min(config.batch_size, max(FEWEST, MOST // self.values))
         return tuple(
             Stage(
                 name=name,
                 share=share,
                 phases=(Phase(name=name, networks=named[name], optimizer=optimizer),),
-                batch_size=config.batch_size,
+                batch_size=batch_size,
                 ema=named[name],
-                ema_samples=20_000.0,
+                ema_samples=20_000.0 * batch_size / config.batch_size,
                 patience=config.patience,
                 # Cells of values are finer than what bf16 tells apart.
                 autocast=name == "code",
