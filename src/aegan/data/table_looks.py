@@ -185,6 +185,11 @@ class TimeLook(Look):
     objects: str | None = None
 
     @property
+    def is_number(self) -> bool:
+        """Whether cells are whole numbers, such as 20240131."""
+        return self.format is not None and make_dtype(self.dtype).kind in "iuf"
+
+    @property
     def day(self) -> int:
         """Counts a day."""
         return 86_400 * 10 ** {"us": 6, "ns": 9}[self.unit]
@@ -192,7 +197,7 @@ class TimeLook(Look):
     def read(self, series: pd.Series) -> Read:
         """Counts of the unit, by the local clock."""
         plain = series.dtype.kind == "M" and self.objects is None
-        times = series if plain else parse_times(series.astype(object), self.format, self.zone)
+        times = series if plain else parse_times(series if self.is_number else series.astype(object), self.format, self.zone)
         if times.dt.tz is not None:
             times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
         missing = times.isna().to_numpy(dtype=bool)
@@ -219,6 +224,7 @@ class TimeLook(Look):
 
     def parse(self, text: Any) -> tuple[int, int]:
         """All the time that a text means: a whole day for ``2024-02-01``, a month for ``2024-02``."""
+        text = str(text) if self.is_number else text
         return parse_timestamp(text, self.unit, self.zone)
 
     def show(self, value: Any) -> str:
