@@ -151,6 +151,18 @@ def test_large_tables_divide_cells_once_more_and_keep_heaped_values():
     assert (codec.decode(x, codec.leaf(x))[0] == values).all()
 
 
+def test_rounding_noise_is_no_digit_and_zero_has_no_sign():
+    sums = np.cumsum(np.full(400, 0.1))
+    assert (sums != sums.round(1)).any()
+    frame = pd.DataFrame({"sum": rng.choice(sums, N), "raw": rng.random(N), "zero": np.where(rng.random(N) < 0.2, -0.0, 0)})
+    frame["zero"] += rng.integers(0, 300, N)
+    frame.loc[:9, "zero"] = -0.0
+    adapter = TableAdapter().fit(frame)
+    made = adapter.from_tensors(torch.rand(300, len(adapter.spec.fields)) * 8)
+    assert made["sum"].tolist() == made["sum"].round(1).tolist() and (made["raw"] != made["raw"].round(9)).all()
+    assert not np.signbit(adapter.from_tensors(adapter.to_tensors(frame).fields["x"])["zero"]).any()
+
+
 def test_few_rows_have_few_bins():
     frame = pd.DataFrame({"c": rng.normal(size=40), "d": np.arange(40) % 7 * 1.5})
     adapter = TableAdapter().fit(frame)

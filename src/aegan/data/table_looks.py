@@ -72,7 +72,7 @@ class NumberLook(Look):
             series = to_numbers(series)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = ~np.isfinite(values)
-        return (np.where(missing, 0.0, values) if missing.any() else values), missing
+        return np.where(missing, 0.0, values) + 0.0, missing  # a zero without sign
 
     def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
         """Numbers in the column's own type; integers that do not fit are cut to its range."""
