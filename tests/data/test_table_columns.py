@@ -16,6 +16,7 @@ from aegan.data.table import TableAdapter
 from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_ids import find_pattern
 from aegan.data.table_ladder import Ladder, pack
+from aegan.data.table_write import write_table
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.types import Spec
 
@@ -278,6 +279,16 @@ def test_mixed_types_are_named_with_row_and_value(tmp_path):
     with pytest.warns(AeganWarning, match="'m' mixes types; row 2 holds 'two' .str."):
         adapter = TableAdapter().fit(pd.DataFrame({"m": [1, "two", 3, 3]}))
     assert adapter.from_tensors(adapter.to_tensors({"m": [1, "two", 3]}).fields["x"])["m"].tolist() == [1, "two", 3]
+
+
+def test_bytes_and_nested_cells(tmp_path):
+    frame = pd.DataFrame({"raw": [b"ab", "é".encode()] * 20, "list": [[1], [1, 2]] * 20})
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.warns(AeganWarning, match="'list' holds cells of type ndarray; new rows hold them as text"):
+        adapter = TableAdapter().fit(tmp_path / "a.parquet")
+    made = adapter.from_tensors(adapter.to_tensors(tmp_path / "a.parquet").fields["x"])
+    write_table(made, tmp_path / "b.parquet", form=adapter.form)
+    assert pd.read_parquet(tmp_path / "b.parquet")["raw"].tolist() == frame["raw"].tolist()
 
 
 def test_infinite_numbers():

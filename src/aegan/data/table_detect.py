@@ -122,6 +122,8 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
         return _spans(name, spans, SpanLook(dtype="timedelta64[us]"), context)
     if len(kinds) > 1:
         say_mixed(name, series, context)
+    elif kinds <= {list, tuple, dict, set, np.ndarray}:
+        context.warn(f"column {name!r} holds cells of type {next(iter(kinds)).__name__}; new rows hold them as text.")
     return _names(name, series, context)
 
 

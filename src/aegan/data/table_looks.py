@@ -323,10 +323,11 @@ def look_from_json(data: Any, where: str) -> Look:
 
 
 def plain_cells(values: np.ndarray, *, as_boolean: bool = False) -> np.ndarray:
-    """NumPy scalars as Python's own; what JSON cannot hold as text."""
+    """NumPy scalars as Python's own; what JSON cannot hold as text, bytes as what they say in UTF-8."""
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
         plain = value.item() if isinstance(value, np.generic) else value
+        plain = plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
         out[i] = bool(plain) if as_boolean else plain if isinstance(plain, (str, bool, int, float)) else str(plain)
     return out
 
