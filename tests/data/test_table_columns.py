@@ -155,7 +155,9 @@ def test_large_tables_divide_cells_once_more_and_keep_heaped_values():
 def test_rounding_noise_is_no_digit_and_zero_has_no_sign():
     sums = np.cumsum(np.full(400, 0.1))
     assert (sums != sums.round(1)).any()
-    frame = pd.DataFrame({"sum": rng.choice(sums, N), "raw": rng.random(N), "zero": np.where(rng.random(N) < 0.2, -0.0, 0)})
+    frame = pd.DataFrame(
+        {"sum": rng.choice(sums, N), "raw": rng.random(N), "zero": np.where(rng.random(N) < 0.2, -0.0, 0)}
+    )
     frame["zero"] += rng.integers(0, 300, N)
     frame.loc[:9, "zero"] = -0.0
     adapter = TableAdapter().fit(frame)

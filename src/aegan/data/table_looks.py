@@ -197,7 +197,11 @@ class TimeLook(Look):
     def read(self, series: pd.Series) -> Read:
         """Counts of the unit, by the local clock."""
         plain = series.dtype.kind == "M" and self.objects is None
-        times = series if plain else parse_times(series if self.is_number else series.astype(object), self.format, self.zone)
+        times = (
+            series
+            if plain
+            else parse_times(series if self.is_number else series.astype(object), self.format, self.zone)
+        )
         if times.dt.tz is not None:
             times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
         missing = times.isna().to_numpy(dtype=bool)

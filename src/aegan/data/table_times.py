@@ -27,7 +27,8 @@ FEWEST = 12
 SHARE = 0.99
 """Least part of the texts that have to be in the format; the others become missing."""
 _LOOKS_LIKE = re.compile(
-    r"([A-Za-z]{3,9}, )?(\d{1,4}[-/. ]+(\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})|\d{8}T\d{6}"
+    r"([A-Za-z]{3,9}, )?(\d{1,4}[-/. ]+(\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
+    r"|\d{8}T\d{6}"
 )
 _OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
 _CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")

@@ -181,8 +181,8 @@ def _remarks(
             else "values come as often as in training, which other real rows have less exactly"
         )
         notes.append(
-            f"The AUC lies below .5 by more than chance: {cause}, and the classifier is misled by them. It says nothing "
-            "good about the rows."
+            f"The AUC lies below .5 by more than chance: {cause}, and the classifier is misled by them. It says "
+            "nothing good about the rows."
         )
     used = {row.detection_n for row in rows}
     if max(used) > 1.2 * min(used):
