@@ -17,6 +17,7 @@ from torch import Tensor
 from aegan.data.table import TableAdapter
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_detect import Context, detect
+from aegan.data.table_frames import column_of
 from aegan.data.table_looks import Look
 from aegan.data.table_source import TableSource, open_table
 from aegan.data.table_write import write_table
@@ -318,7 +319,7 @@ def _columns(source: TableSource) -> dict[str, Column]:
     for name in map(str, frame.columns):
         with warnings.catch_warnings(), contextlib.suppress(DataError):
             warnings.simplefilter("ignore")
-            found[name] = detect(name, frame[name], None, context)
+            found[name] = detect(name, column_of(frame, name), None, context)
     return found
 
 
