@@ -274,3 +274,23 @@ def test_written_amounts_of_any_two_tables_are_judged_as_numbers(tmp_path: Path)
     row = found.row("synthetic")
     # As names no price would come twice, and no two prices would lie near each other.
     assert row.shape_error < 12 and row.trend_error < 10
+
+
+def test_keys_and_dates_of_any_two_tables_tell_nothing_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(2):
+        days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 500), unit="D")
+        frame = pd.DataFrame({"order_id": np.arange(500) + 500 * i, "day": [f"{t:%b} {t.day} {t.year}" for t in days]})
+        frame["amount"] = (days.dayofyear + rng.normal(0, 5, 500)).round(2)
+        frame["note"] = [f"order {k} of client {rng.integers(10**6)}, with a word on it" for k in frame["order_id"]]
+        paths.append(tmp_path / f"{i}.csv")
+        frame.to_csv(paths[-1], index=False)
+    found = aegan.evaluate(*paths, kind="table")
+    row = found.row("synthetic")
+    assert row.detection.value < 0.6 and row.shape_error < 12 and row.trend_error < 10
+    assert found.notes[-1] == "Keys and free text were not judged: order_id, note."
+    with pytest.raises(ConfigError, match="--target note: a key or free text"):
+        aegan.evaluate(*paths, kind="table", target="note")
+    frame[["order_id"]].to_csv(tmp_path / "keys.csv", index=False)
+    assert aegan.evaluate(tmp_path / "keys.csv", tmp_path / "keys.csv", kind="table").rows

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +15,13 @@ import torch
 from torch import Tensor
 
 from aegan.data.table import TableAdapter
-from aegan.data.table_columns import Coded, Constant, Identifier
+from aegan.data.table_columns import Coded, Column, Constant, Identifier
+from aegan.data.table_detect import Context, detect
+from aegan.data.table_frames import column_of
 from aegan.data.table_looks import Look
-from aegan.data.table_source import open_table
+from aegan.data.table_source import TableSource, open_table
 from aegan.data.table_write import write_table
-from aegan.data.table_written import WrittenLook, find_writing
-from aegan.errors import ConfigError, nearest
+from aegan.errors import ConfigError, DataError, nearest
 from aegan.metrics.table import AUTO, evaluate_table
 from aegan.metrics.table_evaluation import TableEvaluation
 from aegan.models.base import Model, in_blocks, noise_at, noise_for
@@ -274,8 +278,17 @@ def _kinds(adapter: TableAdapter, left: list[str]) -> dict[str, str]:
 def evaluate_table_sources(
     real: Any, synthetic: Any, *, holdout: Any = None, target: str | None = AUTO, seed: int = 0
 ) -> TableEvaluation:
-    """Judge any synthetic table against a real one; a tenth of ``real`` is set apart where there is no ``holdout``."""
-    reference, made = open_table(real).frame(), open_table(synthetic).frame()
+    """Judge any synthetic table against a real one; a tenth of ``real`` is set apart where there is no ``holdout``.
+
+    Keys and free text of ``real`` are left out: new ones are to differ. Dates and amounts written as text are numbers.
+    """
+    source, made = open_table(real), open_table(synthetic).frame()
+    reference, columns = source.frame(), _columns(source)
+    left = [name for name, column in columns.items() if _is_key(column)]
+    if target in left:
+        raise ConfigError(f"--target {target}: a key or free text; name another column.")
+    if len(left) == len(reference.columns):
+        left = []
     if holdout is not None:
         held = open_table(holdout).frame()
     else:
@@ -284,32 +297,41 @@ def evaluate_table_sources(
         held, reference = reference.iloc[order[:cut]], reference.iloc[order[cut:]]
     if len(held) < 20 and holdout is None:
         held = None
-    writings = _writings(reference)
-    return evaluate_table(
-        train=_read(reference, writings),
-        synthetic=_read(made, writings),
-        holdout=None if held is None else _read(held, writings),
-        target=target,
-        seed=seed,
-        unseen=holdout is not None,
+    looks = {name: column.look for name, column in columns.items() if column.look.kind in ("time", "written")}
+    train, rows, unseen = (
+        None if frame is None else _read(frame.drop(columns=left, errors="ignore"), looks)
+        for frame in (reference, made, held)
     )
+    assert train is not None and rows is not None
+    found = evaluate_table(
+        train=train, synthetic=rows, holdout=unseen, target=target, seed=seed, unseen=holdout is not None
+    )
+    note = f"Keys and free text were not judged: {', '.join(left)}."
+    return replace(found, notes=(*found.notes, note)) if left else found
 
 
-def _writings(frame: pd.DataFrame) -> dict[str, WrittenLook]:
-    """How the amounts of a frame's columns are written, of those that hold amounts as text."""
-    found = {}
+def _columns(source: TableSource) -> dict[str, Column]:
+    """What the columns of a real table are; none for those of which that cannot be told."""
+    frame, found = source.sample(), {}
+    context = Context(
+        table=source.name, rows=len(source), bins=100, inf="missing", row_name=source.row_name, counts={}, missing={}
+    )
     for name in map(str, frame.columns):
-        texts = pd.Series(frame[name].dropna().unique())
-        if pd.api.types.infer_dtype(texts) == "string" and (writing := find_writing(texts)) is not None:
-            found[name] = WrittenLook(dtype="object", writing=writing)
+        with warnings.catch_warnings(), contextlib.suppress(DataError):
+            warnings.simplefilter("ignore")
+            found[name] = detect(name, column_of(frame, name), None, context)
     return found
+
+
+def _is_key(column: Column) -> bool:
+    return isinstance(column, Identifier) or (isinstance(column, Constant) and column.why == "text")
 
 
 def _read(frame: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
     """With text that looks so as numbers; what does not is missing."""
     out = frame.reset_index(drop=True)
     for name, look in looks.items():
-        if name in out and out[name].dtype == object:
+        if name in out and (out[name].dtype == object or isinstance(out[name].dtype, pd.StringDtype)):
             values, missing = look.read(out.loc[:, name])
             out[name] = pd.Series(values, dtype="float64").mask(missing)
     return out

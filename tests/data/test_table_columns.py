@@ -16,6 +16,7 @@ from aegan.data.table import TableAdapter
 from aegan.data.table_codecs import Amounts, Choices
 from aegan.data.table_ids import find_pattern
 from aegan.data.table_ladder import Ladder, pack
+from aegan.data.table_write import write_table
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.types import Spec
 
@@ -58,6 +59,12 @@ EXACT = {
     "nanoseconds": pd.Series(pd.to_datetime(rng.choice([1, 10**18 + 7, 10**18], N))),
     "times with gaps": pd.Series(gaps(stamps().to_list())).astype("datetime64[us]"),
     "first of month": pd.Series(rng.choice(pd.date_range("1990", "2020", freq="MS"), N)),
+    "end of month": pd.Series(rng.choice(pd.date_range("1990", "2020", freq="ME"), N)),
+    "compact dates": pd.Series(stamps().strftime("%Y%m%d").astype("int64")),
+    "compact dates with gaps": pd.Series(gaps(stamps().strftime("%Y%m%d").astype("float64").tolist())),
+    "compact Int64 with gaps": pd.Series(gaps(stamps().strftime("%Y%m%d").astype("int64").tolist()), dtype="Int64"),
+    "compact text": pd.Series(stamps().strftime("%Y%m%d%H%M%S")),
+    "compact ISO text": pd.Series(stamps().strftime("%Y%m%dT000000")),
     "python dates": pd.Series([t.date() for t in stamps()], dtype=object),
     "python datetimes": pd.Series([t.to_pydatetime() for t in stamps()], dtype=object),
     "python times": pd.Series([t.time().replace(second=0) for t in stamps()], dtype=object),
@@ -70,6 +77,8 @@ EXACT = {
     "Excel": pd.Series([f"{t.month}/{t.day}/{t.year} {t.hour}:{t.minute:02d}" for t in stamps()]),
     "unpadded date": pd.Series([f"{t.day}.{t.month}.{t.year} {t.hour:02d}:{t.minute:02d}" for t in stamps()]),
     "month names": pd.Series(stamps().strftime("%d %b %Y")),
+    "month first": pd.Series([f"{t:%b} {t.day} {t.year}" for t in stamps()]),
+    "with weekday": pd.Series(stamps().strftime("%a, %d %b %Y %H:%M:%S GMT")),
     "afternoon": pd.Series(stamps().strftime("%m/%d/%Y %I:%M %p")),
     "clock": pd.Series(stamps().strftime("%H:%M")),
     "never": pd.Series(np.where(rng.random(N) < 0.2, "9999-12-31", stamps().strftime("%Y-%m-%d")), dtype=object),
@@ -141,6 +150,20 @@ def test_large_tables_divide_cells_once_more_and_keep_heaped_values():
     assert len(codec.sizes) == 3
     x, _ = codec.encode(values, np.zeros(len(values), dtype=bool))
     assert (codec.decode(x, codec.leaf(x))[0] == values).all()
+
+
+def test_rounding_noise_is_no_digit_and_zero_has_no_sign():
+    sums = np.cumsum(np.full(400, 0.1))
+    assert (sums != sums.round(1)).any()
+    frame = pd.DataFrame(
+        {"sum": rng.choice(sums, N), "raw": rng.random(N), "zero": np.where(rng.random(N) < 0.2, -0.0, 0)}
+    )
+    frame["zero"] += rng.integers(0, 300, N)
+    frame.loc[:9, "zero"] = -0.0
+    adapter = TableAdapter().fit(frame)
+    made = adapter.from_tensors(torch.rand(300, len(adapter.spec.fields)) * 8)
+    assert made["sum"].tolist() == made["sum"].round(1).tolist() and (made["raw"] != made["raw"].round(9)).all()
+    assert not np.signbit(adapter.from_tensors(adapter.to_tensors(frame).fields["x"])["zero"]).any()
 
 
 def test_few_rows_have_few_bins():
@@ -260,6 +283,16 @@ def test_mixed_types_are_named_with_row_and_value(tmp_path):
     assert adapter.from_tensors(adapter.to_tensors({"m": [1, "two", 3]}).fields["x"])["m"].tolist() == [1, "two", 3]
 
 
+def test_bytes_and_nested_cells(tmp_path):
+    frame = pd.DataFrame({"raw": [b"ab", "é".encode()] * 20, "list": [[1], [1, 2]] * 20})
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.warns(AeganWarning, match="'list' holds cells of type ndarray; new rows hold them as text"):
+        adapter = TableAdapter().fit(tmp_path / "a.parquet")
+    made = adapter.from_tensors(adapter.to_tensors(tmp_path / "a.parquet").fields["x"])
+    write_table(made, tmp_path / "b.parquet", form=adapter.form)
+    assert pd.read_parquet(tmp_path / "b.parquet")["raw"].tolist() == frame["raw"].tolist()
+
+
 def test_infinite_numbers():
     frame = pd.DataFrame({"a": [1.0, 2, np.inf, 3], "b": [1, 2, 1, 2]})
     with pytest.raises(DataError, match=r"column 'a' holds an infinite number in row 3.*inf='missing'"):
@@ -296,6 +329,26 @@ def test_weekly_rhythm_is_a_field_of_its_own():
     assert [field.size for field in adapter.spec.fields][-1] == 5
     back = adapter.from_tensors(torch.rand(500, len(adapter.spec.fields)) * 5)
     assert (back["t"].dt.dayofweek < 5).all()
+
+
+def test_days_that_end_months_and_whole_numbers_that_are_dates():
+    ends = pd.date_range("1990-01-31", "2019-12-31", freq="ME")
+    frame = pd.DataFrame({"end": rng.choice(ends, N), "day": stamps().strftime("%Y%m%d").astype("int64")})
+    adapter = TableAdapter().fit(frame)
+    assert [type(column).__name__ for column in adapter.columns.values()] == ["Calendar", "Calendar"]
+    sizes = torch.tensor([field.size for field in adapter.spec.fields])
+    x = torch.rand(500, len(sizes), generator=torch.Generator().manual_seed(0)) * sizes
+    made = adapter.from_tensors(x)
+    assert made["end"].dt.is_month_end.all()
+    assert pd.to_datetime(made["day"].astype(str), format="%Y%m%d").notna().all()
+    where = {"end": "2000-02-15..2001-03", "day": (20210110, 20210309)}
+    made = adapter.from_tensors(x, where=where)
+    assert made["end"].dt.is_month_end.all() and made["end"].between("2000-02-29", "2001-03-31").all()
+    assert made["day"].between(20210110, 20210309).all()
+    told = TableAdapter(columns={"day": "numeric"}).fit(frame)
+    assert type(told.columns["day"]).__name__ == "Coded"
+    codes = pd.DataFrame({"code": np.arange(20_200_101, 20_200_701)[rng.permutation(600)]})
+    assert type(TableAdapter().fit(codes.assign(k=frame["end"])).columns["code"]).__name__ != "Calendar"
 
 
 def test_types_given():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aegan.data.table import TableAdapter
+from aegan.data.table_bound import Gap
 from aegan.errors import ConfigError, DataError
 
 N = 1000
@@ -125,6 +126,23 @@ def test_given_names_that_hold_commas_stand_in_quotes():
     for rule in ("fixed('city, state')", "fixed(country,)", "fixed()"):
         with pytest.raises(ConfigError, match="names too few columns"):
             TableAdapter(rules=[rule])
+
+
+def test_closely_tied_columns_are_learnt_as_gaps():
+    rng = np.random.default_rng(0)
+    begin = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 300 * 86400, 900), unit="s")
+    end = begin + pd.to_timedelta(rng.integers(60, 7200, 900), unit="s")
+    low = rng.gamma(2, 50, 900).round(2)
+    frame = pd.DataFrame({"begin": begin, "end": end, "low": low, "high": (low + rng.gamma(2, 40, 900)).round(2)})
+    adapter = TableAdapter().fit(frame)
+    assert set(adapter.rules.orders) == {("begin", "end"), ("low", "high")}
+    assert isinstance(adapter.columns["end"], Gap) and not isinstance(adapter.columns["high"], Gap)
+    sizes = torch.tensor([field.size for field in adapter.spec.fields])
+    made = adapter.from_tensors(torch.rand(500, len(sizes), generator=torch.Generator().manual_seed(0)) * sizes)
+    gaps = (made["end"] - made["begin"]).dt.total_seconds()
+    assert gaps.between(60, 7200).mean() > 0.99 and (made["end"] <= end.max()).all()
+    back = adapter.from_tensors(adapter.to_tensors(frame).fields["x"])
+    assert ((back["end"] - frame["end"]).abs() <= pd.Timedelta("2s")).all()
 
 
 def test_chains_of_bounds():

@@ -98,7 +98,7 @@ def test_booleans_keep_their_words(tmp_path):
         ("a,b\n", "column names, but no rows"),
         ("a,b,a\n1,2,3\n", "'a' occurs twice .columns 1, 3."),
         ("a,,c\n1,2,3\n", "column 2 has no name"),
-        (",b\n1,2\n", "index=False"),
+        (",1.5\n1,2\n", "index=False.*may lack a header"),
         ("a,b\n1,2\n3\n", "line 3 has 1 values; expected 2"),
         ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 values; expected 2"),
         ("a,b,c\n1,2,3\n1,2,4\n\n1,2\n", "line 5 has 2 values; expected 3"),
@@ -112,6 +112,28 @@ def test_booleans_keep_their_words(tmp_path):
 def test_bad_text(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         open_table(put(tmp_path / "a.csv", text))
+
+
+def test_row_names_without_a_name(tmp_path):
+    rows = pd.DataFrame({"a": range(5, 105), "b": list("xy") * 50}).sample(frac=1, random_state=0).iloc[:60]
+    rows.to_csv(tmp_path / "a.csv")
+    adapter = TableAdapter().fit(tmp_path / "a.csv")
+    made = adapter.from_tensors(adapter.to_tensors(tmp_path / "a.csv").fields["x"])
+    assert list(made.columns) == ["Unnamed: 0", "a", "b"]
+    assert not set(made["Unnamed: 0"]) & set(rows.index) and made["a"].tolist() == rows["a"].tolist()
+    write_table(made, tmp_path / "b.csv", form=adapter.form)
+    assert (tmp_path / "b.csv").read_text().startswith(",a,b\n")
+    assert open_table(tmp_path / "b.csv").frame().equals(made)
+    rows.to_excel(tmp_path / "a.xlsx")
+    assert open_table(tmp_path / "a.xlsx").form.columns == ("Unnamed: 0", "a", "b")
+
+
+def test_spaces_within_quotes_stay(tmp_path):
+    cells = ['{"a": 1, "b": ["x", "y"]}', 'said, "yes"\n, "no"', "plain", ', ""']
+    pd.DataFrame({"n": range(4), "cell": cells}).to_csv(tmp_path / "a.csv", index=False)
+    assert open_table(tmp_path / "a.csv").frame()["cell"].tolist() == cells
+    text = 'n, cell\n1, "{""a"": 1, ""b"": 2}"\n2,  "x, ""y"""\n'
+    assert open_table(put(tmp_path / "b.csv", text)).frame()["cell"].tolist() == ['{"a": 1, "b": 2}', 'x, "y"']
 
 
 def test_names_that_occur_twice_are_no_missing_header(tmp_path):

@@ -87,6 +87,16 @@ def test_unseen_rows_give_nothing_away() -> None:
     assert Privacy.from_json(found.to_json()) == found
 
 
+def test_few_rows_to_compare_with_are_no_alarm() -> None:
+    rng = np.random.default_rng(0)
+    frames = [pd.DataFrame(rng.normal(size=(n, 8)).round(2), columns=list("abcdefgh")) for n in (600, 600, 60) * 24]
+    found = [table_privacy(*frames[i : i + 3], seed=i) for i in range(0, len(frames), 3)]
+    spread = np.std([one.closer.value for one in found if one.closer is not None])
+    told = np.mean([one.closer.high - one.closer.low for one in found if one.closer is not None]) / 2
+    assert 0.75 * 1.96 * spread < told < 1.5 * 1.96 * spread
+    assert sum(one.status == "close" for one in found) <= 3
+
+
 def test_copies_are_found() -> None:
     train, holdout = mixed(900, 1), mixed(900, 3)
     some = pd.concat([mixed(800, 2), train.head(40)])

@@ -101,6 +101,19 @@ def test_copies_are_told_in_words() -> None:
     assert any("AUC lies below .5" in note for note in found.notes)
 
 
+def test_too_even_frequencies_are_no_copies() -> None:
+    rng = np.random.default_rng(0)
+    place, x = rng.integers(0, 150, 900), rng.normal(size=900)
+    train, rows = (
+        pd.DataFrame({"place": place.astype(float), "x": values}) for values in (x, rng.permutation(x) + 1e-6)
+    )
+    other = pd.DataFrame({"place": rng.integers(0, 150, 900).astype(float), "x": rng.normal(size=900)})
+    found = evaluate_table(train=train, synthetic=rows, holdout=other, target=None)
+    assert found.rows[0].detection.high < 0.5 and found.privacy is not None and found.privacy.copies == 0
+    assert "closer to the training rows than unseen real rows" in found.headline()
+    assert any("AUC lies below .5" in note and "values come as often" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("columns", [["age"], ["job"], ["label", "age"]])
 def test_few_columns(columns: list[str]) -> None:
     found = evaluate_table(train=mixed(60)[columns], synthetic=mixed(60, 2)[columns], holdout=mixed(60, 3)[columns])

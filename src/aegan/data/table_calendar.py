@@ -11,7 +11,9 @@ from aegan.data.table_codecs import Amounts, Choices, Codec, Ranges
 from aegan.data.table_columns import Cells, Column, Frame, Narrow, Test
 from aegan.data.table_looks import TimeLook
 
-PARTS = ("month", "week", "weekday", "day", "clock")
+PARTS = ("month", "month end", "week", "weekday", "day", "clock")
+MONTHLY = ("month", "month end")
+"""Where all days are the first of a month, or all the last."""
 LONG = 70
 """From so many days on, days are told as week and weekday."""
 
@@ -49,9 +51,10 @@ class Calendar(Column):
         day = look.day
         days, clock = values // day, values % day
         grain = int(np.gcd.reduce(clock[clock > 0])) if clock.any() else day
-        months = days.astype("datetime64[D]").astype("datetime64[M]")
-        if not clock.any() and (months.astype("datetime64[D]").astype(np.int64) == days).all():
-            parts = {"month": months.astype(np.int64)}
+        months = _months(days)
+        monthly = [part for part in MONTHLY if not clock.any() and (_days(part, months) == days).all()]
+        if monthly:
+            parts = {monthly[0]: months}
         elif days.max() - days.min() >= LONG:
             parts = {"week": (days + 3) // 7, "weekday": (days + 3) % 7}
         else:
@@ -84,8 +87,8 @@ class Calendar(Column):
         days = values // self.look.day
         if part == "clock":
             return values % self.look.day // self.grain
-        if part == "month":
-            return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        if part in MONTHLY:
+            return _months(days)
         return {"week": lambda: (days + 3) // 7, "weekday": lambda: (days + 3) % 7, "day": lambda: days}[part]()
 
     def decode(self, x: np.ndarray, done: Mapping[str, Cells], narrow: Narrow | None, start: int) -> Cells:
@@ -97,8 +100,8 @@ class Calendar(Column):
             values, gone = codec.decode(block, codec.leaf(block, narrow.leaves[i] if narrow else None))
             numbers[part] = values.astype(np.int64)
             missing |= gone
-        if "month" in numbers:
-            days = numbers["month"].astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+        if self.parts[0] in MONTHLY:
+            days = _days(self.parts[0], numbers[self.parts[0]])
         else:
             days = numbers["day"] if "day" in numbers else numbers["week"] * 7 - 3 + numbers["weekday"]
         times = days * self.look.day + numbers.get("clock", 0) * self.grain
@@ -118,7 +121,8 @@ class Calendar(Column):
             assert isinstance(codec, Amounts)
             ends = codec.low[leaf], codec.high[leaf] - (codec.step is not None)
             first, last = (np.rint(codec.value_of(end)).astype(np.int64) for end in ends)
-        starts, stops = self._start(first), self._start(last + 1) - self.grain
+        starts = self._start(first)
+        stops = self._start(last) if self.parts[0] in MONTHLY else self._start(last + 1) - self.grain
         whole = np.zeros(len(leaf), dtype=bool)
         for a, b in self.inside(narrow.ranges):  # beyond the limits there is nothing to cut off
             whole |= ((starts >= a) | (a <= low)) & ((stops <= b) | (b >= high))
@@ -126,16 +130,24 @@ class Calendar(Column):
 
     def _start(self, first: np.ndarray) -> np.ndarray:
         """The first moment of values of the first part."""
-        if self.parts[0] == "month":
-            return first.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) * self.look.day
+        if self.parts[0] in MONTHLY:
+            return _days(self.parts[0], first) * self.look.day
         return (first * 7 - 3 if self.parts[0] == "week" else first) * self.look.day
 
     def inside(self, ranges: Ranges) -> list[tuple[int, int]]:
-        """Ranges cut to the fitted ones and to the grain; those that hold no time are left out."""
+        """Ranges cut to the fitted ones and to the grain or the months; those that hold no time are left out."""
         low, high = self.limits
         cut = [(max(int(a), low), min(int(b), high)) for a, b in ranges]
+        if self.parts[0] in MONTHLY:
+            cut = [(self._monthly(a, up=True), self._monthly(b, up=False)) for a, b in cut]
         grained = [(-(-a // self.grain) * self.grain, b // self.grain * self.grain) for a, b in cut]
         return [(a, b) for a, b in grained if a <= b]
+
+    def _monthly(self, time: int, *, up: bool) -> int:
+        """The nearest day of the column's kind that is not before a time (``up``), or not after it."""
+        month = _months(np.array([time // self.look.day])) + np.array([-1, 0, 1])
+        days = self._start(month)
+        return int(days[days >= time].min() if up else days[days <= time].max())
 
     def _moved(self, times: np.ndarray, ranges: list[tuple[int, int]]) -> np.ndarray:
         """Times in the nearest range: by whole weeks where that suffices, else by days, else to its end."""
@@ -147,8 +159,7 @@ class Calendar(Column):
         late = times[outside]
         distance = np.stack([np.abs(np.clip(late, a, b) - late) for a, b in ranges])
         low, high = np.array(ranges)[distance.argmin(axis=0)].T
-        months = self.parts == ("month",)
-        for stride in () if months else (7 * self.look.day, self.look.day):
+        for stride in () if self.parts[0] in MONTHLY else (7 * self.look.day, self.look.day):
             up = np.where(late < low, -((late - low) // stride) * stride, 0)
             down = np.where(late > high, -((high - late) // stride) * stride, 0)
             moved = late + up - down
@@ -188,3 +199,13 @@ class Calendar(Column):
             "limits": list(self.limits),
             "grain": self.grain,
         }
+
+
+def _months(days: np.ndarray) -> np.ndarray:
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+
+
+def _days(part: str, months: np.ndarray) -> np.ndarray:
+    """The day of each month that a column of ``part`` holds."""
+    end = int(part == "month end")
+    return (months + end).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - end

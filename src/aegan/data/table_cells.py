@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+NOISE = 64
+"""So many times the distance of neighbouring floats may a value lie beside a decimal number and count as that."""
+FAINT = 1e-4
+"""Most that may be of the distance of neighbouring decimal numbers, lest other floats are taken for them."""
 CELLS = (32, 8)
 """Most cells that a bin is divided into, and that such a cell is divided into."""
 
@@ -66,8 +70,12 @@ def finer(counts: np.ndarray, span: tuple[int, int], parts: int) -> list[tuple[i
 def decimals_of(values: np.ndarray, dtype: Any = np.float64) -> int | None:
     """Digits behind the point that all values have at most; None for more than 9.
 
+    What sums and products of floats leave in the last digits, as in ``0.30000000000000004``, does not count.
+
     >>> decimals_of(np.array([1.5, 2.25])), decimals_of(np.array([3.0])), decimals_of(np.array([1 / 3]))
     (2, 0, None)
+    >>> decimals_of(np.array([0.1 + 0.2, 7.4220000000000015]))
+    3
     """
     if len(values) == 0:
         return 0
@@ -75,6 +83,10 @@ def decimals_of(values: np.ndarray, dtype: Any = np.float64) -> int | None:
     for places in range(10):
         if np.abs(values).max() * 10.0**places >= 2**53:
             return None
-        if (((np.rint(values * 10.0**places)) / 10.0**places).astype(dtype) == narrow).all():
+        rounded = (np.rint(values * 10.0**places) / 10.0**places).astype(dtype)
+        if (rounded == narrow).all():
+            return places
+        noise = NOISE * np.spacing(np.abs(narrow))
+        if (noise * 10.0**places < FAINT).all() and (np.abs(rounded - narrow) <= noise).all():
             return places
     return None

@@ -23,6 +23,8 @@ from aegan.errors import AeganWarning, DataError
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "Null", "?", "None", "#N/A", "NaT", "<NA>", "-nan")
 """Cells that mean a missing value."""
 SEPARATORS = ",;\t|"
+INDEX = "Unnamed: 0"
+"""Name of a first column without one."""
 _BOOLEANS = (("True", "False"), ("TRUE", "FALSE"), ("true", "false"))
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(inf|Inf|INF|[Ii]nfinity)$"
 
@@ -44,10 +46,8 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
     if not text.strip():
         raise DataError(f"{path}: an empty file; expected a line of column names and rows of values.")
     separator = "\t" if path.suffixes[:1] == [".tsv"] else sniff(text[:100_000])
-    head = re.sub(rf"(?<={re.escape(separator)}) +(?=\")", "", text[:100_000])
-    if len(head) != len(text[:100_000]):  # a space before a quote hides the quote
-        text = re.sub(rf"(?<={re.escape(separator)}) +(?=\")", "", text)
-    names, start = _header(text, separator, path)
+    text = _without_spaces(text, separator)
+    names, start, unnamed = _header(text, separator, path)
     table = _parse(text, start, names, separator, path, above)
     if all(re.match(_NUMBER, name) for name in names):
         warnings.warn(
@@ -75,8 +75,16 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
         decimals=decimals,
         bare=tuple(bare),
         line=line,
+        unnamed=unnamed,
     )
     return pd.DataFrame(columns), style
+
+
+def _without_spaces(text: str, separator: str) -> str:
+    """Without spaces between a separator and a quote, which would hide the quote; those within quotes stay."""
+    if not re.search(rf"{re.escape(separator)} +\"", text[:100_000]):
+        return text
+    return re.sub(rf'(?<![^\n{re.escape(separator)}]) *("(?:[^"]|"")*")', r"\1", text)
 
 
 def _decoded(path: Path) -> tuple[str, str]:
@@ -138,10 +146,11 @@ def sniff(text: str) -> str:
     return best
 
 
-def _header(text: str, separator: str, path: Path) -> tuple[list[str], int]:
-    """Names, and at which line (from 0) the rows begin."""
+def _header(text: str, separator: str, path: Path) -> tuple[list[str], int, bool]:
+    """Names, at which line (from 0) the rows begin, and whether the first column is one of row names without a name."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     names = [name.strip() for name in next(reader)]
+    unnamed = name_index(names)
     try:
         check_names(names, str(path))
     except DataError as error:
@@ -150,7 +159,16 @@ def _header(text: str, separator: str, path: Path) -> tuple[list[str], int]:
         raise DataError(
             f"{error} The first line holds numbers, so the file may lack a header: begin it with a line of names."
         ) from error
-    return names, reader.line_num
+    return names, reader.line_num, unnamed
+
+
+def name_index(names: list[str]) -> bool:
+    """Whether the first column lacks a name, as pandas and R write row names; it gets the one that pandas reads."""
+    index = len(names) > 1 and names[0] == "" and INDEX not in names
+    if index and not any(re.match(_NUMBER, name) for name in names):
+        names[0] = INDEX
+        return True
+    return False
 
 
 def check_names(names: list[str], where: str) -> None:
@@ -163,9 +181,9 @@ def check_names(names: list[str], where: str) -> None:
         raise DataError(f"{where}: no columns; expected at least one.")
     for i, name in enumerate(names):
         if name == "":
-            hint = " If it is a row number that pandas wrote, write with index=False." if i == 0 else ""
-            if 0 < i == len(names) - 1:
-                hint = " If every line ends with a separator, remove that."
+            hint = " If every line ends with a separator, remove that." if 0 < i == len(names) - 1 else ""
+            if i == 0 and len(names) > 1:
+                hint = " If it is a row number that pandas wrote, write with index=False."
             raise DataError(f"{where}: column {i + 1} has no name; expected a name for each column.{hint}")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:

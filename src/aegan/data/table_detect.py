@@ -21,7 +21,7 @@ from aegan.data.table_doubts import as_type, check_zones, first_of, say_mixed
 from aegan.data.table_frames import dtype_name, to_numbers
 from aegan.data.table_ids import find_pattern
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
-from aegan.data.table_times import Format, find_format
+from aegan.data.table_times import Format, find_compact, find_format, whole_numbers
 from aegan.data.table_written import WrittenLook, find_writing
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 
@@ -84,6 +84,8 @@ def detect(name: str, series: pd.Series, override: str | None, context: Context)
     if pd.api.types.is_bool_dtype(series.dtype) or isinstance(series.dtype, pd.CategoricalDtype):
         return _names(name, series, context)
     if kind in "iuf" and pd.api.types.is_numeric_dtype(series.dtype):
+        if (form := find_compact(present)) is not None:
+            return _formatted(name, series, form, context)
         return _numbers(name, series, present, context)
     if isinstance(series.dtype, pd.ArrowDtype) and str(series.dtype).startswith("date32"):
         return _times(name, series, TimeLook(dtype=str(series.dtype), objects="date"), context)
@@ -120,6 +122,8 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
         return _spans(name, spans, SpanLook(dtype="timedelta64[us]"), context)
     if len(kinds) > 1:
         say_mixed(name, series, context)
+    elif kinds <= {list, tuple, dict, set, np.ndarray}:
+        context.warn(f"column {name!r} holds cells of type {next(iter(kinds)).__name__}; new rows hold them as text.")
     return _names(name, series, context)
 
 
@@ -148,6 +152,8 @@ def _time_look(series: pd.Series) -> TimeLook:
 def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
     """Columns of strings: dates, identifiers, free text, or names."""
     form = find_format(present)
+    if form is None and present.str.fullmatch(r"\d{8}|\d{12}|\d{14}").all():
+        form = find_compact(to_numbers(present))
     if form is not None:
         return _formatted(name, series, form, context)
     counts = present.value_counts()
@@ -369,13 +375,12 @@ def _forced_times(name: str, series: pd.Series, present: pd.Series, pattern: str
         return _times(name, series, _time_look(series), context)
     if len(present) and all(isinstance(cell, datetime.date) for cell in present):
         return detect(name, series, None, context)
-    form = find_format(present.astype(str), pattern) if len(present) else None
+    numbers = series.dtype.kind in "iuf"
+    form = find_format(whole_numbers(present) if numbers else present.astype(str), pattern) if len(present) else None
     if form is None:
         shown = present.iloc[0] if len(present) else None
         raise ConfigError(
             f"columns: {name!r} is 'datetime', but its values, such as {shown!r}, are not "
             f"all in one known form{f', {pattern}' if pattern else ''}. Say which: 'datetime:%d.%m.%Y %H:%M'."
         )
-    if series.dtype != object and series.dtype.kind in "iu":
-        raise ConfigError(f"columns: {name!r} is 'datetime', but holds {series.dtype}; read it as strings first.")
     return _formatted(name, series, form, context)

@@ -29,6 +29,7 @@ class TextStyle:
         decimals: For columns of floats that always show the same number of digits behind the point, that number.
         bare: Columns of floats in which whole numbers have no point.
         line: End of line.
+        unnamed: Whether the first column has no name in the file.
     """
 
     separator: str = ","
@@ -39,6 +40,7 @@ class TextStyle:
     decimals: Mapping[str, int] = field(default_factory=dict)
     bare: tuple[str, ...] = ()
     line: str = "\n"
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,9 @@ from aegan.errors import DataError
 FEWEST = 20
 """Least number of rows that can show that a column is unique on purpose."""
 LONGEST = 40
-_NAMED = re.compile(r"(^|[_\-. ])(id|ids|key|uuid|guid|no|nr|num|number|index|idx|rownum|row)$", re.I)
+_NAMED = re.compile(
+    r"(^|[_\-. ])(id|ids|key|uuid|guid|no|nr|num|number|index|idx|rownum|rownames|row)$|^Unnamed: 0$", re.I
+)
 _NAMED_CAMEL = re.compile(r"[a-z](Id|ID|Key|No|Nr|Number)$")
 _NUMBERED = re.compile(r"^(\D*)(\d+)(\D*)$")
 _CLASSES = (string.digits, string.digits + "abcdef", string.digits + "ABCDEF", string.ascii_lowercase,

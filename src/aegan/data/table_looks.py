@@ -72,7 +72,7 @@ class NumberLook(Look):
             series = to_numbers(series)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = ~np.isfinite(values)
-        return (np.where(missing, 0.0, values) if missing.any() else values), missing
+        return np.where(missing, 0.0, values) + 0.0, missing  # a zero without sign
 
     def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
         """Numbers in the column's own type; integers that do not fit are cut to its range."""
@@ -185,6 +185,11 @@ class TimeLook(Look):
     objects: str | None = None
 
     @property
+    def is_number(self) -> bool:
+        """Whether cells are whole numbers, such as 20240131."""
+        return self.format is not None and make_dtype(self.dtype).kind in "iuf"
+
+    @property
     def day(self) -> int:
         """Counts a day."""
         return 86_400 * 10 ** {"us": 6, "ns": 9}[self.unit]
@@ -192,7 +197,11 @@ class TimeLook(Look):
     def read(self, series: pd.Series) -> Read:
         """Counts of the unit, by the local clock."""
         plain = series.dtype.kind == "M" and self.objects is None
-        times = series if plain else parse_times(series.astype(object), self.format, self.zone)
+        times = (
+            series
+            if plain
+            else parse_times(series if self.is_number else series.astype(object), self.format, self.zone)
+        )
         if times.dt.tz is not None:
             times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
         missing = times.isna().to_numpy(dtype=bool)
@@ -219,6 +228,7 @@ class TimeLook(Look):
 
     def parse(self, text: Any) -> tuple[int, int]:
         """All the time that a text means: a whole day for ``2024-02-01``, a month for ``2024-02``."""
+        text = str(text) if self.is_number else text
         return parse_timestamp(text, self.unit, self.zone)
 
     def show(self, value: Any) -> str:
@@ -317,10 +327,11 @@ def look_from_json(data: Any, where: str) -> Look:
 
 
 def plain_cells(values: np.ndarray, *, as_boolean: bool = False) -> np.ndarray:
-    """NumPy scalars as Python's own; what JSON cannot hold as text."""
+    """NumPy scalars as Python's own; what JSON cannot hold as text, bytes as what they say in UTF-8."""
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
         plain = value.item() if isinstance(value, np.generic) else value
+        plain = plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
         out[i] = bool(plain) if as_boolean else plain if isinstance(plain, (str, bool, int, float)) else str(plain)
     return out
 

@@ -26,6 +26,9 @@ EVIDENCE = 50.0
 MOST_VALUES = 1000
 """Most values of a column that tells another."""
 MOST_COMBINATIONS = 20_000
+TIED = 0.25
+"""Gaps that spread over no more than this part of a column's own spread are learnt in its place, however many: else too
+many rows would have to be raised to their bound."""
 FEWEST = 200
 """Least number of rows that can show that one column is never above another."""
 
@@ -329,12 +332,20 @@ def _as_gap(table: Table, reads: Mapping[str, Read], low: str, high: str, contex
         gap = np.round(gap, places)
     if isinstance(own, Amounts) and own.step is not None:
         grain = own.step / 10.0**own.decimals
-    if len(gap) == 0 or (gap < 0).any() or len(np.unique(gap)) > 0.5 * len(np.unique(b[~no_b])):
+    kept = b[~no_b]
+    if len(gap) == 0 or (gap < 0).any():
+        return
+    if len(np.unique(gap)) > 0.5 * len(np.unique(kept)) and _spread(gap) > TIED * _spread(kept):
         return
     codec = Amounts.fit(gap, bins=context.few(len(gap)), decimals=places, missing=column.missing_leaf())
-    kept = b[~no_b]
     limits = (kept.min().item(), kept.max().item())
     table[high] = Gap(high, column.look, low, codec, base=fill.item(), limits=limits, base_look=base.look, grain=grain)
+
+
+def _spread(values: np.ndarray) -> float:
+    """Width of the middle nine tenths."""
+    low, high = np.quantile(values.astype(np.float64), [0.05, 0.95])
+    return float(high - low)
 
 
 def gap_from_json(name: str, look: Any, data: Mapping[str, Any], codec: Any, where: str) -> Gap:

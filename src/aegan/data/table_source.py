@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aegan.data.table_csv import MISSING, check_names, read_text
+from aegan.data.table_csv import MISSING, check_names, name_index, read_text
 from aegan.data.table_form import TableForm, encode_schema, import_extra
 from aegan.errors import DataError, nearest
 
@@ -234,6 +234,7 @@ def _read_excel(path: Path) -> pd.DataFrame:
     if len(cells) == 0:
         raise DataError(f"{path}: an empty sheet; expected a row of column names and rows of values.")
     names = ["" if pd.isna(name) else str(name).strip() for name in cells.iloc[0]]
+    name_index(names)
     check_names(names, str(path))
     frame = cells.iloc[1:].reset_index(drop=True)
     frame.columns = pd.Index(names, dtype=object)

@@ -11,17 +11,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aegan.data.table_frames import make_dtype
+from aegan.data.table_frames import make_dtype, to_numbers
 
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y",
-    "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y", "%Y.%m.%d",
+    "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y", "%Y.%m.%d", "%b %d %Y",
+    "%B %d %Y", "%m-%d-%y", "%d-%m-%y", "%d. %m. %Y", "%A, %B %d, %Y", "%a, %d %b %Y", "%Y%m%dT%H%M%S",
 )  # fmt: skip
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+_COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_YEARS = (1800, 2200)
+"""Of whole numbers that are taken as dates."""
+FEWEST = 12
+"""Least number of different whole numbers that show, by all being dates, that they are some."""
 SHARE = 0.99
 """Least part of the texts that have to be in the format; the others become missing."""
-_LOOKS_LIKE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2}, \d{4}")
-_OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|[+-]\d{2}:?\d{2}))$")
+_LOOKS_LIKE = re.compile(
+    r"([A-Za-z]{3,9}, )?(\d{1,4}[-/. ]+(\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
+    r"|\d{8}T\d{6}"
+)
+_OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
 _CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")
 
 
@@ -74,6 +83,31 @@ def find_format(texts: pd.Series, pattern: str | None = None) -> Format | None:
     return best
 
 
+def find_compact(numbers: pd.Series) -> Format | None:
+    """The format of whole numbers that are all dates, such as 20240131; None where they are not.
+
+    Of numbers of as many digits between the same years, about one in 27 is a date.
+    """
+    values = np.unique(numbers.to_numpy(dtype=np.float64))
+    digits = len(str(int(values[-1]))) if len(values) >= FEWEST and np.isfinite(values).all() else 0
+    if digits not in _COMPACT or (values % 1).any():
+        return None
+    least, most = (year * 10.0 ** (digits - 4) for year in _YEARS)
+    form = Format(pattern=_COMPACT[digits])
+    if values[0] < least or values[-1] >= most or _share(whole_numbers(pd.Series(values[:200])), form) < 1:
+        return None
+    return form if _share(whole_numbers(pd.Series(values)), form) == 1 else None
+
+
+def whole_numbers(series: pd.Series) -> pd.Series:
+    """Numbers as text without a point; what is no whole number is missing."""
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = np.full(len(values), np.nan, dtype=object)
+    good = values % 1 == 0
+    cells[good] = values[good].astype(np.int64).astype(str)
+    return pd.Series(cells, dtype=object)
+
+
 def _without_odd(unique: pd.Series, rows: np.ndarray) -> pd.Series:
     """The distinct texts without those of very few rows that look like no date at all, such as ``unknown``."""
     if len(unique) > 50_000 or not (_LOOKS_LIKE.match(unique.iloc[0]) or _LOOKS_LIKE.match(unique.iloc[-1])):
@@ -94,7 +128,7 @@ def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Form
         patterns = list(_CLOCKS)
     else:
         joints = ("", *(joint + one for joint in (" ", "T") for one in _CLOCKS))
-        patterns = [date + rest for date in _DATES for rest in joints]
+        patterns = [date + rest for date in _DATES for rest in joints if not (rest and "%H" in date)]
         timed = ":" in probe.iloc[0]
         patterns = [one for one in patterns if (":" in one) == timed]
     return [
@@ -134,6 +168,8 @@ def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.
         if zone is not None:
             return pd.to_datetime(series, errors="coerce", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
         return pd.Series(np.array([_naive(cell) for cell in series], dtype="datetime64[us]"))
+    if series.dtype.kind in "iuf":
+        series = whole_numbers(series)
     codes, unique = pd.factorize(series.astype(object))
     texts = pd.Series(unique, dtype=object).astype(str)
     if form.offset:
@@ -187,7 +223,11 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
     cells = (
         np.append(texts.to_numpy(dtype=object), np.nan)[codes] if len(texts) else np.full(len(codes), np.nan, object)
     )
-    return pd.Series(cells, dtype=make_dtype(dtype))
+    kind = make_dtype(dtype)
+    if kind.kind not in "iuf":
+        return pd.Series(cells, dtype=kind)
+    numbers = to_numbers(pd.Series(cells))
+    return numbers if isinstance(kind, np.dtype) and numbers.isna().any() else numbers.astype(kind)
 
 
 def _iso(stamps: pd.Series, pattern: str) -> pd.Series:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from aegan.data.table_csv import INDEX
 from aegan.data.table_form import TableForm, TextStyle, import_extra, to_arrow
 from aegan.data.table_frames import column_of
 from aegan.data.table_source import open_table
@@ -78,6 +79,7 @@ def write_table(
 
 def _to_text(frame: pd.DataFrame, path: Path, style: TextStyle, separator: str, zipped: bool) -> None:
     columns = {name: _styled(column_of(frame, str(name)), style, name) for name in frame.columns}
+    header = ["" if style.unnamed and name == INDEX else str(name) for name in columns]
     opened = (
         gzip.open(path, "wt", encoding=style.encoding, newline="", errors="replace")
         if zipped
@@ -85,7 +87,13 @@ def _to_text(frame: pd.DataFrame, path: Path, style: TextStyle, separator: str, 
     )
     with opened as handle:
         pd.DataFrame(columns).to_csv(
-            handle, sep=separator, index=False, na_rep=style.missing, decimal=style.decimal, lineterminator=style.line
+            handle,
+            sep=separator,
+            index=False,
+            header=header,
+            na_rep=style.missing,
+            decimal=style.decimal,
+            lineterminator=style.line,
         )
 
 

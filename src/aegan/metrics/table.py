@@ -95,7 +95,7 @@ def evaluate_table(
         privacy=copying,
         details=table_details(encoder, reference, coded, fidelities, detections),
         stamps=_stamps(reference, coded, rows, task, seed),
-        notes=(*notes, *_remarks(rows, reference, fidelities)),
+        notes=(*notes, *_remarks(rows, reference, fidelities, copying)),
     )
 
 
@@ -166,16 +166,23 @@ def _row(
     )
 
 
-def _remarks(rows: tuple[TableRow, ...], train: Table, fidelities: Mapping[str, Fidelity]) -> list[str]:
+def _remarks(
+    rows: tuple[TableRow, ...], train: Table, fidelities: Mapping[str, Fidelity], copying: table_privacy.Privacy | None
+) -> list[str]:
     """What a reader should know about the figures."""
     notes = []
     synthetic, by_name = rows[0], {row.name: row for row in rows}
     if HOLDOUT not in by_name:
         notes.append("No real holdout was given, so nothing tells what a perfect generator would score.")
     if synthetic.detection.high < 0.5:
+        cause = (
+            "rows occur on both sides, as copied training rows do"
+            if copying is None or copying.copies
+            else "values come as often as in training, which other real rows have less exactly"
+        )
         notes.append(
-            "The AUC lies below .5 by more than chance: rows occur on both sides, as copied training rows do, and "
-            "the classifier is misled by them. It says nothing good about the rows."
+            f"The AUC lies below .5 by more than chance: {cause}, and the classifier is misled by them. It says "
+            "nothing good about the rows."
         )
     used = {row.detection_n for row in rows}
     if max(used) > 1.2 * min(used):

@@ -120,7 +120,7 @@ class TableEvaluation(Judged[TableRow]):
                 *(f"{v:.2f} %" for v in (floor.shape_error, floor.trend_error) if v is not None),
             )
             text += f" (unseen real rows: {', '.join(beside)})"
-        text += f": {_judgement(synthetic, floor)}"
+        text += f": {_judgement(synthetic, floor, self.privacy)}"
         if self.privacy is not None:
             text += {"copies": "; training rows were copied", "close": "; rows lie close to training rows"}.get(
                 self.privacy.status, "; no sign of copying" if self.privacy.status == "clear" else ""
@@ -157,10 +157,12 @@ def _cells(row: TableRow) -> dict[str, str]:
     return cells
 
 
-def _judgement(synthetic: TableRow, floor: TableRow | None) -> str:
+def _judgement(synthetic: TableRow, floor: TableRow | None, privacy: Privacy | None) -> str:
     """How well rows can be told apart, in words."""
     found = synthetic.detection
     if found.high < 0.5:
+        if privacy is not None and privacy.copies == 0:
+            return "closer to the training rows than unseen real rows are, so that the AUC says nothing"
         return "the same rows occur on both sides, so that the AUC says nothing"
     if floor is not None and found.low <= max(0.5, floor.detection.high):
         return "as hard to tell from the training rows as unseen real rows are"

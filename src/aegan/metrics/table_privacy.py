@@ -22,7 +22,7 @@ from aegan.metrics.table_columns import Table, tables
 from aegan.metrics.table_detection import Z95, Area, area
 from aegan.metrics.table_embedding import Embedding, row_digests
 
-VERSION = 1
+VERSION = 2
 """Raised when a change of the formulas changes their values."""
 
 QUERIES = 5_000
@@ -51,7 +51,8 @@ class Privacy:
         copies: Synthetic rows equal to a training row.
         copies_holdout: Unseen real rows equal to a training row.
         closer: Share of synthetic rows nearer to a training row than to an unseen one; .5 is best, ties
-            counting half, with Wilson's interval.
+            counting half. The interval is the wider of Wilson's and of what the choice of the rows that are
+            compared with leaves open: a few of them are nearest to many synthetic rows.
         n_queries: Rows behind ``closer``, the quantiles and the attack.
         n_searched: Rows of either side that they were compared with.
         tail: 5 % quantile of the distances of synthetic rows to training rows.
@@ -156,22 +157,37 @@ def _distances(train: Table, synthetic: Table, holdout: Table, seed: int) -> dic
     made = embed(synthetic.sample(SEARCHED, rng))
     order = rng.permutation(len(made))[: min(len(made), QUERIES)]
     asked = made[order]
-    to_train = nearest_neighbours(asked, seen).distance[:, 0].numpy()
-    to_holdout = nearest_neighbours(asked, unseen).distance[:, 0].numpy()
+    nearest = [nearest_neighbours(asked, points) for points in (seen, unseen)]
+    to_train, to_holdout = (found.distance[:, 0].numpy() for found in nearest)
+    at_train, at_holdout = (found.index[:, 0].numpy() for found in nearest)
     tie = np.isclose(to_train, to_holdout, rtol=1e-9, atol=1e-12)
     hits = float((~tie & (to_train < to_holdout)).sum() + tie.sum() / 2)
+    first = np.where(tie, 0.5, to_train < to_holdout)
+    wins = np.concatenate([np.bincount(at_train, first, searched), np.bincount(at_holdout, 1 - first, searched)])
     few = min(searched, QUERIES)
     members, others = (points[rng.permutation(searched)[:few]] for points in (seen, unseen))
     near = [nearest_neighbours(points, made).distance[:, 0].numpy() for points in (members, others)]
     usual = nearest_neighbours(others, seen).distance[:, 0].numpy()
     return {
-        "closer": share_interval(hits, len(asked)),
+        "closer": _widened(share_interval(hits, len(asked)), wins),
         "n_queries": len(asked),
         "n_searched": searched,
         "tail": float(np.quantile(to_train, TAIL)),
         "tail_holdout": float(np.quantile(usual, TAIL)),
         "membership": area(-near[0].round(12), -near[1].round(12)),
     }
+
+
+def _widened(share: Area, wins: np.ndarray) -> Area:
+    """The interval made at least as wide as a random half of the compared rows has it.
+
+    Were training and unseen rows drawn alike, either kind would be any half of them, and the share that of the
+    ``wins`` of this half: how many synthetic rows each row is nearest to.
+    """
+    m = len(wins)
+    half = Z95 * math.sqrt(m / (m - 1) * ((wins - wins.mean()) ** 2).sum()) / (2 * wins.sum())
+    low, high = min(share.low, share.value - half), max(share.high, share.value + half)
+    return Area(value=share.value, low=max(0.0, low), high=min(1.0, high))
 
 
 def _judge(copies: int, n: int, copies_holdout: int, n_holdout: int, closer: Area, attack: Area) -> tuple[str, str]:
