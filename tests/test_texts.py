@@ -69,6 +69,18 @@ def test_samples_depend_on_seed_and_place_and_obey_temperature(fitted: aegan.Est
             fitted.sample(3, **options)
 
 
+@pytest.mark.filterwarnings("ignore::aegan.errors.AeganWarning")
+def test_augmented_text_has_the_originals_letter_by_letter(fitted: aegan.Estimator, tmp_path: Path) -> None:
+    some = [*names(20), "Zürich " * 9]  # characters that were never seen, and more of them than the model has room for
+    (tmp_path / "some.txt").write_text("\n".join(some), encoding="utf-8")
+    made = fitted.augment(tmp_path / "some.txt", num=4, originals=True, checks=())
+    assert made.data[: len(some)] == some and len(made.data) == len(some) + 4
+    out = tmp_path / "more.jsonl"
+    main(["augment", str(fitted.run.path), str(tmp_path / "some.txt"), "--out", str(out), "--num", "2", "--originals"])
+    lines = [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert lines[: len(some)] == some
+
+
 def test_codes_and_back_by_every_way_of_decoding(fitted: aegan.Estimator) -> None:
     some = names()[:20]
     codes = fitted.encode(some)

@@ -24,7 +24,7 @@ from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import AeganWarning, ConfigError, DataError, Interrupted, RunError, nearest
 from aegan.estimator import Estimator
 from aegan.grids import drawer, write_grid
-from aegan.healing import Healer
+from aegan.healing import Healer, accepts
 from aegan.kinds import handler
 from aegan.models.base import Model
 from aegan.models.registry import build, entry
@@ -279,7 +279,9 @@ def carry_out(
     grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * drawn
     given = run.config.get("private")
     private = None if given is None else PrivateSteps(from_json(PrivateConfig, given), len(learnt))
-    watch = DoctorProbe(holdout=held, settings=run.config["model_config"])
+    settings = run.config["model_config"]
+    takes = accepts(run.config["model"], settings, adapter.spec)
+    watch = DoctorProbe(holdout=held, settings=settings, accepts=takes)
     healer = Healer(watch, run)
     trainer = Trainer(
         network,

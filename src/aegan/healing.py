@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from aegan.config import from_json, override, to_json
+from aegan.data.kinds import adapter_class
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.diagnostics.verdicts import Remedy, Verdict
-from aegan.errors import ConfigError
-from aegan.models.registry import entry
+from aegan.errors import AeganError, AeganWarning, ConfigError
+from aegan.models.registry import build, entry
 from aegan.run import RunFolder
 from aegan.storage import write_atomically, write_json
 from aegan.train.checkpoint import load_state, save_state
 from aegan.train.events import EventLog
+from aegan.types import Spec
 
 SURE = 0.8
 """Confidence from which a verdict is acted upon."""
@@ -91,7 +98,8 @@ class Healer:
             self._keep(trainer)
         elif first.confidence >= SURE:
             self.change = change_for(first, self.run.config, trainer.step)
-            trainer._stop = self.change is not None
+            if self.change is not None:  # a stop that somebody else asked for stays one
+                trainer._stop = True
 
     def on_end(self, trainer: Any, reason: str) -> None:
         """A run that came to its end needs no way back."""
@@ -159,6 +167,32 @@ def changed(config: dict[str, Any], name: str, value: str) -> dict[str, Any]:
     """The model's settings with one of them changed; ConfigError where they do not go together."""
     made = from_json(entry(config["model"]).load().Config, config["model_config"])
     return to_json(override(made, {name: value}))
+
+
+def accepts(model: str, settings: Mapping[str, Any], spec: Spec) -> Callable[[str, str], bool]:
+    """Whether a setting can be changed to a value, for a model with these settings and data of this spec."""
+
+    def able(name: str, value: str) -> bool:
+        try:
+            made = changed({"model": model, "model_config": settings}, name, value)
+            with torch.random.fork_rng(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", AeganWarning)  # said when the run began
+                build(model, spec, made)
+        except ConfigError:
+            return False
+        return True
+
+    return able
+
+
+def accepts_of(path: Path) -> Callable[[str, str], bool] | None:
+    """The same for a run's folder; None where its files do not tell."""
+    with contextlib.suppress(AeganError, KeyError):
+        run = RunFolder.open(path)
+        spec = adapter_class(run.adapter["adapter"]).from_json(run.adapter).spec
+        entry(run.config["model"])
+        return accepts(run.config["model"], run.config["model_config"], spec)
+    return None
 
 
 def _setting(remedy: Remedy, settings: dict[str, Any]) -> tuple[str, str] | None:

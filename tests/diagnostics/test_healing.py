@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +13,10 @@ import aegan
 from aegan import fitting
 from aegan.config import to_json
 from aegan.diagnostics.health import verdict_of
+from aegan.diagnostics.history import History, Look
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.errors import Interrupted
-from aegan.healing import HEALTHY, change_for
+from aegan.healing import HEALTHY, Healer, change_for
 from aegan.models.gans.gan import GANConfig
 from aegan.train.events import read_events
 from tests.conftest import bars
@@ -81,6 +83,18 @@ def test_only_settings_that_leave_the_networks_alone() -> None:
     assert vanishing is not None and (vanishing.setting, vanishing.value) == ("loss", "relativistic")
     assert change_for(verdict_of("batchnorm"), config, 10) is None
     assert change_for(verdict_of("data-problem"), config, 10) is None
+
+
+def test_a_verdict_without_a_remedy_does_not_take_back_a_stop(tmp_path: Path) -> None:
+    class Doctor:
+        history = History(Look(step=i) for i in range(20))
+        verdicts = staticmethod(lambda: [verdict_of("data-problem")])
+
+    trainer = SimpleNamespace(_stop=True, step=5)  # Ctrl-C came in this very step
+    run = SimpleNamespace(config={"model": "gan", "model_config": {}}, path=tmp_path)
+    healer = Healer(Doctor(), run)  # type: ignore[arg-type]
+    healer.on_step(trainer, None)
+    assert healer.change is None and trainer._stop
 
 
 def test_an_interruption_by_the_user_stays_one(tmp_path: Path) -> None:

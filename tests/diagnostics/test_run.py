@@ -12,6 +12,7 @@ import aegan
 from aegan.cli.main import main
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
+from aegan.diagnostics.gradients import layers
 from aegan.diagnostics.probe import DoctorProbe
 from aegan.diagnostics.run import diagnose_run, read_looks
 from aegan.errors import RunError
@@ -67,6 +68,18 @@ def test_reconstruction_and_adversary_are_held_against_one_another() -> None:
     values = dict(next(x.values for x in probe.history.looks if "decoder/balance" in x.values))
     assert values["decoder/balance"] > 0 and -1.0 <= values["decoder/agreement"] <= 1.0
     assert probe.history.stages == ["autoencoder", "latent", "joint"]
+    pairs = [v for x in probe.history.looks for n, v in x.values.items() if n.endswith("/cosine_of")]
+    assert pairs and all(-1.0 <= v <= 1.0 for v in pairs)
+
+
+def test_gradients_of_each_term_by_layer() -> None:
+    probe = DoctorProbe(every=4)
+    model = trained("gan", [probe], steps=20).model
+    seen = [x.layers for x in probe.history.looks if "discriminator/r1" in x.layers]
+    assert len(seen) == 2  # every fourth of five looks at the terms
+    one, other = seen[0]["discriminator/adversarial"], seen[0]["discriminator/r1"]
+    assert list(one) == [f"discriminator.{n}" for n in layers(model.discriminator)] and set(other) <= set(one)
+    assert all(v > 0 for v in one.values()) and one != other
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +101,19 @@ def test_fit_watches_and_diagnose_tells(run: Path, tmp_path: Path, capsys) -> No
     told = json.loads((tmp_path / "d.json").read_text())
     assert told["verdicts"] and told["looks"] >= 1
     assert main(["diagnose", str(tmp_path)]) == 1 and "not a run folder" in capsys.readouterr().err
+
+
+def test_sound_text_gets_no_alarm_for_its_tokens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(30, 60, (96, 10), generator=generator, dtype=torch.int32)
+    x[:, 6:] = 0  # the end, and padding
+    spec = Spec(kind="text", shape=(10,), likelihood="categorical", vocabulary=64)
+    probe = DoctorProbe(every=1)
+    settings = {"width": 4, "embedding": 8, "latent_dim": 4, "batch_size": 16}
+    model = build("sequence", spec, settings)
+    Trainer(model, TensorData(x=x), TrainConfig(steps=20, grids=0), Backend("cpu", "fp32"), probes=[probe]).fit()
+    assert "data/distinct" in probe.history.names and probe.errors == []
+    assert not [v for v in probe.verdicts() if v.name == "data-problem"]
 
 
 def test_without_the_doctor_the_folder_says_so(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from aegan.diagnostics.aside import aside
-from aegan.diagnostics.balance import balance, input_slopes, separation, spectral_norms
-from aegan.diagnostics.collapse import birthday, energy_distance, mmd_p, perplexity, variety
+from aegan.diagnostics.balance import compared, input_slopes, separation, spectral_norms
+from aegan.diagnostics.collapse import birthday, energy_distance, flattened, mmd_p, perplexity, variety
 from aegan.diagnostics.data import data_facts, outside
 from aegan.diagnostics.gradients import (
     cosine,
@@ -88,9 +88,9 @@ def test_separation_slopes_and_spectral_norms() -> None:
 
 def test_balance_of_two_terms() -> None:
     weight = nn.Parameter(torch.ones(2))
-    assert balance(30.0 * weight.sum(), 2.0 * weight.sum(), [weight]) == pytest.approx(15.0)
+    assert compared(30.0 * weight.sum(), -2.0 * weight.sum(), [weight]) == (pytest.approx(15.0), pytest.approx(-1.0))
     assert weight.grad is None
-    assert balance(weight.sum(), 0.0 * weight.sum(), [weight]) is None
+    assert compared(weight.sum(), 0.0 * weight.sum(), [weight]) is None
 
 
 def test_jacobian_singular_values_of_a_linear_map() -> None:
@@ -115,6 +115,15 @@ def test_variety_of_good_missing_and_identical_samples() -> None:
     point = variety(real, other, 0.001 * x[768:1024])
     assert point is not None and point.spread < 0.01
     assert variety(real[:10], other, good) is None and variety(real, other, torch.full((256, 2), math.nan)) is None
+
+
+def test_distances_of_long_samples_are_kept_to_about_a_tenth() -> None:
+    stream = torch.Generator().manual_seed(3)
+    x = torch.randn(12, 3, 220, 220, generator=stream) * torch.linspace(0.2, 3, 12).view(-1, 1, 1, 1)
+    rows = flattened(x)
+    assert rows.shape == (12, 64) and torch.allclose(rows[:5], flattened(x[:5]), atol=1e-4)
+    ratio = torch.pdist(rows) / torch.pdist(x.flatten(1))
+    assert abs(float(ratio.mean()) - 1) < 0.1 and float(ratio.std()) < 0.2
 
 
 def test_birthday_support_of_fifty_samples() -> None:

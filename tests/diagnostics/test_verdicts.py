@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from aegan.config import from_json, override, to_json
 from aegan.diagnostics import History, Look, diagnose, report_text
 from aegan.diagnostics.catalogue import CATALOGUE
+from aegan.diagnostics.health import verdict_of
 from aegan.diagnostics.thresholds import THRESHOLDS
-from aegan.diagnostics.verdicts import Remedy
+from aegan.diagnostics.verdicts import Remedy, without_refused
+from aegan.healing import accepts
+from aegan.models.registry import MODELS, build
+from aegan.types import Spec
+from tests.conftest import TINY
 
 HEALTHY = {
     "generator/reached": 1.0, "generator/gradient": 0.3, "generator/relative": 0.1, "generator/depth": 0.2,
@@ -146,6 +152,31 @@ def test_remedies_become_settings_of_the_model_at_hand() -> None:
     assert lower.paste({"lr": 0.001}) == "--set lr=0.0003"
     assert Remedy(do="", role="batch_size", factor=2.0).paste({"batch_size": 16}) == "--set batch_size=32"
     assert Remedy(do="", role="loss", value="relativistic").paste({"loss": "relativistic"}) == ""
+
+
+@pytest.mark.parametrize("name", [n for n, e in MODELS.items() if set(e.kinds) & {"image", "vector"}])
+def test_no_remedy_is_offered_that_the_model_refuses(name: str) -> None:
+    for kind, shape in (("image", (1, 8, 8)), ("vector", (16,))):
+        if kind not in MODELS[name].kinds:
+            continue
+        spec = Spec(kind=kind, shape=shape, classes=("a", "b"))
+        settings = to_json(from_json(MODELS[name].load().Config, TINY[name]))
+        takes = accepts(name, settings, spec)
+        everything = without_refused((verdict_of(v) for v in CATALOGUE), settings, takes)
+        for remedy in (r for v in everything for r in v.remedies):
+            if found := remedy.setting(settings):
+                build(name, spec, to_json(override(from_json(MODELS[name].load().Config, settings), dict([found]))))
+
+
+def test_a_remedy_that_is_refused_stays_in_words() -> None:
+    settings = to_json(from_json(MODELS["gan"].load().Config, TINY["gan"]))
+    first = {}
+    for kind, shape in (("image", (1, 8, 8)), ("vector", (16,))):
+        takes = accepts("gan", settings, Spec(kind=kind, shape=shape))
+        (told,) = without_refused([verdict_of("discriminator-overfitting")], settings, takes)
+        first[kind] = (told.remedies[0].do, told.remedies[0].paste(settings))
+    assert first["image"][0] == first["vector"][0]
+    assert (first["image"][1], first["vector"][1]) == ("--set augmentation=diff", "")
 
 
 def test_text_json_and_the_tables() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,30 @@ def test_the_way_to_the_data() -> None:
     assert found["wobble"] == 0.0
     assert health.of_samples(looks[:3], 100)["reached"] == 1.0  # never
     assert health.of_samples([], 100) == {}
+
+
+def test_a_pretraining_without_samples_counts_as_what_untrained_networks_make() -> None:
+    near = [_look(s, samples__distance=0.02, samples__excess=0.02) for s in range(60, 101, 10)]
+    assert health.of_samples(near, 100)["distance_mean"] == pytest.approx(0.02)
+    found = health.of_samples(near, 100, start=1.0)
+    assert found["distance_mean"] == pytest.approx(0.6 + 0.4 * 0.02) and found["reached"] == pytest.approx(0.6)
+    after_others = health.of_samples(near, 100, start=1.0, before=100)  # an autoencoder that made the data
+    assert after_others["reached"] == pytest.approx(0.8)
+    assert after_others["distance_mean"] == pytest.approx(0.8 + 0.2 * 0.02)
+
+
+def test_what_untrained_networks_make_is_measured_without_a_trace() -> None:
+    data = load(replace(spec_of(tiny()).data[0], n=120), 0)
+    model = build("gan", data.spec, TINY["gan"])
+    state, before = torch.get_rng_state(), {k: v.clone() for k, v in model.state_dict().items()}
+    start = health.untrained(model, data.train, 0)
+    assert start is not None and start > 0.1 and start == health.untrained(model, data.train, 0)
+    assert torch.equal(torch.get_rng_state(), state) and model.training
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert (
+        health.untrained(build("autoencoder", data.spec, TINY["autoencoder"] | {"latent_dim": 1}), data.train, 0)
+        is None
+    )
 
 
 def test_modes_of_the_ring() -> None:

@@ -282,9 +282,10 @@ def diagnose(run: Positional[Run], /, *, json: Path | None = None) -> None:
         json: File for the same, for machines.
     """
     from aegan.diagnostics.run import diagnose_run
+    from aegan.healing import accepts_of
     from aegan.storage import write_json
 
-    found = diagnose_run(run)
+    found = diagnose_run(run, accepts=accepts_of(run))
     print(found)
     if json is not None:
         write_json(json, found.to_json())

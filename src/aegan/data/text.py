@@ -172,7 +172,10 @@ class TextAdapter(Adapter):
         Raises:
             DataError: Another shape, or numbers that are no tokens.
         """  # noqa: D205
-        made = self.texts(x)
+        return self.in_form(self.texts(x), y=y)
+
+    def in_form(self, made: list[str], *, y: Tensor | None = None) -> Any:
+        """Texts as :meth:`from_tensors` gives them back."""
         if self.form.container == "series":
             return pd.Series(made, name=self.form.column, dtype=object)
         if self.form.container != "table":

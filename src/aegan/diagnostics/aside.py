@@ -13,7 +13,7 @@ from torch import nn
 def aside(*modules: nn.Module | None) -> Iterator[None]:
     """Buffers (running statistics, spectral norms' vectors), modes and the random state are afterwards as before.
 
-    Gradients must be taken by ``torch.autograd.grad``; ``.grad`` is not looked after. Precision is float32 inside.
+    Gradients must be taken by ``torch.autograd.grad``; ``.grad`` is not looked after.
     """
     known = [m for m in modules if m is not None]
     buffers = [(b, b.detach().clone()) for m in known for b in m.buffers()]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from aegan.diagnostics.gradients import layers
+from aegan.diagnostics.gradients import SMALLEST_WEIGHT, cosine, layers, norms
 
 Judge = Callable[[Tensor], Tensor]
 """Samples ``(B, ...)`` to logits ``(B,)`` or ``(B, 1)``."""
@@ -90,15 +90,34 @@ def gradient_of(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     return torch.cat([g.detach().float().reshape(-1) for g in flat])
 
 
-def balance(reconstruction: Tensor, adversarial: Tensor, shared: Sequence[Tensor]) -> float | None:
-    """‖∇rec‖ / ‖∇adv‖ at shared weights, such as the decoder's last layer; None without an adversarial gradient.
+def gradients_by_layer(loss: Tensor, weights: Mapping[str, Tensor]) -> dict[str, float]:
+    """‖∇loss‖ / max(‖W‖, 1e-3) of each layer that a loss reaches; the graph stays for ``backward``.
 
-    Reference: Esser et al. 2021 (arXiv 2012.09841), who set the adversary's weight by it.
+    >>> w = {"first": torch.ones(2, requires_grad=True), "unused": torch.ones(2, requires_grad=True)}
+    >>> {name: round(length, 4) for name, length in gradients_by_layer((3 * w["first"]).sum(), w).items()}
+    {'first': 3.0}
+    """
+    parts = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
+    reached = [(name, w, g) for (name, w), g in zip(weights.items(), parts, strict=True) if g is not None]
+    lengths, scales = norms([g for _, _, g in reached]), norms([w for _, w, _ in reached])
+    return {n: g / max(w, SMALLEST_WEIGHT) for (n, _, _), g, w in zip(reached, lengths, scales, strict=True)}
+
+
+def compared(
+    reconstruction: Tensor, adversarial: Tensor, shared: Sequence[Tensor]
+) -> tuple[float, float | None] | None:
+    """‖∇rec‖ / ‖∇adv‖ at shared weights, such as the decoder's last layer, and the cosine of both.
+
+    Reference: Esser et al. 2021 (arXiv 2012.09841), who set the adversary's weight by the ratio.
 
     Args:
         reconstruction: Weighted loss with a graph.
         adversarial: The same.
         shared: Weights that both reach.
+
+    Returns:
+        None without an adversarial gradient; the cosine is None without a reconstruction's.
     """
-    bottom = float(gradient_of(adversarial, shared).norm())
-    return float(gradient_of(reconstruction, shared).norm()) / bottom if bottom > 0 else None
+    one, other = gradient_of(reconstruction, shared), gradient_of(adversarial, shared)
+    bottom = float(other.norm())
+    return (float(one.norm()) / bottom, cosine(one, other)) if bottom > 0 else None

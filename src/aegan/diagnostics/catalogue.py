@@ -110,7 +110,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "exploding-gradients": Entry(
         "Exploding gradients", 1,
-        "The signal grows from layer to layer, so steps are set by rounding and chance.",
+        "The signal grows from layer to layer, so steps are set by rounding and chance. (A loss that is summed over "
+        "batch or pixels instead of averaged looks the same: take its mean first.)",
         (INIT, LOWER, CLIP, SPECTRAL, STRONGER_PENALTY),
     ),
     "vanishing-gradients": Entry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from aegan.metrics.precision_recall import precision_recall
 COLUMNS = 64
 """Longer samples are projected at random onto so many axes, which keeps distances to about a tenth
 (Johnson & Lindenstrauss 1984)."""
+LONG = 2**16
+"""Values of a sample beyond which it is folded first, so that the matrix keeps to 16 MB."""
 NEIGHBOUR = 5
 """k of coverage and precision (Naeem et al. 2020, arXiv 2002.09797)."""
 ACTIVE = 0.01
@@ -47,11 +50,24 @@ class Variety(NamedTuple):
 def flattened(x: Tensor, columns: int = COLUMNS) -> Tensor:
     """Samples as float32 rows ``(N, <= columns)`` on the CPU, long ones projected by a fixed random matrix."""
     rows = x.detach().float().flatten(1)
+    if rows.shape[1] > LONG:
+        rows = _folded(rows)
     if rows.shape[1] > columns:
-        stream = torch.Generator().manual_seed(0)
-        matrix = torch.randn(rows.shape[1], columns, generator=stream) / columns**0.5
-        rows = rows @ matrix.to(rows.device)
+        rows = rows @ _axes(rows.shape[1], columns).to(rows.device)
     return rows.cpu()
+
+
+def _folded(rows: Tensor) -> Tensor:
+    """Rows of :data:`LONG` values: sums of those a whole number of turns apart, each with a random sign."""
+    stream = torch.Generator().manual_seed(2)
+    sign = (2 * torch.randint(0, 2, (rows.shape[1],), generator=stream, dtype=torch.int8) - 1).to(rows.device)
+    return torch.nn.functional.pad(rows * sign, (0, -rows.shape[1] % LONG)).view(len(rows), -1, LONG).sum(1)
+
+
+@functools.lru_cache(maxsize=4)
+def _axes(length: int, columns: int) -> Tensor:
+    stream = torch.Generator().manual_seed(0)
+    return torch.randn(length, columns, generator=stream) / columns**0.5
 
 
 def variety(real: Tensor, other: Tensor, fake: Tensor, *, seed: int = 0) -> Variety | None:

@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 
 from aegan.diagnostics import measure
 from aegan.diagnostics.aside import aside
-from aegan.diagnostics.balance import Judge, balance
+from aegan.diagnostics.balance import Judge, compared
 from aegan.diagnostics.collapse import active_part, flattened, kl_per_dimension, perplexity
 from aegan.diagnostics.gradients import first_non_finite, layers
 from aegan.diagnostics.health import diagnose
@@ -36,6 +36,13 @@ from aegan.diagnostics.verdicts import Verdict, report_text
 from aegan.diagnostics.watch import GradientWatch
 from aegan.errors import ConfigError
 from aegan.storage import write_json
+
+KEPT_WHOLE = 2**14
+"""Values of a sample up to which batches are kept as they are."""
+NOTHING_SEEN = (
+    "Nothing was seen yet, so nothing can be said. Step the optimisers within `with doctor:`, call doctor.observe() "
+    "after each step, and let the training run for some seconds, or give Doctor(..., every=1)."
+)
 
 
 class Doctor:
@@ -172,35 +179,36 @@ class Doctor:
         notes: dict[str, str] = {}
         spectrum: tuple[float, ...] = ()
         with self.schedule.working():
-            try:
+            with self._guarded():
                 self._keep(real, fake)
+            with self._guarded():
                 notes |= self._broken(losses or {}, real, fake)
-                layers_seen: dict[str, dict[str, float]] = {}
-                if self._watch is not None:
-                    found, layers_seen, places = self._watch.take()
-                    notes = places | notes
-                    if len(found) > len(self.networks):  # more than the counters
-                        values |= found
-                values |= self._compared
-                self._compared = {}
+            layers_seen: dict[str, dict[str, float]] = {}
+            if self._watch is not None:
+                found, layers_seen, places = self._watch.take()
+                notes = places | notes
+                if len(found) > len(self.networks):  # more than the counters
+                    values |= found
+            values |= self._compared
+            self._compared = {}
+            with self._guarded():
                 values |= self._codes(posterior, tokens, codes)
-                if self.schedule.due("judge"):
-                    with self._look("judge"):
-                        values |= self._judged(real, fake, holdout, notes)
-                if self.schedule.due("samples"):
-                    with self._look("samples"):
-                        values |= self._samples()
-                if self.schedule.due("jacobian") and self._call is not None:
-                    with self._look("jacobian"):
-                        found, spectrum = self._jacobian()
-                        values |= found
-                if values or notes:
-                    look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
-                    self.history.add(look)
+            if self.schedule.due("judge"):
+                with self._guarded(), self._look("judge"):
+                    self._judged(values, real, fake, holdout, notes)
+            if self.schedule.due("samples"):
+                with self._guarded(), self._look("samples"):
+                    values |= self._samples()
+            if self.schedule.due("jacobian") and self._call is not None:
+                with self._guarded(), self._look("jacobian"):
+                    found, spectrum = self._jacobian()
+                    values |= found
+            if values or notes:
+                look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
+                self.history.add(look)
+                with self._guarded():
                     if self.on_look is not None:
                         self.on_look(look)
-            except Exception as error:  # looking must never break a training
-                _noted(self.errors, error)
         self.schedule.settle()
 
     def compare(self, *, reconstruction: Tensor, adversarial: Tensor, shared: Tensor | None = None) -> None:
@@ -219,9 +227,11 @@ class Doctor:
                 if shared is None:
                     network = self.networks.get("decoder") or self.networks.get("generator")
                     shared = list(layers(network).values())[-1] if network is not None else None
-                ratio = None if shared is None else balance(reconstruction, adversarial, [shared])
-                if ratio is not None:
+                found = None if shared is None else compared(reconstruction, adversarial, [shared])
+                if found is not None:
+                    ratio, turned = found
                     self._compared["decoder/balance"] = ratio
+                    self._compared |= {} if turned is None else {"decoder/agreement": turned}
         except Exception as error:
             _noted(self.errors, error)
 
@@ -238,7 +248,8 @@ class Doctor:
 
     def report(self) -> str:
         """The verdicts for reading, with evidence and remedies."""
-        text = report_text(self.verdicts(), cost=self.cost)
+        unseen = not self.history.looks  # which is no health
+        text = NOTHING_SEEN if unseen else report_text(self.verdicts(), cost=self.cost)
         return text + "".join(f"\nThe doctor failed: {error}" for error in self.errors[:3])
 
     def to_json(self, path: str | Path | None = None) -> dict[str, Any]:
@@ -262,6 +273,14 @@ class Doctor:
             self._call = (args, kwargs)
 
     @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Looking must never break a training, nor one part of it another."""
+        try:
+            yield
+        except Exception as error:
+            _noted(self.errors, error)
+
+    @contextlib.contextmanager
     def _look(self, kind: str) -> Iterator[None]:
         """A measurement: timed, without traces, and unseen by the doctor's own hooks."""
         self._busy = True
@@ -275,13 +294,14 @@ class Doctor:
         for kept, batch, rows in ((self._real, real, 2 * measure.ROWS), (self._fake, fake, measure.ROWS)):
             if batch is None or not len(batch):
                 continue
-            kept.append(batch.detach())
+            # Of long samples what they are compared by, so that hundreds of them take no room.
+            kept.append(flattened(batch) if batch[0].numel() > KEPT_WHOLE else batch.detach())
             while sum(len(b) for b in kept) - len(kept[0]) >= rows:
                 kept.popleft()
 
     def _broken(self, losses: Mapping[str, Tensor | float], real: Tensor | None, fake: Tensor | None) -> dict[str, str]:
         """Where a loss is not finite, the deepest cause that can be found: data, weights, samples, the loss."""
-        bad = next((n for n, v in losses.items() if not math.isfinite(float(v))), None)
+        bad = next((n for n, v in losses.items() if not _finite(v)), None)
         if bad is None:
             return {}
         weights = {f"{name}.{key}": p for name, m in self.networks.items() for key, p in m.named_parameters()}
@@ -289,20 +309,25 @@ class Doctor:
         return {"non-finite": place or f"loss {bad!r}"}
 
     def _judged(
-        self, real: Tensor | None, fake: Tensor | None, holdout: Tensor | None, notes: dict[str, str]
-    ) -> dict[str, float]:
-        values: dict[str, float] = {}
+        self,
+        values: dict[str, float],
+        real: Tensor | None,
+        fake: Tensor | None,
+        holdout: Tensor | None,
+        notes: dict[str, str],
+    ) -> None:
+        """Put the data's facts into ``values``, then what the discriminator says, which may fail."""
         if real is not None:
             generator = self.networks.get("generator") or self.networks.get("decoder")
-            found, place = measure.data_values(real, measure.bounds_of(generator) if generator is not None else None)
-            values |= found | self._seen.values(real)
+            bounds, names = None if generator is None else measure.bounds_of(generator), measure.of_names(real)
+            found, place = measure.data_values(real, bounds, names=names)
+            values |= found | self._seen.values(real, names=names)
             if place:
                 notes["non-finite"] = place
         if self.judge is not None and real is not None and fake is not None:
-            values |= measure.judged_values(self.judge, real, fake, holdout)
             if "discriminator" in self.networks:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
-        return values
+            values |= measure.judged_values(self.judge, real, fake, holdout)
 
     def _samples(self) -> dict[str, float]:
         if not self._real or not self._fake:
@@ -347,7 +372,13 @@ class Doctor:
         return values
 
 
+def _finite(loss: Tensor | float) -> bool:
+    """Whether a loss is, of a batch or of each sample."""
+    return bool(torch.isfinite(loss).all()) if isinstance(loss, Tensor) else math.isfinite(loss)
+
+
 def _noted(errors: list[str], error: Exception) -> None:
-    """Keep what went wrong, up to twenty of them."""
-    if len(errors) < 20:
-        errors.append(f"{type(error).__name__}: {error}")
+    """Keep what went wrong, once each, up to twenty of them."""
+    text = f"{type(error).__name__}: {error}"
+    if text not in errors and len(errors) < 20:
+        errors.append(text)

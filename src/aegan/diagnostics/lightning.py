@@ -3,14 +3,18 @@
     from aegan.diagnostics.lightning import DoctorCallback
     trainer = Trainer(callbacks=[DoctorCallback(generator="G", discriminator="D")])
 
-The module shows its batches by ``self.doctor_real`` and ``self.doctor_fake``, set in ``training_step``; without them
-gradients, updates and the generator's Jacobian are watched alone.
+The module shows its batches by ``self.doctor_real``, ``self.doctor_fake`` and ``self.doctor_holdout``, set in
+``training_step``; without them gradients, updates, the generator's Jacobian and the losses that it returns are watched
+alone.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
+
+from torch import Tensor
 
 from aegan.diagnostics.doctor import Doctor
 from aegan.errors import ConfigError
@@ -73,10 +77,20 @@ class DoctorCallback(_base()):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the step."""
         if self.doctor is not None:
-            real, fake = getattr(pl_module, "doctor_real", None), getattr(pl_module, "doctor_fake", None)
-            self.doctor.observe(real=real, fake=fake, step=int(trainer.global_step))
+            shown = {name: getattr(pl_module, f"doctor_{name}", None) for name in ("real", "fake", "holdout")}
+            self.doctor.observe(**shown, losses=_losses(outputs), step=int(trainer.global_step))
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Remove the hooks: after an error there is no end of the training."""
+        self.on_train_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Remove the hooks; the verdicts are ``callback.doctor.report()``."""
         if self.doctor is not None:
             self.doctor.close()
+
+
+def _losses(outputs: Any) -> dict[str, Tensor]:
+    """What ``training_step`` returned, as losses by name."""
+    named = outputs if isinstance(outputs, Mapping) else {"loss": outputs}
+    return {str(name): value.detach() for name, value in named.items() if isinstance(value, Tensor)}

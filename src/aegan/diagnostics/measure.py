@@ -7,7 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from aegan.diagnostics.balance import Judge, accuracy, input_slopes, separation, sign_statistic, spectral_norms
+from aegan.diagnostics.balance import (
+    Judge,
+    accuracy,
+    input_slopes,
+    separation,
+    sign_statistic,
+    spectral_norms,
+)
 from aegan.diagnostics.collapse import birthday, energy_distance, variety
 from aegan.diagnostics.data import data_facts, keys, outside
 from aegan.diagnostics.jacobian import generator_spectrum
@@ -95,18 +102,30 @@ def sample_values(real: Tensor, fake: Tensor, before: Tensor | None, seed: int) 
     return values
 
 
-def data_values(real: Tensor, bounds: tuple[float, float] | None) -> tuple[dict[str, float], str | None]:
+def data_values(
+    real: Tensor, bounds: tuple[float, float] | None, *, names: bool = False
+) -> tuple[dict[str, float], str | None]:
     """Facts of a batch of real data, and where it is not finite.
 
     Args:
         real: ``(B, ...)``.
         bounds: Least and greatest value that the generator can make, where it ends in a bounded function.
+        names: Whether the values are names, such as tokens, which have no scale.
     """
     facts = data_facts(real[: 2 * ROWS])
-    values = {"data/scale": facts.scale}
+    values = {} if names else {"data/scale": facts.scale}
     if bounds is not None:
         values["data/outside"] = outside(real[: 2 * ROWS].detach().float(), *bounds)
     return values, facts.non_finite
+
+
+def of_names(real: Tensor) -> bool:
+    """Whether values are names rather than quantities: whole numbers that are no pixels.
+
+    >>> of_names(torch.tensor([[3, 1]])), of_names(torch.zeros(1, dtype=torch.uint8)), of_names(torch.zeros(1))
+    (True, False, False)
+    """
+    return not real.is_floating_point() and real.dtype != torch.uint8
 
 
 def jacobian_values(generate: Callable[[Tensor], Tensor], noise: Tensor) -> tuple[dict[str, float], tuple[float, ...]]:
@@ -148,8 +167,13 @@ class Seen:
         self.low: Tensor | None = None
         self.high: Tensor | None = None
 
-    def values(self, real: Tensor) -> dict[str, float]:
-        """How many, how often each (until there are too many to count), and the part of columns that never vary."""
+    def values(self, real: Tensor, *, names: bool = False) -> dict[str, float]:
+        """How many, how often each (until there are too many to count), and the part of columns that never vary.
+
+        Args:
+            real: ``(B, ...)``.
+            names: Whether the values are names: rows of few of them repeat, and texts end in padding, in sound data.
+        """
         rows = real.detach().float().flatten(1)[: 2 * ROWS]
         low, high = rows.amin(0), rows.amax(0)
         if self.low is not None and self.high is not None and self.low.shape == low.shape:
@@ -162,10 +186,12 @@ class Seen:
             self.known.update(found)
             count, known = len(rows), max(1, len(self.known))
             values = {"data/distinct": float(known), "data/repeats": self.rows / known}
+            if names:
+                return values
             # Batches drawn with replacement from few rows repeat some by chance.
             chance = 1.0 - known * (1.0 - (1.0 - 1.0 / known) ** count) / count
             values["data/repeated"] = max(0.0, 1.0 - len(set(found)) / count - chance)
-        if real.ndim == 2 and self.rows >= 4 * JUDGED:  # of images, borders are often constant
+        if real.ndim == 2 and not names and self.rows >= 4 * JUDGED:  # of images, borders are often constant
             values["data/constant"] = float((low == high).float().mean())
         return values
 

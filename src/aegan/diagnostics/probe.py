@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,14 +18,14 @@ import torch
 from torch import Tensor
 
 from aegan.diagnostics import measure
-from aegan.diagnostics.balance import gradient_of
+from aegan.diagnostics.balance import gradient_of, gradients_by_layer
 from aegan.diagnostics.collapse import flattened
 from aegan.diagnostics.gradients import cosine, layers
 from aegan.diagnostics.health import diagnose
 from aegan.diagnostics.history import History, Look
 from aegan.diagnostics.run import read_looks
 from aegan.diagnostics.schedule import Schedule
-from aegan.diagnostics.verdicts import Verdict
+from aegan.diagnostics.verdicts import Accepts, Verdict, without_refused
 from aegan.diagnostics.watch import GradientWatch
 from aegan.errors import ConfigError
 from aegan.models.base import Model
@@ -36,6 +37,9 @@ RECONSTRUCTION = ("reconstruction", "perceptual", "anchor")
 WRITTEN_EVERY = 1.0
 """Seconds between ``health`` events; looks in between are put together."""
 
+DEEPLY = 4
+"""Looks at the terms for one that goes through all layers, which costs a whole backward pass a term."""
+
 
 class DoctorProbe:
     """Watches a run of aegan's trainer.
@@ -45,6 +49,7 @@ class DoctorProbe:
         share: Part of the training's time that looking may take.
         every: Look at every such step instead, at everything or by kind of look, as in ``{"gradients": 10}``.
         settings: The model's settings by name, for remedies that can be pasted.
+        accepts: Whether the model takes a setting; all are taken for granted when None.
     """
 
     draws = False
@@ -57,8 +62,9 @@ class DoctorProbe:
         share: float = 0.05,
         every: int | Mapping[str, int] | None = None,
         settings: Mapping[str, Any] | None = None,
+        accepts: Accepts | None = None,
     ) -> None:
-        self.holdout, self.settings = holdout, dict(settings or {})
+        self.holdout, self.settings, self.accepts = holdout, dict(settings or {}), accepts
         self.schedule = Schedule(share, every=every)
         self.history = History()
         self.errors: list[str] = []
@@ -74,6 +80,7 @@ class DoctorProbe:
         self._spectrum: tuple[float, ...] = ()
         self._written = -math.inf
         self._off: set[str] = set()
+        self._deeply = 0
 
     # --- the trainer's calls ----------------------------------------------------------------------------------
 
@@ -135,7 +142,8 @@ class DoctorProbe:
 
     def to_json(self) -> dict[str, Any]:
         """What ``diagnosis.json`` holds: the verdicts, what looking cost, and what failed in the doctor itself."""
-        verdicts = [verdict.to_json(self.settings) for verdict in self.verdicts()]
+        told = without_refused(self.verdicts(), self.settings, self.accepts)
+        verdicts = [verdict.to_json(self.settings) for verdict in told]
         return {"verdicts": verdicts, "cost": round(self.schedule.share, 4), "errors": self.errors}
 
     # --- parts ------------------------------------------------------------------------------------------------
@@ -207,8 +215,9 @@ class DoctorProbe:
         """The data; and the discriminator of data, in stages that train it."""
         model = self._copy(trainer)
         batch = self._batch(trainer, trainer.data, measure.JUDGED)
-        values, place = measure.data_values(batch["x"], None)
-        values |= self._seen.values(batch["x"])
+        names = model.spec.discrete
+        values, place = measure.data_values(batch["x"], None, names=names)
+        values |= self._seen.values(batch["x"], names=names)
         if place:
             self._notes["non-finite"] = place
         trained = {name for phase in self._stage.phases for name in phase.networks} if self._stage else set()
@@ -259,13 +268,14 @@ class DoctorProbe:
         return values
 
     def _terms(self, trainer: Any) -> dict[str, float]:
-        """Each phase's terms: their gradients at its last layer, against one another."""
+        """Each phase's terms: their gradients at its last layer, against one another; at times those of all layers."""
         values: dict[str, float] = {}
         if self._stage is None or self._data is None:
             return values
         model = self._copy(trainer)
         for phase in self._stage.phases:
             values |= self._of_phase(trainer, model, phase)
+        self._deeply += 1
         return values
 
     def _of_phase(self, trainer: Any, model: Model, phase: Phase) -> dict[str, float]:
@@ -281,8 +291,15 @@ class DoctorProbe:
         with torch.enable_grad():
             terms = {n: t for n, t in model.loss(phase.name, batch).items() if t.weight and t.value.requires_grad}
             found = {name: gradient_of(t.weight * t.value, shared) for name, t in terms.items()}
+            if len(terms) > 1 and self._deeply % DEEPLY == 0:
+                weights = {f"{n}.{k}": w for n in phase.networks for k, w in layers(getattr(model, n)).items()}
+                for name, t in terms.items():
+                    self._layers[f"{phase.name}/{name}"] = gradients_by_layer(t.weight * t.value, weights)
         lengths = {name: float(g.norm()) for name, g in found.items()}
         values = {f"{phase.name}/{name}/gradient_of": length for name, length in lengths.items()}
+        for one, other in itertools.combinations(found, 2):
+            if (turned := cosine(found[one], found[other])) is not None:
+                values[f"{phase.name}/{one}, {other}/cosine_of"] = turned
         back = [n for n in lengths if n.startswith(RECONSTRUCTION)]
         against = [n for n in lengths if "adversarial" in n]
         if back and against:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aegan.diagnostics.health import diagnose, verdict_of
 from aegan.diagnostics.history import History, Look
-from aegan.diagnostics.verdicts import Verdict, report_text
+from aegan.diagnostics.verdicts import Accepts, Verdict, report_text, without_refused
 from aegan.errors import RunError
 
 UNWATCHED = (
@@ -51,11 +51,12 @@ class Diagnosis:
         return "\n".join([*(note.replace("`", "") for note in self.notes), text])
 
 
-def diagnose_run(path: Path | str) -> Diagnosis:
+def diagnose_run(path: Path | str, *, accepts: Accepts | None = None) -> Diagnosis:
     """Judge a run by ``config.json``, ``events.jsonl``, ``health.json`` and ``metrics.json``.
 
     Args:
         path: A run folder; the run may be unfinished, interrupted or failed.
+        accepts: Whether its model takes a setting; all are taken for granted when None.
 
     Raises:
         RunError: Not a run folder.
@@ -75,10 +76,12 @@ def diagnose_run(path: Path | str) -> Diagnosis:
     for verdict in found:
         named.setdefault((verdict.name, "" if "collapse" in verdict.name else verdict.where), verdict)
     settings = config.get("model_config")
+    settings = settings if isinstance(settings, Mapping) else {}
     cost = next((e["cost"] for e in reversed(events) if isinstance(e.get("cost"), float)), None)
     return Diagnosis(
-        verdicts=tuple(named.values()) or ((verdict_of("healthy"),) if looks else ()),
-        settings=settings if isinstance(settings, Mapping) else {},
+        verdicts=tuple(without_refused(named.values(), settings, accepts))
+        or ((verdict_of("healthy"),) if looks else ()),
+        settings=settings,
         looks=len(looks),
         cost=cost,
         notes=() if looks else (UNWATCHED,),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -127,6 +127,22 @@ class Verdict:
         plain["evidence"] = [asdict(e) | {"text": str(e)} for e in self.evidence]
         plain["remedies"] = [{"do": r.do, "paper": r.paper, "paste": r.paste(settings or {})} for r in self.remedies]
         return plain
+
+
+Accepts = Callable[[str, str], bool]
+"""Name and new value of a setting to whether the model at hand takes it."""
+
+
+def without_refused(verdicts: Iterable[Verdict], settings: Mapping[str, Any], accepts: Accepts | None) -> list[Verdict]:
+    """The verdicts; remedies whose setting the model refuses are left in words alone."""
+    if accepts is None:
+        return list(verdicts)
+
+    def kept(remedy: Remedy) -> Remedy:
+        found = remedy.setting(settings)
+        return remedy if found is None or accepts(*found) else replace(remedy, role="")
+
+    return [replace(v, remedies=tuple(map(kept, v.remedies))) for v in verdicts]
 
 
 def report_text(

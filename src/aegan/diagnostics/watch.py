@@ -148,10 +148,10 @@ class GradientWatch:
             network = self.networks[name]
             network.steps += 1
             network.reached += any(p.grad is not None for p in network.module.parameters())
-        if names and self._wants():
+        if names and self._wants() and not _overflowed(optimizer):
             with self._spent():
                 for name in names:
-                    self._measure(self.networks[name])
+                    self._measure(self.networks[name], _scale(optimizer))
                     self._measuring.add(name)
 
     def _after(self, optimizer: Optimizer) -> None:
@@ -163,11 +163,14 @@ class GradientWatch:
                     self._measuring.discard(name)
 
     @torch.no_grad()
-    def _measure(self, network: _Network) -> None:
+    def _measure(self, network: _Network, scale: float) -> None:
+        """Read the gradients, which are ``scale`` times too long."""
         module, values = network.module, network.values
-        found = layer_gradients(module)
+        found = {
+            n: LayerGradient(g.gradient / scale, g.weight, g.rms / scale) for n, g in layer_gradients(module).items()
+        }
         others = [p.grad for p in module.parameters() if p.ndim < 2 and p.grad is not None]
-        lengths = norms(others)
+        lengths = [length / scale for length in norms(others)]
         top = max((n / g.numel() ** 0.5 for n, g in zip(lengths, others, strict=True)), default=0.0)
         total = sum(n * n for n in [*lengths, *(f.gradient for f in found.values())]) ** 0.5
         values["gradient"] = total
@@ -237,6 +240,18 @@ class GradientWatch:
         """Layer of a network with the largest part of dead units."""
         silent = self.networks[name].silent
         return max(silent, key=lambda layer: float((silent[layer] >= DEAD_AFTER).float().mean()), default="")
+
+
+def _scale(optimizer: Optimizer) -> float:
+    """What a ``GradScaler`` made the gradients longer by; a fused optimiser undoes that within its step."""
+    scale = getattr(optimizer, "grad_scale", None)
+    return 1.0 if scale is None else float(scale)
+
+
+def _overflowed(optimizer: Optimizer) -> bool:
+    """Whether a fused optimiser was told by a ``GradScaler`` to leave this step out, as the first ones often are."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and bool(found)
 
 
 def _remove(handles: Sequence[Any]) -> None:

@@ -13,6 +13,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.augmentation.result import Augmented
     from aegan.estimator import Estimator
 
 
@@ -88,7 +89,15 @@ class TextKind(Kind):
         return f"{len(some)} texts in {path}"
 
     def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
-        return texts.text_adapter(estimator).from_tensors(x, y=y)
+        adapter = texts.text_adapter(estimator)
+        own = adapter.open(source) if originals else []  # not by their tokens, which cut and replace
+        return adapter.in_form([*own, *adapter.texts(x[originals:])], y=y)
+
+    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+        form = texts.text_adapter(estimator).form
+        some = made.data[form.column] if form.container == "table" else made.data
+        path = write_texts(list(some), out, form=form, labels=made.labels, overwrite=overwrite)
+        return f"{len(made)} samples in {path}"
 
     def write_shard(
         self,

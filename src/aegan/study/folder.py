@@ -99,7 +99,10 @@ class StudyFolder:
         if path.exists():
             host, _, pid = path.read_text(encoding="utf-8").partition(" ")
             if host == socket.gethostname() and pid.isdigit() and int(pid) != os.getpid() and _alive(int(pid)):
-                raise RunError(f"{self.path}: process {pid} is at work on this study. Wait for it, or stop it.")
+                raise RunError(
+                    f"{self.path}: process {pid} is at work on this study. Wait for it, or stop it; where that is "
+                    f"another program, which came by the number later, delete {path}."
+                )
         with explained(path):
             path.write_text(own, encoding="utf-8")
         try:

@@ -11,10 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from aegan.data.base import TensorData
+from aegan.diagnostics.aside import aside
+from aegan.diagnostics.collapse import flattened
 from aegan.diagnostics.history import Look
+from aegan.diagnostics.measure import ROWS, different, sample_values
 from aegan.diagnostics.run import read_looks
 from aegan.diagnostics.thresholds import limit
+from aegan.errors import ConfigError
+from aegan.models.base import Model
 from aegan.types import Stage
 
 SPIKE = 10.0
@@ -36,16 +43,41 @@ def generators(stages: Sequence[Stage]) -> dict[str, list[str]]:
     return found
 
 
-def figures(path: Path, networks: Mapping[str, Sequence[str]], total: int) -> dict[str, float]:
+def untrained(model: Model, data: TensorData, seed: int) -> float | None:
+    """Distance from the data of what untrained networks make, as the doctor measures it; None where nothing is drawn.
+
+    It stands for the part of the budget in which a run has no samples yet.
+    """
+    if not model.noise_dim or len(data) < 2:
+        return None
+    with aside(model), torch.no_grad():
+        torch.manual_seed(seed)
+        rows = torch.randint(0, len(data), (2 * ROWS,)) if len(data) > 2 * ROWS else torch.randperm(len(data))
+        batch = data.batch(rows)
+        count = min(ROWS, len(rows) // 2)
+        y = batch["y"][:count] if model.conditional and "y" in batch else None
+        try:
+            fake = model.eval().generate(torch.randn(count, model.noise_dim), y)
+        except ConfigError:  # a model that draws nothing
+            return None
+        return sample_values(different(flattened(batch["x"])), flattened(fake), None, 0).get("samples/excess")
+
+
+def figures(
+    path: Path, networks: Mapping[str, Sequence[str]], total: int, *, start: float | None = None, before: int = 0
+) -> dict[str, float]:
     """Figures of one run; see :data:`aegan.study.metrics.METRICS`.
 
     Args:
         path: The run's ``events.jsonl``.
         networks: See :func:`generators`.
         total: Steps of the whole run.
+        start: See :func:`untrained`.
+        before: Steps of the budget that were taken before the run, to make its data.
     """
     looks = read_looks(path)
-    return of_gradients([look for look in looks if look.stage in networks], networks) | of_samples(looks, total)
+    of_gradient = of_gradients([look for look in looks if look.stage in networks], networks)
+    return of_gradient | of_samples(looks, total, start=start, before=before)
 
 
 def of_gradients(looks: Sequence[Look], networks: Mapping[str, Sequence[str]]) -> dict[str, float]:
@@ -82,17 +114,18 @@ def of_gradients(looks: Sequence[Look], networks: Mapping[str, Sequence[str]]) -
     return found
 
 
-def of_samples(looks: Sequence[Look], total: int) -> dict[str, float]:
-    """When samples came near the data, how far they were on the whole, how unsteadily they moved."""
+def of_samples(looks: Sequence[Look], total: int, *, start: float | None = None, before: int = 0) -> dict[str, float]:
+    """When samples came near the data, how far they were on the whole, how unsteadily they moved: :func:`figures`."""
     known = [(look.step, look.values) for look in looks if "samples/distance" in look.values]
     if not known or total < 1:
         return {}
-    steps = np.array([s for s, _ in known]) / total
+    steps = (before + np.array([s for s, _ in known])) / (before + total)
     excess = np.array([v.get("samples/excess", max(v["samples/distance"], 0.0)) for _, v in known])
     smooth = np.array([np.median(excess[max(0, i - 1) : i + 2]) for i in range(len(excess))])
     near = np.flatnonzero(smooth < limit(NEAR))
-    # Until there are samples at all, the first ones stand for them.
-    edges, values = np.concatenate([[0.0], steps, [1.0]]), np.concatenate([excess[:1], excess])
+    # Until there are samples at all, a run is as far from the data as it was before any training.
+    first = excess[0] if start is None else start
+    edges, values = np.concatenate([[0.0], steps, [1.0]]), np.concatenate([[first], excess])
     found = {
         "reached": float(steps[near[0]]) if len(near) else 1.0,
         "distance_mean": float(np.sum(np.diff(edges) * values)),
@@ -103,12 +136,18 @@ def of_samples(looks: Sequence[Look], total: int) -> dict[str, float]:
     return found
 
 
-def curves(path: Path, networks: Mapping[str, Sequence[str]], total: int) -> dict[str, list[list[float]]]:
+def curves(
+    path: Path, networks: Mapping[str, Sequence[str]], total: int, *, before: int = 0
+) -> dict[str, list[list[float]]]:
     """For plots: parts of the budget with the samples' ``distance`` from the data, and the generator's ``gradient``."""
-    looks = read_looks(path)
-    distance = [[look.step / total, look.values["samples/excess"]] for look in looks if "samples/excess" in look.values]
+    looks, whole = read_looks(path), before + total
+    distance = [
+        [(before + look.step) / whole, look.values["samples/excess"]]
+        for look in looks
+        if "samples/excess" in look.values
+    ]
     gradient = [
-        [look.step / total, max(found)]
+        [(before + look.step) / whole, max(found)]
         for look in looks
         if (found := [look.values[k] for n in networks.get(look.stage, ()) if (k := f"{n}/gradient") in look.values])
     ]

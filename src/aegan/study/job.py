@@ -154,6 +154,7 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
         probes=[EventProbe(), DoctorProbe(holdout=data.test, every=every, settings=settings)],
         clock=clock,
     )  # fmt: skip
+    start = health.untrained(network, real, job.seed)
     trainer.fit()
     found: dict[str, Any] = {
         "seconds": round(time.process_time() - began, 2), "steps": more.steps + trainer.step, "seen": trainer.samples,
@@ -161,8 +162,9 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
     metrics = {"seconds": found["seconds"]}
     against = health.generators(network.stages)
-    metrics |= health.figures(folder / "events.jsonl", against, trainer.step)
-    found |= health.curves(folder / "events.jsonl", against, trainer.step)
+    path, before = folder / "events.jsonl", more.steps
+    metrics |= health.figures(path, against, trainer.step, start=start, before=before)
+    found |= health.curves(path, against, trainer.step, before=before)
     metrics |= _judged(job, root, replace(data, train=real), network, run)
     bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
     if bad:
