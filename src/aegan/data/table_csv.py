@@ -27,8 +27,12 @@ _BOOLEANS = (("True", "False"), ("TRUE", "FALSE"), ("true", "false"))
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(inf|Inf|INF|[Ii]nfinity)$"
 
 
-def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
+def read_text(path: Path, index: str | None = None) -> tuple[pd.DataFrame, TextStyle]:
     """Read a file of separated values, gzipped or not.
+
+    Args:
+        path: The file.
+        index: Name of a first column that has none; row numbers there are left out. None: such a column is refused.
 
     Returns:
         The frame, and how the file was written.
@@ -47,7 +51,7 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
     head = re.sub(rf"(?<={re.escape(separator)}) +(?=\")", "", text[:100_000])
     if len(head) != len(text[:100_000]):  # a space before a quote hides the quote
         text = re.sub(rf"(?<={re.escape(separator)}) +(?=\")", "", text)
-    names, start = _header(text, separator, path)
+    names, start, unnamed = _header(text, separator, path, index)
     table = _parse(text, start, names, separator, path, above)
     if all(re.match(_NUMBER, name) for name in names):
         warnings.warn(
@@ -76,7 +80,16 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
         bare=tuple(bare),
         line=line,
     )
-    return pd.DataFrame(columns), style
+    frame = pd.DataFrame(columns)
+    return without_row_numbers(frame) if unnamed else frame, style
+
+
+def without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the first column, where that counts the rows from 0 or 1 and others are left."""
+    first, rows = frame.iloc[:, 0], np.arange(len(frame))
+    whole = pd.api.types.is_integer_dtype(first.dtype) and frame.shape[1] > 1
+    counts = whole and any(np.array_equal(first.to_numpy(), rows + begin) for begin in (0, 1))
+    return frame.iloc[:, 1:] if counts else frame
 
 
 def _decoded(path: Path) -> tuple[str, str]:
@@ -138,10 +151,12 @@ def sniff(text: str) -> str:
     return best
 
 
-def _header(text: str, separator: str, path: Path) -> tuple[list[str], int]:
-    """Names, and at which line (from 0) the rows begin."""
+def _header(text: str, separator: str, path: Path, index: str | None) -> tuple[list[str], int, bool]:
+    """Names, at which line (from 0) the rows begin, and whether the first column was called ``index``."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     names = [name.strip() for name in next(reader)]
+    if unnamed := index is not None and names[0] == "" and index not in names:
+        names[0] = index
     try:
         check_names(names, str(path))
     except DataError as error:
@@ -150,7 +165,7 @@ def _header(text: str, separator: str, path: Path) -> tuple[list[str], int]:
         raise DataError(
             f"{error} The first line holds numbers, so the file may lack a header: begin it with a line of names."
         ) from error
-    return names, reader.line_num
+    return names, reader.line_num, unnamed
 
 
 def check_names(names: list[str], where: str) -> None:

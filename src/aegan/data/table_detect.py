@@ -369,7 +369,7 @@ def _forced_times(name: str, series: pd.Series, present: pd.Series, pattern: str
         return _times(name, series, _time_look(series), context)
     if len(present) and all(isinstance(cell, datetime.date) for cell in present):
         return detect(name, series, None, context)
-    form = find_format(present.astype(str), pattern) if len(present) else None
+    form = find_format(present.astype(str), pattern, months=True) if len(present) else None
     if form is None:
         shown = present.iloc[0] if len(present) else None
         raise ConfigError(
