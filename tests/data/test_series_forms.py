@@ -189,11 +189,14 @@ def test_text_whose_offset_changes_with_summer_time(tmp_path):
     winter = tmp_path / "c.csv"
     frame[:20].to_csv(winter, index_label="when")  # one offset alone, read by the fitted zone
     assert adapter.open(winter).times[0].tolist() == adapter.open(path).times[0][:20].tolist()
-    odd = pd.DataFrame(
-        {"when": [f"2024-03-{d:02d} 00:00:00+{d % 3:02d}:07" for d in range(1, 29)], "x": np.arange(28.0)}
-    )
+
+
+def test_offsets_of_no_zone_are_taken_in_utc():
+    texts = [f"2024-03-{d:02d} {9 + d % 2:02d}:00:00+{d % 2:02d}:00" for d in range(1, 29)]
+    frame = pd.DataFrame({"when": texts, "x": np.arange(28.0)})
     with pytest.warns(AeganWarning, match=r"are those of no one time zone; the stamps are taken, and written, in UTC"):
-        SeriesAdapter(window=4).fit(odd)
+        adapter = SeriesAdapter(window=4, stride=4).fit(frame)
+    assert str(back_of(adapter, frame)["when"].iloc[0]) == "2024-03-29 09:00:00+00:00"
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,6 @@ _LOOKS_LIKE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[
 _LIKE_MONTHS = re.compile(
     r"\d{4}([-/.M]\d{1,2}|[- ][A-Za-z]{3,9})$|(\d{1,2}[-/.]|[A-Za-z]{3,9}[- ])\d{4}$|[A-Za-z]{3}[- ]\d\d$"
 )
-    r"\d{4}([-/.M]\d{1,2}|[- ][A-Za-z]{3,9})$|(\d{1,2}[-/.]|[A-Za-z]{3,9}[- ])\d{4}$|[A-Za-z]{3}[- ]\d\d$"
-)
 _OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|[+-]\d{2}:?\d{2}))$")
 _CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")
 
