@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aegan.data.series import SeriesAdapter
 from aegan.data.series_attributes import attributes_of
-from aegan.data.series_samples import with_gaps
+from aegan.data.series_samples import stamps_from_gaps, with_gaps
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_windows import interpolate
 from aegan.errors import ConfigError, DataError
@@ -22,6 +22,7 @@ from aegan.series import AT_ONCE, extended, series_adapter
 
 if TYPE_CHECKING:
     from aegan.data.series_back import Decoder
+    from aegan.data.series_time import Clock
     from aegan.estimator import Estimator
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -104,7 +105,7 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
     y, static = _labels(adapter, opened)
     window = adapter.spec.shape[0]
     context = max(1, window // 2, window - steps)
-    samples = []
+    samples, gaps = [], []
     for i, (one, known) in enumerate(zip(values, there, strict=True)):
         kept = min(len(one), context)
         made = _continued(
@@ -117,12 +118,17 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
             None if y is None else y[i],
             None if static is None else static[i],
         )
-        flat = decoder.scaler.decode(made.flatten(0, 1).numpy())[:, : len(decoder.channels)]
-        samples.append(decoder.form.numbers(flat).reshape(num, steps, -1))
+        flat = decoder.scaler.decode(made.flatten(0, 1).numpy())
+        samples.append(decoder.form.numbers(flat[:, : len(decoder.channels)]).reshape(num, steps, -1))
+        gaps.append(flat[:, -1].reshape(num, steps))
     clock = decoder.clock
     times = None
     if clock is not None and opened.times is not None:
-        times = tuple(clock.write(clock.grid(clock.after(one[-1]), steps)) for one in opened.times)
+        ends = [one[-1] for one in opened.times]
+        times = tuple(
+            clock.write(_stamps(clock, end, own) if decoder.gaps else clock.grid(clock.after(end), steps))
+            for end, own in zip(ends, gaps, strict=True)
+        )
     return Forecast(
         samples=tuple(samples),
         channels=decoder.channels,
@@ -131,6 +137,12 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
         time=decoder.form.time or decoder.form.index or "time",
         id=decoder.form.id or "id",
     )
+
+
+def _stamps(clock: Clock, end: float, gaps: np.ndarray) -> np.ndarray:
+    """When each step comes, behind the stamp ``end``: the median of what was drawn, gap channels ``(K, steps)``."""
+    every = [stamps_from_gaps(clock, np.concatenate([[0.0], own]), end)[1:] for own in gaps]
+    return np.median(every, axis=0)
 
 
 def _continued(

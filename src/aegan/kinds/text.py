@@ -13,6 +13,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -87,7 +88,17 @@ class TextKind(Kind):
         path = write_texts(some, out, form=texts.text_adapter(estimator).form, overwrite=overwrite)
         return f"{len(some)} texts in {path}"
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+    def augmented(
+        self,
+        estimator: Estimator,
+        source: Any,
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        data: TensorData,
+        index: Tensor,
+        originals: int,
+    ) -> Any:
         return texts.text_adapter(estimator).from_tensors(x, y=y)
 
     def write_shard(
