@@ -294,6 +294,15 @@ def test_next_steps_name_what_these_series_can_do(run: aegan.Estimator, wards: a
     assert [line.split()[1] for line in wards.kind.next_steps(wards)] == ["complete"]
 
 
+def test_a_forecast_of_what_rises_throughout_says_that_it_is_held(run: aegan.Estimator) -> None:
+    rising = hours(200)
+    rising["swing"] = np.linspace(-3, 3, 200).round(3)
+    with pytest.warns(AeganWarning, match=r"'swing' of the series rises throughout \(correlation with time 1.00\)"):
+        ahead = run.forecast(rising, steps=3, num=7)
+    text = ahead.to_frame().drop(columns="when").astype(str)
+    assert text.map(len).max().max() <= 13
+
+
 def test_forecasts_of_irregular_series_come_when_the_drawn_gaps_say(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     minutes = np.cumsum(np.where(np.arange(400) % 2, 1, 99) + rng.integers(0, 2, 400))  # a median that hardly ever is

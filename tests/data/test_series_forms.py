@@ -13,7 +13,7 @@ from aegan.data.series_scale import Scaler
 from aegan.data.series_source import open_series
 from aegan.data.series_windows import default_stride
 from aegan.data.series_write import write_series
-from aegan.errors import AeganWarning, ConfigError
+from aegan.errors import AeganWarning, ConfigError, DataError
 
 
 def many(ids, **columns):
@@ -232,3 +232,16 @@ def test_zero_has_no_sign():
     adapter = SeriesAdapter(window=4, stride=4).fit(frame)
     x = torch.full((1, 4, 1), -1e-4)
     assert not np.signbit(adapter.from_tensors(x)["x"].to_numpy()).any()
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_frame_with_an_index_and_its_csv_are_the_same(tmp_path, zone):
+    stamps = pd.date_range("2024-03-30", periods=48, freq="h", tz=zone)
+    frame = pd.DataFrame({"x": np.arange(48.0)}, index=stamps)
+    frame.to_csv(tmp_path / "a.csv")
+    adapter = SeriesAdapter(window=12).fit(frame)
+    opened = adapter.open(tmp_path / "a.csv")
+    assert opened.times[0].tolist() == adapter.open(frame).times[0].tolist()
+    frame.reset_index(drop=True).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="or a column of its stamps"):
+        adapter.open(tmp_path / "b.csv")

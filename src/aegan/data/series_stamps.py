@@ -31,8 +31,15 @@ def find_stamps(
 ) -> tuple[pd.Series | None, str | None]:
     """The column of time stamps and its name; None where there is none."""
     if roles.time == "" or (roles.time is None and index is not None and not fitted):
-        if index is None:
-            raise DataError(f"{name}: no time in the index; expected a DatetimeIndex, as when the model was fitted.")
+        if index is None:  # as the first column, where a frame with an index was written
+            taken = {*(roles.static or ()), *(roles.channels or ()), roles.id, roles.label}
+            others = [c for c in frame.columns if c not in taken and _is_time(column_of(frame, c), c, frame, roles)]
+            if not others:
+                raise DataError(
+                    f"{name}: no time in the index; expected a DatetimeIndex, as when the model was fitted, or a "
+                    "column of its stamps."
+                )
+            return column_of(frame, others[0]), others[0]
         stamps = index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index
         return pd.Series(stamps, name=None).reset_index(drop=True), ""
     if roles.time is not None:

@@ -42,19 +42,22 @@ def in_zone(stamps: pd.Series, clock: Clock | None, name: str) -> pd.Series:
 
     Args:
         stamps: A column of time stamps.
-        clock: That of the fitted source, whose zone is taken; None: the zone is found out.
+        clock: That of the fitted source; texts become times of its zone where its stamps are no texts. None: the zone
+            is found out.
         name: The source, for messages.
     """
     if clock is not None:
-        look = clock.look
-        known = isinstance(look, TimeLook) and look.zone and look.format is None and look.objects is None
-        zone = look.zone if known and offsets_of(stamps) is not None else None  # pyright: ignore[reportAttributeAccessIssue]
-    else:
-        zone = _zone_of(stamps, name) if changes_offset(stamps) else None
-    if zone is None:
+        look, text = clock.look, pd.api.types.infer_dtype(stamps, skipna=True) == "string"
+        if not text or not isinstance(look, TimeLook) or look.format is not None or look.objects is not None:
+            return stamps
+        if look.zone is None:
+            return pd.to_datetime(stamps, errors="coerce")
+        return pd.to_datetime(stamps, utc=True, errors="coerce").dt.tz_convert(look.zone)
+    if not changes_offset(stamps):
         return stamps
+    zone = _zone_of(stamps, name)
     times = pd.to_datetime(stamps, utc=True, errors="coerce")
-    return times if clock is None and times.isna().any() else times.dt.tz_convert(zone)
+    return times if times.isna().any() else times.dt.tz_convert(zone)
 
 
 def _zone_of(stamps: pd.Series, name: str) -> str:
