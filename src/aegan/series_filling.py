@@ -162,7 +162,7 @@ def _say_trends(decoder: Decoder, values: list[Tensor], window: int, opened: Ser
             warnings.warn(
                 f"{opened.name}: {channel!r} of {opened.which(place)} {'rises' if trend > 0 else 'falls'} throughout "
                 f"(correlation with time {trend:.2f}), and no draw leaves the range that was fitted, {low:g} to "
-                f"{high:g}: the forecast goes on too flat. Fit its changes instead: frame.diff(), or frame.pct_change().",
+                f"{high:g}: the forecast goes on too flat. Fit its changes instead: frame.diff(), frame.pct_change().",
                 AeganWarning,
                 stacklevel=3,
             )
