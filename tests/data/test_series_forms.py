@@ -245,3 +245,11 @@ def test_a_frame_with_an_index_and_its_csv_are_the_same(tmp_path, zone):
     frame.reset_index(drop=True).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="or a column of its stamps"):
         adapter.open(tmp_path / "b.csv")
+
+
+def test_amounts_to_be_predicted_are_no_classes(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_text("@problemName a\n@targetlabel true\n@data\n1,2,3:0.25\n2,3,5:0.5\n0,1,1:0.75\n")
+    with pytest.warns(AeganWarning, match=r"are amounts, such as 0.25, and no classes; they are left out"):
+        adapter = SeriesAdapter().fit(path)
+    assert adapter.spec.classes == () and adapter.spec.shape == (3, 1)
