@@ -156,7 +156,7 @@ def _header(text: str, separator: str, path: Path, index: str | None) -> tuple[l
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     names = [name.strip() for name in next(reader)]
     if unnamed := index is not None and names[0] == "" and index not in names:
-        names[0] = index
+        names[0] = str(index)
     try:
         check_names(names, str(path))
     except DataError as error:

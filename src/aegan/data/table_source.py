@@ -237,7 +237,7 @@ def _read_excel(path: Path, index: str | None) -> pd.DataFrame:
         raise DataError(f"{path}: an empty sheet; expected a row of column names and rows of values.")
     names = ["" if pd.isna(name) else str(name).strip() for name in cells.iloc[0]]
     if unnamed := index is not None and names[0] == "" and index not in names:
-        names[0] = index
+        names[0] = str(index)
     check_names(names, str(path))
     frame = cells.iloc[1:].reset_index(drop=True)
     frame.columns = pd.Index(names, dtype=object)
