@@ -49,7 +49,7 @@ def find_stamps(
     taken = {roles.id, roles.label, *(roles.static or ()), *(roles.channels or ())}
     owner = None if roles.id is None else pd.factorize(column_of(frame, roles.id), use_na_sentinel=False)[0]
     numbers = [pd.api.types.is_numeric_dtype(column_of(frame, column).dtype) for column in frame.columns]
-    for column in (frame.columns[i] for i in np.argsort(numbers, kind="stable")):  # dates before counts of steps
+    for column in (str(frame.columns[i]) for i in np.argsort(numbers, kind="stable")):  # dates before counts of steps
         if column in taken or not _is_time(column_of(frame, column), column, frame, roles):
             continue
         if owner is None or not constant(column_of(frame, column), owner):  # a date of birth is no time stamp
