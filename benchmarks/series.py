@@ -7,8 +7,9 @@ DATA holds ``timegan_stock``, ``appliances_energy`` and ``ecg200``. Stocks and E
 256) steps at stride 1, scaled to their range. As published, the generator learns from all windows and is judged on
 them: ``--holdout`` keeps stretches of time from it and adds the scores on these. A row beside gives what real series
 score against real series. ECG200 is augmented with as many synthetic series again, jittered copies and SMOTE;
-two classifiers are tested on its own test set. Every run is kept in RESULTS (its draws, then its scores as JSON) and not repeated;
-the tables are printed and written as Markdown. ``cpu`` is processor seconds of fitting, which a busy machine does not change much.
+two classifiers are tested on its own test set. Every run is kept in RESULTS (its draws, then its scores as JSON) and
+not repeated; the tables are printed and written as Markdown. ``cpu`` is processor seconds of fitting, which a busy
+machine does not change much.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import aegan
 from aegan.cli.main import main
 from aegan.data.kinds import detect_kind
 from aegan.errors import AeganWarning, ConfigError, DataError
-from aegan.series import draw
+from aegan.series import draw, side_by_side
 from aegan.series_filling import forecast_series
 
 SMALL = {"state": "24", "hidden": "12", "parts": "3", "latent_dim": "6", "width": "8", "batch_size": "32", "lr": "5e-3"}
@@ -265,6 +265,53 @@ def test_whole_runs_on_the_command_line(
     assert "Discriminative" in (tmp_path / "e.html").read_text()
     assert main(["encode", str(out), str(source), "--out", str(tmp_path / "codes.npz")]) == 0
     assert main(["decode", str(out), str(tmp_path / "codes.npz"), "--out", str(tmp_path / "back.csv")]) == 0
+
+
+def test_sampled_windows_are_judged_without_those_across_their_seams(run: aegan.Estimator) -> None:
+    drawn = draw(run, 25, seed=0)
+    made = run.adapter.to_tensors(run.sample(25, seed=0))
+    assert len(made) == 25 * 12 - 11
+    torch.testing.assert_close(side_by_side(run.adapter, made).fields["x"], drawn.x, atol=2e-3, rtol=0)
+    going_on = run.adapter.to_tensors(run.sample(1, steps=50))
+    assert len(side_by_side(run.adapter, going_on)) == 39
+
+
+def test_augmented_series_have_the_lengths_and_attributes_of_their_sources(wards: aegan.Estimator) -> None:
+    source = people(30)
+    source.loc[[2, 40], "value"] = np.nan
+    done = wards.augment(source, num=20, checks=(), originals=True)
+    sizes, ward = source.groupby("id", sort=False).size(), source.groupby("id", sort=False)["ward"].first()
+    made = done.data.groupby("id", sort=False)
+    assert made.size().tolist() == sizes.iloc[done.source].tolist()
+    assert made["ward"].first().tolist() == ward.iloc[done.source].tolist()
+    first = done.data.iloc[: len(source)]
+    np.testing.assert_allclose(first["value"].to_numpy(), source["value"].to_numpy(), atol=1e-5)
+    assert not done.data["value"].iloc[len(source) :].isna().any()
+
+
+def test_next_steps_name_what_these_series_can_do(run: aegan.Estimator, wards: aegan.Estimator) -> None:
+    assert [line.split()[1] for line in run.kind.next_steps(run)] == ["complete", "forecast"]
+    assert [line.split()[1] for line in wards.kind.next_steps(wards)] == ["complete"]
+
+
+def test_a_forecast_of_what_rises_throughout_says_that_it_is_held(run: aegan.Estimator) -> None:
+    rising = hours(200)
+    rising["swing"] = np.linspace(-3, 3, 200).round(3)
+    with pytest.warns(AeganWarning, match=r"'swing' of the series rises throughout \(correlation with time 1.00\)"):
+        ahead = run.forecast(rising, steps=3, num=7)
+    assert ahead.to_frame()["swing q0.05"].astype(str).str.len().max() <= 10
+
+
+def test_forecasts_of_irregular_series_come_when_the_drawn_gaps_say(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    minutes = np.cumsum(np.where(np.arange(400) % 2, 1, 99) + rng.integers(0, 2, 400))  # a median that hardly ever is
+    frame = pd.DataFrame({"x": rng.normal(size=400).cumsum().round(2)})
+    frame.index = pd.DatetimeIndex(pd.Timestamp("2024-01-01") + pd.to_timedelta(minutes, unit="min"), name="when")
+    made = aegan.fit(frame, out=tmp_path / "run", window=8, steps=120, settings=SMALL, **OPTIONS)
+    ahead = made.forecast(frame, steps=40, num=50)
+    spans = pd.Series(ahead.times[0]) - frame.index[-1]
+    assert spans.is_monotonic_increasing and spans.iloc[0] > pd.Timedelta(0)
+    assert 0.7 < spans.iloc[-1] / pd.Timedelta(minutes=40 * 50.5) < 1.3
 
 
 def test_other_models_of_series_sample_by_class_but_do_not_fill(tmp_path: Path) -> None:

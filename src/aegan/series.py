@@ -217,6 +217,24 @@ def in_form(estimator: Estimator, x: Tensor, data: TensorData | None = None, *, 
     return adapter.from_tensors(x, static=static, y=y)
 
 
+def augmented(estimator: Estimator, x: Tensor, y: Tensor | None, sources: TensorData, *, originals: int) -> Any:
+    """Series made of others, in the form that ``fit`` was given, with the length and attributes of their sources.
+
+    Args:
+        estimator: Of series.
+        x: ``(M, T, C)``.
+        y: Classes ``(M,)``; None where there are none.
+        sources: The ``M`` series that they were made of.
+        originals: How many are these themselves, at the beginning; what is missing there stays so.
+    """
+    fields = sources.batch(torch.arange(len(sources)))
+    mask = None
+    if fields.get("mask") is not None and originals:
+        mask = fields["mask"].clone()
+        mask[originals:] = True
+    return series_adapter(estimator).from_tensors(x, static=fields.get("static"), y=y, mask=mask)
+
+
 # --- evaluation ---------------------------------------------------------------------------------------------
 
 
@@ -317,6 +335,7 @@ def evaluate_series_sources(
     """
     adapter = SeriesAdapter(**options).fit(real)
     reference, made = adapter.to_tensors(real), adapter.to_tensors(synthetic)
+    made = side_by_side(adapter, made)
     if holdout is not None:
         held = adapter.to_tensors(holdout)
     else:
@@ -335,6 +354,19 @@ def evaluate_series_sources(
         seed=seed,
         **PUBLISHED,
     )
+
+
+def side_by_side(adapter: SeriesAdapter, made: TensorData) -> TensorData:
+    """Of one synthetic series that is a whole number of windows long, those that do not overlap.
+
+    ``sample`` writes windows one after the other; what lies across two of them is no series that anything drew.
+    """
+    origin = made.fields.get("origin")
+    if adapter.window is None or not isinstance(origin, Tensor) or adapter.stride != 1:
+        return made
+    starts = origin[:, 1]
+    whole = len(origin[:, 0].unique()) == 1 and (int(starts.max()) + adapter.window) % adapter.window == 0
+    return made.subset((starts % adapter.window == 0).nonzero().squeeze(1)) if whole else made
 
 
 def write_series_results(estimator: Estimator, *, console: bool = False) -> None:

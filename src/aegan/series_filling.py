@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,21 @@ from torch import Tensor
 
 from aegan.data.series import SeriesAdapter
 from aegan.data.series_attributes import attributes_of
-from aegan.data.series_samples import with_gaps
+from aegan.data.series_samples import stamps_from_gaps, with_gaps
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_windows import interpolate
-from aegan.errors import ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.models.base import noise_for
 from aegan.series import AT_ONCE, extended, series_adapter
 
 if TYPE_CHECKING:
     from aegan.data.series_back import Decoder
+    from aegan.data.series_time import Clock
     from aegan.estimator import Estimator
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+TREND = 0.8
+"""Correlation with time from which a series counts as one that rises or falls throughout."""
 _AGAIN = 1_000_003
 
 
@@ -70,10 +74,15 @@ class Forecast:
                 np.arange(1, one.shape[1] + 1) if self.times is None else self.times[i].to_numpy()
             )
             for c, name in enumerate(self.channels):
-                columns[f"{name} mean"] = one[:, :, c].mean(axis=0)
-                columns |= {f"{name} q{level:g}": found[level][i][:, c] for level in levels}
+                columns[f"{name} mean"] = _plain(one[:, :, c].mean(axis=0))
+                columns |= {f"{name} q{level:g}": _plain(found[level][i][:, c]) for level in levels}
             parts.append(pd.DataFrame(columns, index=pd.RangeIndex(one.shape[1])))
         return pd.concat(parts, ignore_index=True)
+
+
+def _plain(values: np.ndarray) -> list[float]:
+    """Without the last digits, which rounding has made: 94.701 rather than 94.70100000000001."""
+    return [float(f"{value:.12g}") for value in values.tolist()]
 
 
 def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int = 100, seed: int = 0) -> Forecast:
@@ -104,7 +113,8 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
     y, static = _labels(adapter, opened)
     window = adapter.spec.shape[0]
     context = max(1, window // 2, window - steps)
-    samples = []
+    samples, gaps = [], []
+    _say_trends(decoder, values, window, opened)
     for i, (one, known) in enumerate(zip(values, there, strict=True)):
         kept = min(len(one), context)
         made = _continued(
@@ -117,12 +127,17 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
             None if y is None else y[i],
             None if static is None else static[i],
         )
-        flat = decoder.scaler.decode(made.flatten(0, 1).numpy())[:, : len(decoder.channels)]
-        samples.append(decoder.form.numbers(flat).reshape(num, steps, -1))
+        flat = decoder.scaler.decode(made.flatten(0, 1).numpy())
+        samples.append(decoder.form.numbers(flat[:, : len(decoder.channels)]).reshape(num, steps, -1))
+        gaps.append(flat[:, -1].reshape(num, steps))
     clock = decoder.clock
     times = None
     if clock is not None and opened.times is not None:
-        times = tuple(clock.write(clock.grid(clock.after(one[-1]), steps)) for one in opened.times)
+        ends = [one[-1] for one in opened.times]
+        times = tuple(
+            clock.write(_stamps(clock, end, own) if decoder.gaps else clock.grid(clock.after(end), steps))
+            for end, own in zip(ends, gaps, strict=True)
+        )
     return Forecast(
         samples=tuple(samples),
         channels=decoder.channels,
@@ -131,6 +146,33 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
         time=decoder.form.time or decoder.form.index or "time",
         id=decoder.form.id or "id",
     )
+
+
+def _say_trends(decoder: Decoder, values: list[Tensor], window: int, opened: SeriesSet) -> None:
+    """Warn of channels that have risen, or fallen, to an end of the range, behind which no draw goes."""
+    for i, channel in enumerate(decoder.channels):
+        for place, one in enumerate(values):
+            x = one[:, i].double()
+            if len(x) < 3 * window or float(x.std()) == 0:
+                continue
+            trend = float(torch.corrcoef(torch.stack([x, torch.arange(len(x)).double()]))[0, 1])
+            if abs(trend) < TREND or float(x[-window:].mean()) * np.sign(trend) < 1 / 3:
+                continue
+            low, high = (decoder.scaler.decode(np.full((1, one.shape[1]), end))[0, i] for end in (-1.0, 1.0))
+            warnings.warn(
+                f"{opened.name}: {channel!r} of {opened.which(place)} {'rises' if trend > 0 else 'falls'} throughout "
+                f"(correlation with time {trend:.2f}), and no draw leaves the range that was fitted, {low:g} to "
+                f"{high:g}: the forecast goes on too flat. Fit its changes instead: frame.diff(), frame.pct_change().",
+                AeganWarning,
+                stacklevel=3,
+            )
+            break
+
+
+def _stamps(clock: Clock, end: float, gaps: np.ndarray) -> np.ndarray:
+    """When each step comes, behind the stamp ``end``: the median of what was drawn, gap channels ``(K, steps)``."""
+    every = [stamps_from_gaps(clock, np.concatenate([[0.0], own]), end)[1:] for own in gaps]
+    return np.median(every, axis=0)
 
 
 def _continued(

@@ -13,6 +13,7 @@ from aegan.data.series_scale import Scaler
 from aegan.data.series_source import open_series
 from aegan.data.series_windows import default_stride
 from aegan.data.series_write import write_series
+from aegan.errors import AeganWarning, ConfigError, DataError
 
 
 def many(ids, **columns):
@@ -148,3 +149,107 @@ def test_values_that_repeat_come_back_as_they_are_and_others_freely() -> None:
     assert decoder.form.numbers(np.array([[np.nan, 0.0], [0.1, 0.0], [-9.0, 0.0], [99.0, 0.0]]))[:, 0] == pytest.approx(
         [np.nan, 0.0, 0.0, 13.0], nan_ok=True
     )
+
+
+def test_a_first_column_without_a_name_is_the_index(tmp_path):
+    path = tmp_path / "a.csv"
+    frame = pd.DataFrame({"x": np.arange(20) / 4}, index=pd.date_range("2024", periods=20, freq="D"))
+    frame.to_csv(path)  # as pandas writes an index without a name
+    adapter = SeriesAdapter(window=5, stride=5).fit(path)
+    assert adapter.clock.describe() == "a step every 1 days" and adapter.channels == ("x",)
+    assert back_of(adapter, path)["index"].iloc[0] == "2024-01-21"
+    frame.reset_index(names="when").to_csv(path)  # row numbers beside the stamps
+    adapter = SeriesAdapter(window=5, stride=5).fit(path)
+    assert adapter.channels == ("x",) and list(back_of(adapter, path).columns) == ["when", "x"]
+    frame.to_excel(tmp_path / "a.xlsx")
+    assert SeriesAdapter(window=5).fit(tmp_path / "a.xlsx").channels == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first"), [("%Y-%m", "1951-01"), ("%Y %b", "1951 Jan"), ("%b-%y", "Jan-51"), ("%m/%Y", "01/1951")]
+)
+def test_months_without_a_day_are_time(pattern, first):
+    start = "1949-01" if pattern != "%b-%y" else "2049-01"
+    months = pd.date_range(start, periods=24, freq="MS")
+    frame = pd.DataFrame({"month": months.strftime(pattern).astype(object), "x": np.arange(24.0)})
+    adapter = SeriesAdapter(window=6, stride=6).fit(frame)
+    assert adapter.clock.freq == "MS" and back_of(adapter, frame)["month"].iloc[0] == first
+
+
+def test_text_whose_offset_changes_with_summer_time(tmp_path):
+    path = tmp_path / "a.csv"
+    stamps = pd.date_range("2024-03-30", periods=48, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"x": np.arange(48.0)}, index=stamps)
+    frame.to_csv(path, index_label="when")
+    adapter = SeriesAdapter(window=12, stride=12).fit(path)
+    back = back_of(adapter, path)
+    write_series(back, tmp_path / "b.csv", form=adapter.decoder.form)
+    assert adapter.clock.step == 3600 * 1e6
+    assert (tmp_path / "b.csv").read_text().startswith("when,x\n2024-04-01 01:00:00+02:00,0.0\n")
+    winter = tmp_path / "c.csv"
+    frame[:20].to_csv(winter, index_label="when")  # one offset alone, read by the fitted zone
+    assert adapter.open(winter).times[0].tolist() == adapter.open(path).times[0][:20].tolist()
+
+
+def test_offsets_of_no_zone_are_taken_in_utc():
+    texts = [f"2024-03-{d:02d} {9 + d % 2:02d}:00:00+{d % 2:02d}:00" for d in range(1, 29)]
+    frame = pd.DataFrame({"when": texts, "x": np.arange(28.0)})
+    with pytest.warns(AeganWarning, match=r"are those of no one time zone; the stamps are taken, and written, in UTC"):
+        adapter = SeriesAdapter(window=4, stride=4).fit(frame)
+    assert str(back_of(adapter, frame)["when"].iloc[0]) == "2024-03-29 09:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("first", "freq", "days", "after"),
+    [
+        ("2021-01-01", "MS", 14, ["2023-01-15", "2023-02-15", "2023-03-15"]),
+        ("2022-11-30", "QE-NOV", 0, ["2028-11-30", "2029-02-28", "2029-05-31"]),
+        ("2022-04-01", "YS-APR", 0, ["2046-04-01", "2047-04-01", "2048-04-01"]),
+        ("2022-06-30", "YE-JUN", 0, ["2046-06-30", "2047-06-30", "2048-06-30"]),
+    ],
+)
+def test_calendars_that_begin_elsewhere(first, freq, days, after):
+    stamps = pd.date_range(first, periods=24, freq=freq) + pd.Timedelta(days=days)
+    frame = pd.DataFrame({"x": np.arange(24.0)}, index=stamps)
+    adapter = SeriesAdapter(window=6, stride=6).fit(frame)
+    assert adapter.clock.regular and adapter.spec.shape == (6, 1)
+    assert back_of(adapter, frame).index[:3].strftime("%Y-%m-%d").tolist() == after
+    assert len(adapter.open(frame.drop(frame.index[3])).values[0]) == 24
+    assert SeriesAdapter().fit(frame).window == 6
+
+
+def test_wide_frames_with_names(tmp_path):
+    frame = pd.DataFrame({"who": ["a1", "a2", "a3"], "1": [1.0, 2, 3], "2": [4.0, 5, 6]})
+    back = back_of(SeriesAdapter(layout="wide", id="who").fit(frame), frame)
+    assert list(back.columns) == ["who", "1", "2"] and back["2"].tolist() == [4, 5, 6]
+    assert not set(back["who"]) & set(frame["who"])
+    with pytest.raises(ConfigError, match="'who' in a wide layout, where each column is a step"):
+        SeriesAdapter(layout="wide", time="who").fit(frame)
+
+
+def test_zero_has_no_sign():
+    frame = pd.DataFrame({"x": [-0.02, 0.0, 0.01, 0.0, 0.02, -0.01, 0.0, 0.01]})
+    adapter = SeriesAdapter(window=4, stride=4).fit(frame)
+    x = torch.full((1, 4, 1), -1e-4)
+    assert not np.signbit(adapter.from_tensors(x)["x"].to_numpy()).any()
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_frame_with_an_index_and_its_csv_are_the_same(tmp_path, zone):
+    stamps = pd.date_range("2024-03-30", periods=48, freq="h", tz=zone)
+    frame = pd.DataFrame({"x": np.arange(48.0)}, index=stamps)
+    frame.to_csv(tmp_path / "a.csv")
+    adapter = SeriesAdapter(window=12).fit(frame)
+    opened = adapter.open(tmp_path / "a.csv")
+    assert opened.times[0].tolist() == adapter.open(frame).times[0].tolist()
+    frame.reset_index(drop=True).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="or a column of its stamps"):
+        adapter.open(tmp_path / "b.csv")
+
+
+def test_amounts_to_be_predicted_are_no_classes(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_text("@problemName a\n@targetlabel true\n@data\n1,2,3:0.25\n2,3,5:0.5\n0,1,1:0.75\n")
+    with pytest.warns(AeganWarning, match=r"are amounts, such as 0.25, and no classes; they are left out"):
+        adapter = SeriesAdapter().fit(path)
+    assert adapter.spec.classes == () and adapter.spec.shape == (3, 1)

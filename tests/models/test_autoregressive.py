@@ -73,6 +73,15 @@ def test_conditions_on_several_columns_are_weighed_together(model: Autoregressiv
     assert (made[:, 0] == made[:, 1] // 2).float().mean() > 0.97
 
 
+def test_the_place_within_the_one_cell_that_is_allowed_is_drawn(model: Autoregressive) -> None:
+    allowed = {1: torch.tensor([False, False, True, False])}
+    with torch.no_grad():
+        none = torch.zeros(500, 3)
+        made = model.complete(noise_for(3, 500, 4), none, none.bool(), allowed)[:, 1]
+    assert bool((made.long() == 2).all())
+    assert made.frac().mean() == pytest.approx(0.5, abs=0.06) and made.frac().std() == pytest.approx(0.29, abs=0.03)
+
+
 def test_rows_with_different_gaps_are_completed_each_in_its_own_way(model: Autoregressive) -> None:
     x = table(64)
     known = torch.rand(64, 3, generator=torch.Generator().manual_seed(0)) < 0.5

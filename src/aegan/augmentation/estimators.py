@@ -41,7 +41,9 @@ def augment(
         operation = [ORIGINAL] * len(data) + operation
         reached = torch.cat([torch.zeros(len(data)), reached])
     return Augmented(
-        data=estimator.kind.augmented(estimator, source, x, y, originals=len(data) if originals else 0),
+        data=estimator.kind.augmented(
+            estimator, source, x, y, data=data, index=index, originals=len(data) if originals else 0
+        ),
         x=x,
         y=y,
         classes=() if labels is None else labels.names,

@@ -153,7 +153,7 @@ class Decoder:
         if form.container != "frame":
             return to_arrays(form, values, labels)
         if form.layout == "wide":
-            return to_wide(form, values, labels, static)
+            return to_wide(form, values, labels, ids, static)
         return to_frame(
             form,
             self.channels,

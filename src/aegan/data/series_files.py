@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from aegan.data.table_csv import MISSING
-from aegan.errors import DataError
+from aegan.errors import AeganWarning, DataError
 
 _GONE = frozenset(MISSING)
 
@@ -66,6 +67,14 @@ def read_ts(path: Path) -> SeriesFile:
                 f"{path}: line {number} has {values[-1].shape[1]} dimensions; expected {values[0].shape[1]}, as in "
                 f"line {lines[0][0]}. Mend or remove that line{'' if labelled else ', or declare @classLabel'}."
             )
+    if labelled and "classlabel" not in head:
+        warnings.warn(
+            f"{path}: @targetLabel: what the series end with are amounts, such as {labels[0]}, and no classes; they "
+            "are left out. To learn them, give the series as a table in long form, with the amount as an attribute.",
+            AeganWarning,
+            stacklevel=2,
+        )
+        labels = []
     return SeriesFile(values=values, labels=labels or None, title=head.get("problemname", path.stem))
 
 

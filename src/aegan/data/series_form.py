@@ -111,7 +111,7 @@ class SeriesForm:
             if look.dtype in ("bool", "boolean", "bool[pyarrow]"):
                 out[:, i] = np.where(np.isnan(out[:, i]), np.nan, out[:, i] >= 0.5)
             elif look.decimals is not None:
-                out[:, i] = np.round(out[:, i], look.decimals)
+                out[:, i] = np.round(out[:, i], look.decimals) + 0.0  # no -0.0
             elif i < len(self.repeated) and self.repeated[i]:
                 out[:, i] = _nearest(out[:, i], np.array(self.repeated[i]))
         return out
@@ -191,7 +191,13 @@ def to_frame(
     return out
 
 
-def to_wide(form: SeriesForm, values: list[np.ndarray], labels: list[Any] | None, static: pd.DataFrame | None) -> Any:
+def to_wide(
+    form: SeriesForm,
+    values: list[np.ndarray],
+    labels: list[Any] | None,
+    ids: pd.Series | None,
+    static: pd.DataFrame | None,
+) -> Any:
     """A frame with a series a row, a step a column; shorter series end in missing cells."""
     names = form.table.names if form.table is not None else ()
     steps = [name for name in names if name != form.label and name not in form.static and name != form.id]
@@ -199,6 +205,8 @@ def to_wide(form: SeriesForm, values: list[np.ndarray], labels: list[Any] | None
     parts = {name: form.column(0, padded[:, t]) for t, name in enumerate(steps)}
     if form.label is not None:
         parts[form.label] = form.classes(labels or [None] * len(values))
+    if form.id is not None and ids is not None:
+        parts[form.id] = ids.reset_index(drop=True)
     for name in form.static if static is not None else ():
         parts[name] = column_of(static, name).reset_index(drop=True)  # pyright: ignore[reportArgumentType]
     frame = pd.DataFrame({name: parts[name] for name in names if name in parts}, copy=False)

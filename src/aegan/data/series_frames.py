@@ -13,11 +13,12 @@ from aegan.data.series_roles import Roles
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_stamps import called, check_repeats, constant, find_stamps, sort_rows, time_look
 from aegan.data.series_time import Clock, learn_clock, prefers_utc, read_stamps
+from aegan.data.series_zones import in_zone
 from aegan.data.table_detect import decimals_of
 from aegan.data.table_form import TableForm
 from aegan.data.table_frames import column_of, dtype_name, to_numbers
 from aegan.data.table_looks import NumberLook
-from aegan.errors import AeganWarning, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError
 
 
 def set_from_frame(
@@ -54,6 +55,7 @@ def set_from_frame(
     order, owner, ids = _groups(frame, roles, name)
     counts, look, utc = None, None, False
     if stamps is not None:
+        stamps = in_zone(stamps, clock, name)
         look = clock.look if clock is not None else time_look(stamps, time, name)
         utc = clock.utc if clock is not None else prefers_utc(stamps, look)
         counts, missing = read_stamps(stamps, look, utc)
@@ -204,6 +206,11 @@ def class_texts(column: pd.Series) -> tuple[np.ndarray, dict[str, Any]]:
 
 def _wide(frame: pd.DataFrame, table: TableForm, roles: Roles, name: str) -> SeriesSet:
     """A series a row, a step a column; missing cells at the end of a row are no steps."""
+    if roles.time:
+        raise ConfigError(
+            f"{name}: time: {roles.time!r} in a wide layout, where each column is a step; expected none. If it tells "
+            f"the rows apart, say id={roles.time!r} (on the command line --id)."
+        )
     static = tuple(roles.static or ())
     steps = [c for c in frame.columns if c not in {roles.label, roles.id, roles.time, *static}]
     owner = np.arange(len(frame))

@@ -85,7 +85,7 @@ def open_series(
     if isinstance(source, pd.Series):
         return _from_pandas(source.to_frame(source.name or "value"), roles, "series", fitted, clock)
     try:
-        opened = open_table(source)
+        opened = open_table(source, index="index")
     except DataError as error:
         if "cannot read a table" in str(error):
             kind = f"{type(source).__module__}.{type(source).__name__}"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from aegan.data.series_roles import Roles
 from aegan.data.series_set import plain_name
+from aegan.data.series_zones import changes_offset
 from aegan.data.table_detect import Context, decimals_of, detect
 from aegan.data.table_frames import column_of, dtype_name
 from aegan.data.table_looks import Look, NumberLook, TimeLook
@@ -30,8 +31,15 @@ def find_stamps(
 ) -> tuple[pd.Series | None, str | None]:
     """The column of time stamps and its name; None where there is none."""
     if roles.time == "" or (roles.time is None and index is not None and not fitted):
-        if index is None:
-            raise DataError(f"{name}: no time in the index; expected a DatetimeIndex, as when the model was fitted.")
+        if index is None:  # as the first column, where a frame with an index was written
+            taken = {*(roles.static or ()), *(roles.channels or ()), roles.id, roles.label}
+            others = [c for c in frame.columns if c not in taken and _is_time(column_of(frame, c), c, frame, roles)]
+            if not others:
+                raise DataError(
+                    f"{name}: no time in the index; expected a DatetimeIndex, as when the model was fitted, or a "
+                    "column of its stamps."
+                )
+            return column_of(frame, others[0]), others[0]
         stamps = index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index
         return pd.Series(stamps, name=None).reset_index(drop=True), ""
     if roles.time is not None:
@@ -40,7 +48,8 @@ def find_stamps(
         return None, None
     taken = {roles.id, roles.label, *(roles.static or ()), *(roles.channels or ())}
     owner = None if roles.id is None else pd.factorize(column_of(frame, roles.id), use_na_sentinel=False)[0]
-    for column in frame.columns:
+    numbers = [pd.api.types.is_numeric_dtype(column_of(frame, column).dtype) for column in frame.columns]
+    for column in (str(frame.columns[i]) for i in np.argsort(numbers, kind="stable")):  # dates before counts of steps
         if column in taken or not _is_time(column_of(frame, column), column, frame, roles):
             continue
         if owner is None or not constant(column_of(frame, column), owner):  # a date of birth is no time stamp
@@ -63,7 +72,9 @@ def _is_time(series: pd.Series, column: str, frame: pd.DataFrame, roles: Roles) 
         return True
     if pd.api.types.infer_dtype(present, skipna=False) != "string":
         return False
-    form = find_format(present)
+    if changes_offset(present):
+        return True
+    form = find_format(present, months=True)
     return form is not None and not form.clock
 
 

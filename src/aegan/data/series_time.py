@@ -17,6 +17,13 @@ COVERED = 0.8
 """Least part of a regular grid's stamps that have to be there for time to count as regular."""
 CALENDARS = ("B", "MS", "ME", "QS", "QE", "YS", "YE", "BMS", "BME")
 """Regular calendars without a constant step, as pandas names them; tried in this order."""
+_MONTHS = tuple("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split())
+MONTHLY = (
+    *(f"{months} months" for months in (1, 2, 3, 4, 6, 12)),
+    *(f"QE-{month}" for month in _MONTHS[9:11]),
+    *(f"YE-{month}" for month in _MONTHS[:11]),
+)
+"""Further calendars of months, tried after them: so many months on the same day, and the ends of other years."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +34,7 @@ class Clock:
         look: How a stamp is written, and its plain counts.
         utc: Whether counts are those of UTC; otherwise of the local clock, where there is a time zone.
         step: Constant step in counts; None where there is none.
-        freq: Name of a calendar such as ``"MS"``; None where there is none.
+        freq: Name of a calendar such as ``"MS"`` or ``"3 months"``; None where there is none.
         start: Count of the most frequent first stamp.
         end: Count of the last stamp.
         gap: Median gap between stamps in counts, above 0.
@@ -72,7 +79,7 @@ class Clock:
         """``n`` regular stamps from ``start`` on, as counts."""
         if self.freq is not None:
             unit = _unit(self.look)
-            stamps = pd.date_range(pd.Timestamp(int(start), unit=unit), periods=n, freq=self.freq)  # pyright: ignore
+            stamps = pd.date_range(pd.Timestamp(int(start), unit=unit), periods=n, freq=_offset(self.freq))  # pyright: ignore
             return stamps.to_numpy().astype(f"datetime64[{unit}]").astype(np.int64)
         return start + np.arange(n) * (self.step if self.step is not None else self.gap)
 
@@ -88,7 +95,7 @@ class Clock:
             return places if np.allclose(steps, places, atol=0.01, rtol=0) else None
         unit = _unit(self.look)
         stamps = pd.DatetimeIndex(times.astype(f"datetime64[{unit}]"))
-        places = pd.date_range(stamps[0], stamps[-1], freq=self.freq).get_indexer(stamps)  # pyright: ignore
+        places = pd.date_range(stamps[0], stamps[-1], freq=_offset(self.freq)).get_indexer(stamps)  # pyright: ignore
         return places if len(places) and places[0] == 0 and (places >= 0).all() else None
 
     def write(self, counts: np.ndarray) -> pd.Series:
@@ -116,6 +123,11 @@ class Clock:
             return cls(look=look_from_json(values.pop("look"), "adapter clock"), **values)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"adapter clock: {error!r}; the file is damaged, or from another version.") from error
+
+
+def _offset(freq: str) -> Any:
+    """A calendar as pandas takes it."""
+    return pd.DateOffset(months=int(freq.split()[0])) if freq.endswith(" months") else freq
 
 
 def _unit(look: Look) -> str:
@@ -166,6 +178,8 @@ def learn_clock(look: Look, times: Sequence[np.ndarray], *, utc: bool, name: str
     tried = [Clock(**about, step=step.item()) for step in (gaps.min(), np.median(gaps))]
     if isinstance(look, TimeLook) and np.median(gaps) >= look.day:
         tried += [Clock(**about, freq=freq) for freq in CALENDARS]
+        if np.median(gaps) >= 28 * look.day:
+            tried += [Clock(**about, freq=freq) for freq in MONTHLY]
     for clock in tried:
         if _covered(clock, times) >= COVERED:
             return clock

@@ -15,7 +15,8 @@ DEFAULT_WINDOW = 24
 MOST_VALUES = 64_000_000
 """Values of all windows together beyond which the default stride is more than 1 (256 MB)."""
 _DAY_PARTS = (12, 288)
-_CALENDAR = {"B": 20, "M": 12, "Q": 8, "Y": 8}
+_CALENDAR = {"B": 20} | dict.fromkeys(("MS", "ME", "BMS", "BME", "1 months", "2 months"), 12)
+_QUARTERS = 8
 
 
 def default_window(longest: int, clock: Clock | None) -> int:
@@ -28,7 +29,7 @@ def default_window(longest: int, clock: Clock | None) -> int:
     """
     window = DEFAULT_WINDOW
     if clock is not None and clock.freq is not None:
-        window = next((n for letter, n in _CALENDAR.items() if letter in clock.freq), window)
+        window = _CALENDAR.get(clock.freq, _QUARTERS)
     elif clock is not None and clock.step and isinstance(clock.look, TimeLook):
         steps = clock.look.day / clock.step
         if _DAY_PARTS[0] <= steps <= _DAY_PARTS[1]:

@@ -29,8 +29,12 @@ _BOOLEANS = (("True", "False"), ("TRUE", "FALSE"), ("true", "false"))
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(inf|Inf|INF|[Ii]nfinity)$"
 
 
-def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
+def read_text(path: Path, index: str | None = None) -> tuple[pd.DataFrame, TextStyle]:
     """Read a file of separated values, gzipped or not.
+
+    Args:
+        path: The file.
+        index: Name of a first column that has none; row numbers there are left out. None: what pandas reads, and stays.
 
     Returns:
         The frame, and how the file was written.
@@ -47,7 +51,7 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
         raise DataError(f"{path}: an empty file; expected a line of column names and rows of values.")
     separator = "\t" if path.suffixes[:1] == [".tsv"] else sniff(text[:100_000])
     text = _without_spaces(text, separator)
-    names, start, unnamed = _header(text, separator, path)
+    names, start, unnamed = _header(text, separator, path, index)
     table = _parse(text, start, names, separator, path, above)
     if all(re.match(_NUMBER, name) for name in names):
         warnings.warn(
@@ -75,9 +79,18 @@ def read_text(path: Path) -> tuple[pd.DataFrame, TextStyle]:
         decimals=decimals,
         bare=tuple(bare),
         line=line,
-        unnamed=unnamed,
+        unnamed=unnamed and index is None,
     )
-    return pd.DataFrame(columns), style
+    frame = pd.DataFrame(columns)
+    return without_row_numbers(frame) if unnamed and index is not None else frame, style
+
+
+def without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the first column, where that counts the rows from 0 or 1 and others are left."""
+    first, rows = frame.iloc[:, 0], np.arange(len(frame))
+    whole = pd.api.types.is_integer_dtype(first.dtype) and frame.shape[1] > 1
+    counts = whole and any(np.array_equal(first.to_numpy(), rows + begin) for begin in (0, 1))
+    return frame.iloc[:, 1:] if counts else frame
 
 
 def _without_spaces(text: str, separator: str) -> str:
@@ -146,11 +159,11 @@ def sniff(text: str) -> str:
     return best
 
 
-def _header(text: str, separator: str, path: Path) -> tuple[list[str], int, bool]:
-    """Names, at which line (from 0) the rows begin, and whether the first column is one of row names without a name."""
+def _header(text: str, separator: str, path: Path, index: str | None) -> tuple[list[str], int, bool]:
+    """Names, at which line (from 0) the rows begin, and whether the first column lacked a name."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     names = [name.strip() for name in next(reader)]
-    unnamed = name_index(names)
+    unnamed = name_index(names, index)
     try:
         check_names(names, str(path))
     except DataError as error:
@@ -162,11 +175,12 @@ def _header(text: str, separator: str, path: Path) -> tuple[list[str], int, bool
     return names, reader.line_num, unnamed
 
 
-def name_index(names: list[str]) -> bool:
-    """Whether the first column lacks a name, as pandas and R write row names; it gets the one that pandas reads."""
-    index = len(names) > 1 and names[0] == "" and INDEX not in names
-    if index and not any(re.match(_NUMBER, name) for name in names):
-        names[0] = INDEX
+def name_index(names: list[str], index: str | None = None) -> bool:
+    """Whether the first column lacks a name, as row names of pandas and R do; it gets ``index``, or pandas' own."""
+    name = INDEX if index is None else index
+    numbered = index is None and any(re.match(_NUMBER, other) for other in names)
+    if len(names) > 1 and names[0] == "" and name not in names and not numbered:
+        names[0] = name
         return True
     return False
 

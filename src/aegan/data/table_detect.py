@@ -375,8 +375,8 @@ def _forced_times(name: str, series: pd.Series, present: pd.Series, pattern: str
         return _times(name, series, _time_look(series), context)
     if len(present) and all(isinstance(cell, datetime.date) for cell in present):
         return detect(name, series, None, context)
-    numbers = series.dtype.kind in "iuf"
-    form = find_format(whole_numbers(present) if numbers else present.astype(str), pattern) if len(present) else None
+    cells = whole_numbers(present) if series.dtype.kind in "iuf" else present.astype(str)
+    form = find_format(cells, pattern, months=True) if len(present) else None
     if form is None:
         shown = present.iloc[0] if len(present) else None
         raise ConfigError(

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aegan.data.table_csv import MISSING, check_names, name_index, read_text
+from aegan.data.table_csv import MISSING, check_names, name_index, read_text, without_row_numbers
 from aegan.data.table_form import TableForm, encode_schema, import_extra
 from aegan.errors import DataError, nearest
 
@@ -124,7 +124,7 @@ class ParquetSource(TableSource):
         return _joined(parts)
 
 
-def open_table(source: Any) -> TableSource:
+def open_table(source: Any, *, index: str | None = None) -> TableSource:
     """Open a table, wherever it is.
 
     * **pandas and polars frames**, and a **dict** of columns. An index is left out.
@@ -138,6 +138,8 @@ def open_table(source: Any) -> TableSource:
 
     Args:
         source: One of these, or a ``TableSource``, which is returned as it is.
+        index: Name of a file's first column that has none, as pandas writes an index; row numbers there are left out.
+            None: a column without a name is refused.
 
     Raises:
         DataError: No such path, not a table, empty, or columns that cannot be told apart.
@@ -148,7 +150,7 @@ def open_table(source: Any) -> TableSource:
     if isinstance(source, str) and "://" in source:
         return _open_database(source)
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(Path(source).expanduser())
+        return _open_path(Path(source).expanduser(), index)
     if isinstance(source, pd.DataFrame):
         return _from_pandas(source, "frame")
     if type(source).__module__.split(".")[0] == "polars":
@@ -188,7 +190,7 @@ def _from_polars(frame: Any) -> TableSource:
     return source
 
 
-def _open_path(path: Path) -> TableSource:
+def _open_path(path: Path, index: str | None) -> TableSource:
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, siblings) if siblings else f"The folder {path.parent} is missing or empty."
@@ -202,9 +204,9 @@ def _open_path(path: Path) -> TableSource:
     if suffix in (".parquet", ".pq"):
         return _some_rows(ParquetSource(str(path), [path]))
     if suffix in EXCEL:
-        return _from_pandas(_read_excel(path), str(path), line=2)
+        return _from_pandas(_read_excel(path, index), str(path), line=2)
     if suffix in TEXT:
-        frame, style = read_text(path)
+        frame, style = read_text(path, index)
         return TableSource(str(path), TableForm(columns=tuple(frame.columns), style=style), frame, 2)
     raise DataError(f"{path}: suffix {suffix or '(none)'} is not one of a table; expected {READABLE}.")
 
@@ -223,7 +225,7 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
         raise DataError(f"{path}: not a Parquet file, or a damaged one ({error}).") from error
 
 
-def _read_excel(path: Path) -> pd.DataFrame:
+def _read_excel(path: Path, index: str | None) -> pd.DataFrame:
     import_extra("xlrd" if path.suffix.lower() == ".xls" else "openpyxl")
     try:
         cells = pd.read_excel(path, header=None, dtype=object, na_values=list(MISSING), keep_default_na=False)
@@ -234,11 +236,12 @@ def _read_excel(path: Path) -> pd.DataFrame:
     if len(cells) == 0:
         raise DataError(f"{path}: an empty sheet; expected a row of column names and rows of values.")
     names = ["" if pd.isna(name) else str(name).strip() for name in cells.iloc[0]]
-    name_index(names)
+    unnamed = name_index(names, index)
     check_names(names, str(path))
     frame = cells.iloc[1:].reset_index(drop=True)
     frame.columns = pd.Index(names, dtype=object)
-    return frame.infer_objects()
+    frame = frame.infer_objects()
+    return without_row_numbers(frame) if unnamed and index is not None else frame
 
 
 def _open_database(url: str) -> TableSource:

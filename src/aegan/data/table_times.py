@@ -18,6 +18,10 @@ _DATES = (
     "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y", "%Y.%m.%d", "%b %d %Y",
     "%B %d %Y", "%m-%d-%y", "%d-%m-%y", "%d. %m. %Y", "%A, %B %d, %Y", "%a, %d %b %Y", "%Y%m%dT%H%M%S",
 )  # fmt: skip
+_MONTHS = (
+    "%Y-%m", "%Y/%m", "%Y.%m", "%YM%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b %Y", "%b-%Y", "%B %Y", "%Y %b", "%Y-%b", "%Y %B",
+    "%b-%y", "%b %y",
+)  # fmt: skip
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
 _COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _YEARS = (1800, 2200)
@@ -29,6 +33,9 @@ SHARE = 0.99
 _LOOKS_LIKE = re.compile(
     r"([A-Za-z]{3,9}, )?(\d{1,4}[-/. ]+(\d{1,2}|[A-Za-z]{3,9})[-/. ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
     r"|\d{8}T\d{6}"
+)
+_LIKE_MONTHS = re.compile(
+    r"\d{4}([-/.M]\d{1,2}|[- ][A-Za-z]{3,9})$|(\d{1,2}[-/.]|[A-Za-z]{3,9}[- ])\d{4}$|[A-Za-z]{3}[- ]\d\d$"
 )
 _OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
 _CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")
@@ -55,24 +62,26 @@ class Format:
     offset: str = ""
 
 
-def find_format(texts: pd.Series, pattern: str | None = None) -> Format | None:
+def find_format(texts: pd.Series, pattern: str | None = None, *, months: bool = False) -> Format | None:
     """The one format that nearly all ``texts`` are in; None when there is none.
 
     Args:
         texts: Strings, none of them missing.
         pattern: One for ``strftime`` to be taken; None: the usual ones are tried.
+        months: Whether months without a day, such as ``1949-01``, are dates as well.
     """
     counts = texts.astype(str).value_counts(sort=False)
     unique = pd.Series(counts.index.to_numpy(dtype=object))
     if pattern is None:
         unique = _without_odd(unique, counts.to_numpy())
     probe = unique if len(unique) <= 200 else unique.iloc[np.linspace(0, len(unique) - 1, 200).astype(int)]
-    matches = _LOOKS_LIKE.match if pattern is None else re.compile("").match
+    months = months and pattern is None and all(map(_LIKE_MONTHS.match, probe))
+    matches = (_LIKE_MONTHS if months else _LOOKS_LIKE if pattern is None else re.compile("")).match
     clock = pattern is None and bool(np.mean([bool(_CLOCK_ONLY.match(text)) for text in probe]) >= SHARE)
     if not clock and np.mean([bool(matches(text)) for text in probe]) < SHARE:
         return None
     best, best_share = None, 0.0
-    for candidate in _candidates(probe, pattern, clock):
+    for candidate in _candidates(probe, pattern, clock, months):
         if _share(probe, candidate) < SHARE:
             continue
         share = _share(unique, candidate)
@@ -117,15 +126,15 @@ def _without_odd(unique: pd.Series, rows: np.ndarray) -> pd.Series:
     return pd.Series(unique.to_numpy(dtype=object)[good]) if few else unique
 
 
-def _candidates(probe: pd.Series, pattern: str | None, clock: bool) -> list[Format]:
+def _candidates(probe: pd.Series, pattern: str | None, clock: bool, months: bool) -> list[Format]:
     digits = max((len(found.group(1)) for text in probe if (found := re.search(r":\d{2}\.(\d+)", text))), default=6)
     found_offsets = [_OFFSET.search(text) for text in probe]
     offsets = {found.group(1) if found else "" for found in found_offsets}
     offset = offsets.pop() if len(offsets) == 1 else ""
     if pattern is not None:
         patterns = [pattern]
-    elif clock:
-        patterns = list(_CLOCKS)
+    elif clock or months:
+        patterns = list(_CLOCKS if clock else _MONTHS)
     else:
         joints = ("", *(joint + one for joint in (" ", "T") for one in _CLOCKS))
         patterns = [date + rest for date in _DATES for rest in joints if not (rest and "%H" in date)]

@@ -55,7 +55,17 @@ class AudioKind(Kind):
     ) -> str:
         return _written(estimator, recordings_of(estimator, x, labels), out, what or "recordings", overwrite)
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+    def augmented(
+        self,
+        estimator: Estimator,
+        source: Any,
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        data: TensorData,
+        index: Tensor,
+        originals: int,
+    ) -> Any:
         return recordings_of(estimator, x, y)
 
     def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:

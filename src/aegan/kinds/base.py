@@ -133,8 +133,21 @@ class Kind(ABC):
         """A classifier of samples ``(B, *shape)`` that came with the run, if any did."""
         return None
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
-        """Samples ``(M, *shape)`` of classes ``(M,)``, the first ``originals`` the source's, in the user's form."""
+    def augmented(
+        self,
+        estimator: Estimator,
+        source: Any,
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        data: TensorData,
+        index: Tensor,
+        originals: int,
+    ) -> Any:
+        """Samples ``(M, *shape)`` of classes ``(M,)``, the first ``originals`` the source's, in the user's form.
+
+        They were made of those at ``index`` ``(M,)`` of ``data``.
+        """
         return estimator.adapter.from_tensors(x)
 
     def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:

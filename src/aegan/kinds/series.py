@@ -12,6 +12,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.augmentation.result import Augmented
     from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
@@ -84,8 +85,21 @@ class SeriesKind(Kind):
         made = self.complete(estimator, source, seed=seed)
         return f"series without gaps in {series.write_samples(estimator, made, out, overwrite=overwrite)}"
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
-        return series.in_form(estimator, x, y=y)
+    def augmented(
+        self,
+        estimator: Estimator,
+        source: Any,
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        data: TensorData,
+        index: Tensor,
+        originals: int,
+    ) -> Any:
+        return series.augmented(estimator, x, y, data.subset(index), originals=originals)
+
+    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+        return f"{len(made)} series in {series.write_samples(estimator, made.data, out, overwrite=overwrite)}"
 
     def write_shard(
         self,
@@ -108,7 +122,8 @@ class SeriesKind(Kind):
         run = estimator.run.path
         if not hasattr(estimator.model, "fill"):
             return super().next_steps(estimator)
-        return [
-            f"aegan complete {run} SERIES-WITH-GAPS --out completed.csv",
-            f"aegan forecast {run} SOURCE --steps {estimator.adapter.spec.shape[0]} --out forecast.csv",
-        ]
+        decoder = series.series_adapter(estimator).decoder
+        own, variable = (decoder.own, decoder.variable) if decoder is not None else (False, False)
+        steps = estimator.adapter.spec.shape[0]
+        found = [] if own else [f"aegan complete {run} SERIES-WITH-GAPS --out completed.csv"]
+        return found + ([] if own or variable else [f"aegan forecast {run} SOURCE --steps {steps} --out forecast.csv"])

@@ -86,7 +86,17 @@ class TableKind(Kind):
 
         return None if name is None else label_column(estimator, source, name)
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+    def augmented(
+        self,
+        estimator: Estimator,
+        source: Any,
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        data: TensorData,
+        index: Tensor,
+        originals: int,
+    ) -> Any:
         from aegan.augmentation.tables import with_originals
 
         return with_originals(estimator, source, x, originals)

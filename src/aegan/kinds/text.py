@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aegan.augmentation.result import Augmented
+    from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
 
@@ -88,7 +89,17 @@ class TextKind(Kind):
         path = write_texts(some, out, form=texts.text_adapter(estimator).form, overwrite=overwrite)
         return f"{len(some)} texts in {path}"
 
-    def augmented(self, estimator: Estimator, source: Any, x: Tensor, y: Tensor | None, *, originals: int) -> Any:
+    def augmented(
+        self,
+        estimator: Estimator,
+        source: Any,
+        x: Tensor,
+        y: Tensor | None,
+        *,
+        data: TensorData,
+        index: Tensor,
+        originals: int,
+    ) -> Any:
         adapter = texts.text_adapter(estimator)
         own = adapter.open(source) if originals else []  # not by their tokens, which cut and replace
         return adapter.in_form([*own, *adapter.texts(x[originals:])], y=y)

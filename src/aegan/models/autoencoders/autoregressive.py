@@ -195,7 +195,8 @@ class Autoregressive(Model):
         uniform, networks = _uniform(noise), self.networks
         x, known = x.clone(), known.clone()
         for j in self._settled(allowed):
-            x[:, j] = torch.where(known[:, j], x[:, j], allowed[j].to(x.device).float().argmax() + 0.5)
+            place = uniform[:, j].clamp(max=0.999)  # within the cell, any is as likely
+            x[:, j] = torch.where(known[:, j], x[:, j], allowed[j].to(x.device).float().argmax() + place)
             known[:, j] = True
         unsettled = {j: values for j, values in allowed.items() if not bool(known[:, j].all())}
         first = [j for j in networks.order().tolist() if int(networks.columns[j]) in self._columns(unsettled)]
