@@ -158,8 +158,7 @@ def _check_promise(promise: Promise, kind: str, model: str, config: TrainConfig)
     """The training's settings when it is private; ConfigError where the promise cannot hold."""
     if kind != "table":
         raise ConfigError(f"--private: for tables alone so far; this source is of kind {kind!r}.")
-    made = entry(model).load()
-    if made.private_loss is Model.private_loss or made.finish is not Model.finish or made.prepare is not Model.prepare:
+    if entry(model).load().private_loss is Model.private_loss:
         raise ConfigError(f"--private: {model} cannot be trained privately. Leave --model out.")
     if promise.public is None:
         raise ConfigError(
@@ -178,6 +177,10 @@ def _promised(promise: Promise, network: Model, samples: int, config: TrainConfi
     """The noise that it takes; ConfigError for a model that learns in other ways besides."""
     if len(network.stages) != 1 or len(network.stages[0].phases) != 1 or network.stages[0].patience:
         raise ConfigError("--private: one stage without patience expected: --set code_share=0 --set patience=0.")
+    if network.looks_at_data:
+        raise ConfigError(
+            "--private: this model takes more from the rows than gradients. Leave --model and prior_rows out."
+        )
     return private_config(
         promise.epsilon,
         promise.delta,

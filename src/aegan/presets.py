@@ -15,6 +15,8 @@ DEFAULT_MODEL = {
     "text": "sequence",
     "series": "recurrent",
 }
+FEW_ROWS, PRIOR_ROWS = 5_000, 1_000
+"""Rows of a table below which rows of a copula help: 4,500 of Adult were learnt as well with them as without."""
 
 
 def settings(model: str, spec: Spec, samples: int) -> dict[str, Any]:
@@ -108,8 +110,9 @@ def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     if len(spec.fields) > 40:
         # Every pair of fields has its own weights: narrower ones, so that a step stays affordable.
         changes |= {"embedding": 8, "hidden": 32}
-    if samples < 5_000:
-        changes["dropout"] = 0.4
+    if samples < FEW_ROWS:
+        # Their batches come with rows of the copula, of which there are others all the time.
+        changes |= {"dropout": 0.4, "prior_rows": PRIOR_ROWS, "batch_size": min(512, (samples + PRIOR_ROWS) // 8)}
     return changes
 
 

@@ -90,6 +90,11 @@ class Model(nn.Module, ABC):
         global stream.
         """
 
+    @property
+    def looks_at_data(self) -> bool:
+        """Whether :meth:`prepare` or :meth:`finish` take anything from the data, which no private training may."""
+        return type(self).prepare is not Model.prepare or type(self).finish is not Model.finish
+
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Samples ``(B, *spec.shape)`` from noise ``(B, noise_dim)`` and classes ``(B,)`` int64."""
         raise ConfigError(f"{type(self).__name__} cannot sample: it has no generator. Use a GAN or a hybrid.")

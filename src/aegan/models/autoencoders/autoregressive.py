@@ -7,11 +7,12 @@ The rows' distribution is learnt first, without a code, and samples come from it
 one (trained together at the full weight of the divergence the code carried .01 nats; at less of it the samples became
 worse; see docs/tables.md). Because any order of the columns was learnt, rows can be completed from whichever columns
 are known. In a second stage an encoder learns the codes that reconstruct rows through the same, frozen distribution.
+Few rows are learnt together with rows of a Gaussian copula (see :mod:`aegan.models.autoencoders.copula`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -19,19 +20,23 @@ import torch
 from torch import Tensor, nn
 
 from aegan.config import require_at_least_one, require_non_negative
+from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import gaussian_kl
+from aegan.models.autoencoders.copula import copula_rows
 from aegan.models.base import Model
 from aegan.nn.autoregressive import FieldNetworks, Tap, gradient_norms
 from aegan.nn.init import activation, linear
 from aegan.nn.mlp import ResidualLayer
-from aegan.types import Batch, Health, Optimizer, Phase, Spec, Stage, Term
+from aegan.types import Batch, Health, Optimizer, Phase, Samples, Spec, Stage, Term
 
 _LOGVAR = (-10.0, 5.0)
 CANDIDATES = 16
 """Drawn for a row where several fields are held to sets of values; one is kept."""
 CHUNK = 512
 """Rows whose candidates are drawn at once."""
+REPEATED = 8
+"""Times that the rows come among those of the prior, so that there are as many times more of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class AutoregressiveConfig:
         dropout: Share of hidden units left out in a training step.
         ordered: Share of steps with the columns in the order that samples are drawn in, those with few values first;
             the others take a random one.
+        prior_rows: Rows of a Gaussian copula of the training rows that are learnt from beside them: few rows say
+            little more than how columns correlate, and the networks learn them by heart before that. 0: none.
         patience: Steps at least without a better likelihood of held-out rows before the first stage ends early.
         latent_dim: Length of a code.
         beta: Weight of the code's KL divergence.
@@ -58,6 +65,7 @@ class AutoregressiveConfig:
     layers: int = 1
     dropout: float = 0.1
     ordered: float = 0.25
+    prior_rows: int = 0
     patience: int = 500
     latent_dim: int = 16
     beta: float = 0.3
@@ -67,7 +75,7 @@ class AutoregressiveConfig:
 
     def __post_init__(self) -> None:
         require_at_least_one(self, "embedding", "hidden", "layers", "latent_dim", "batch_size")
-        require_non_negative(self, "beta", "patience")
+        require_non_negative(self, "beta", "patience", "prior_rows")
         for name, top in (("dropout", 0.9), ("ordered", 1.0), ("code_share", 0.9)):
             if not 0 <= getattr(self, name) <= top:
                 raise ConfigError(f"{name}: a number from 0 to {top} expected, got {getattr(self, name)}.")
@@ -146,6 +154,19 @@ class Autoregressive(Model):
                 Stage(name="code", share=config.code_share, phases=(code,), ema=("encoder", "shift"), **common)
             )
         return tuple(stages)
+
+    @property
+    def looks_at_data(self) -> bool:
+        """Whether the prior's rows are made."""
+        return self.config.prior_rows > 0
+
+    def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
+        """The rows several times, and those of the prior."""
+        if stage != "fields" or not self.config.prior_rows:
+            return data
+        rows = data.batch(torch.arange(len(data)))["x"]
+        made = copula_rows(rows, self.spec.fields, REPEATED * self.config.prior_rows, torch.Generator().manual_seed(0))
+        return TensorData(x=torch.cat([rows.repeat(REPEATED, 1), made]))
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``fields`` and ``code``; nats a row, weighted by one over the number of fields."""

@@ -1,0 +1,92 @@
+"""Rows in which columns are tied together by correlations alone: what few rows say for certain.
+
+References: Sklar 1959 for marginals and a copula apart; Patki et al. 2016, "The Synthetic Data Vault" (IEEE DSAA) for
+Gaussian copulas of tables; Ledoit & Wolf 2004 (J. Multivariate Analysis 88) for correlations of few rows. What differs
+here: categories without an order get one from the other columns' scores, as in optimal scaling (Gifi 1990).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from sklearn.covariance import ledoit_wolf
+from torch import Tensor
+
+from aegan.types import Field
+
+TURNS = 3
+"""Times that the categories of each column are put in order."""
+CLOSEST = 0.995
+"""Greatest correlation of two columns."""
+
+
+def copula_rows(rows: Tensor, fields: Sequence[Field], count: int, generator: torch.Generator) -> Tensor:
+    """Rows of a Gaussian copula fitted to others: each column's values as often, their normal scores correlated.
+
+    Args:
+        rows: ``(N, F)`` of values ``k + u``; at least two.
+        fields: The ``F`` fields, a column's own beside each other.
+        count: Rows to make.
+        generator: Of the random numbers.
+
+    Returns:
+        Rows ``(count, F)``; a column's fields are always those of one of the ``rows``.
+    """
+    names = list(dict.fromkeys(field.column for field in fields))
+    places = [[j for j, field in enumerate(fields) if field.column == name] for name in names]
+    keys = [_key(rows, fields, own) for own in places]
+    orders, scores = zip(*(_scored(key, generator) for key in keys), strict=True)
+    orders, z = list(orders), torch.stack(scores, 1)
+    loose = [c for c, own in enumerate(places) if not all(fields[j].ordered for j in own) and int(keys[c].max()) > 1]
+    for c in loose * (TURNS if len(names) > 1 else 0):
+        others = torch.cat([z[:, :c], z[:, c + 1 :]], 1)
+        orders[c], z[:, c] = _scored(_ranks(keys[c], others)[keys[c]], generator)
+    matrix = _correlations(z)
+    normal = torch.randn(count, len(names), generator=generator, dtype=z.dtype) @ torch.linalg.cholesky(matrix).T
+    chosen = (torch.special.ndtr(normal) * len(rows)).long().clamp_(max=len(rows) - 1)
+    made = torch.empty(count, len(fields), dtype=rows.dtype)
+    for c, own in enumerate(places):
+        made[:, own] = rows[orders[c][chosen[:, c]]][:, own]
+    return made
+
+
+def _key(rows: Tensor, fields: Sequence[Field], places: list[int]) -> Tensor:
+    """Numbers ``(N,)`` from 0 of a column's values, in the order of its fields, coarse before fine."""
+    key = torch.zeros(len(rows), dtype=torch.int64)
+    for j in places:
+        key = key * fields[j].size + rows[:, j].long()
+    return torch.unique(key, return_inverse=True)[1]
+
+
+def _correlations(z: Tensor) -> Tensor:
+    """Of the normal variables behind mean scores ``(N, C)``: positive definite, with ones on the diagonal.
+
+    The scores of a column of few values vary less than the variable behind them, and go less with others than that
+    does; to first order by the product of both deviations.
+    """
+    deviations = z.std(0, correction=0).clamp(1e-3, 1.0)
+    matrix = torch.from_numpy(ledoit_wolf((z / deviations).numpy(), assume_centered=True)[0])
+    matrix = (matrix / deviations / deviations[:, None]).clamp(-CLOSEST, CLOSEST).fill_diagonal_(1.0)
+    values, vectors = torch.linalg.eigh(matrix)
+    matrix = vectors * values.clamp_min(1e-3) @ vectors.T
+    scale = matrix.diagonal().rsqrt()
+    return matrix * scale * scale[:, None]
+
+
+def _scored(key: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows from the least to the greatest ``(N,)``, equal ones mixed, and the mean score of its value ``(N,)``."""
+    order = torch.argsort(key + torch.rand(len(key), generator=generator, dtype=torch.float64) * 0.999)
+    place = torch.empty(len(key), dtype=torch.float64)
+    place[order] = (torch.arange(len(key), dtype=torch.float64) + 0.5) / len(key)
+    scores = torch.zeros(int(key.max()) + 1, dtype=torch.float64).index_add_(0, key, torch.special.ndtri(place))
+    return order, (scores / torch.bincount(key, minlength=len(scores)).clamp_min(1))[key]
+
+
+def _ranks(key: Tensor, others: Tensor) -> Tensor:
+    """An order of categories: along the direction in which the means of the other columns' scores differ most."""
+    sums = torch.zeros(int(key.max()) + 1, others.shape[1], dtype=others.dtype).index_add_(0, key, others)
+    counts = torch.bincount(key, minlength=len(sums))[:, None].double()
+    means = sums / counts
+    direction = torch.linalg.svd(means * counts.sqrt(), full_matrices=False)[2][0]
+    return torch.argsort(torch.argsort(means @ direction))
