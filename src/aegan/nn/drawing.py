@@ -1,7 +1,7 @@
 """Rows drawn field by field, what is alike in many of them computed once.
 
 The columns come with those first that leave least choice, so that of some thousand rows many are the same for long: of
-16,384 rows of Adult, a quarter of the distributions of all their fields are different ones.
+65,536 rows of Adult, a quarter of the distributions of all their fields are different ones.
 """
 
 from __future__ import annotations
