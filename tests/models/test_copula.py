@@ -48,6 +48,14 @@ def test_marginals_and_ties_come_back_and_names_find_their_order() -> None:
     assert abs(float(torch.corrcoef(torch.stack([made[:, 0], made[:, 3]]))[0, 1])) < 0.06
 
 
+def test_values_that_never_come_together_do_not() -> None:
+    rows = correlated(1000, 0)
+    rows[:, 3] = (rows[:, 2] > 3).float() + 0.5  # the coin goes by the name
+    made = copula_rows(rows, FIELDS, 5000, torch.Generator().manual_seed(1))
+    assert len(made) == 5000
+    assert bool(((made[:, 2] > 3) == (made[:, 3] > 1)).all())
+
+
 def test_the_same_rows_make_the_same_and_constant_columns_do_no_harm() -> None:
     rows = correlated(20, 0)
     rows[:, 3] = 0.5

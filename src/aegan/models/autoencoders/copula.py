@@ -2,7 +2,8 @@
 
 References: Sklar 1959 for marginals and a copula apart; Patki et al. 2016, "The Synthetic Data Vault" (IEEE DSAA) for
 Gaussian copulas of tables; Ledoit & Wolf 2004 (J. Multivariate Analysis 88) for correlations of few rows. What differs
-here: categories without an order get one from the other columns' scores, as in optimal scaling (Gifi 1990).
+here: categories without an order get one from the other columns' scores, as in optimal scaling (Gifi 1990), and rows
+with values that never come together are left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ TURNS = 3
 """Times that the categories of each column are put in order."""
 CLOSEST = 0.995
 """Greatest correlation of two columns."""
+EXPECTED = 10.0
+"""Rows in which two values would come together by chance, so that it means something if they never do."""
+TRIES = 4
+"""Times that as many rows are drawn as are wanted, to leave out those with such pairs."""
 
 
 def copula_rows(rows: Tensor, fields: Sequence[Field], count: int, generator: torch.Generator) -> Tensor:
@@ -42,13 +47,54 @@ def copula_rows(rows: Tensor, fields: Sequence[Field], count: int, generator: to
     for c in loose * (TURNS if len(names) > 1 else 0):
         others = torch.cat([z[:, :c], z[:, c + 1 :]], 1)
         orders[c], z[:, c] = _scored(_ranks(keys[c], others)[keys[c]], generator)
-    matrix = _correlations(z)
-    normal = torch.randn(count, len(names), generator=generator, dtype=z.dtype) @ torch.linalg.cholesky(matrix).T
-    chosen = (torch.special.ndtr(normal) * len(rows)).long().clamp_(max=len(rows) - 1)
-    made = torch.empty(count, len(fields), dtype=rows.dtype)
-    for c, own in enumerate(places):
-        made[:, own] = rows[orders[c][chosen[:, c]]][:, own]
-    return made
+    half = torch.linalg.cholesky(_correlations(z)).T
+    never = _Never(rows, fields)
+    kept: list[Tensor] = []
+    for _ in range(TRIES):
+        normal = torch.randn(count, len(names), generator=generator, dtype=z.dtype) @ half
+        chosen = (torch.special.ndtr(normal) * len(rows)).long().clamp_(max=len(rows) - 1)
+        made = torch.empty(count, len(fields), dtype=rows.dtype)
+        for c, own in enumerate(places):
+            made[:, own] = rows[orders[c][chosen[:, c]]][:, own]
+        kept.append(made[~never.occurs(made)])
+        if sum(map(len, kept)) >= count:
+            return torch.cat(kept)[:count]
+    # Where hardly any row passes, the correlations describe the table badly; some break a tie then.
+    return torch.cat([*kept, made])[:count]
+
+
+class _Never:
+    """Pairs of values of two fields that never come together, though by chance they would: a count of 0 and a sum.
+
+    Args:
+        rows: ``(N, F)``.
+        fields: The ``F`` fields.
+    """
+
+    def __init__(self, rows: Tensor, fields: Sequence[Field]) -> None:
+        sizes = torch.tensor([field.size for field in fields])
+        self.offsets = sizes.cumsum(0) - sizes
+        counts = torch.bincount((rows.long() + self.offsets).flatten(), minlength=int(sizes.sum()))
+        often = counts >= EXPECTED  # rarer values are not expected as often beside any other
+        self.number = torch.where(often, often.cumsum(0), 0)
+        self.size = int(often.sum()) + 1
+        here = self._indicators(rows)
+        totals = here.sum(0)
+        self.pairs = ((here.T @ here == 0) & (totals[:, None] * totals / len(rows) >= EXPECTED)).float()
+        self.pairs[0] = self.pairs[:, 0] = 0.0
+        field = torch.repeat_interleave(torch.arange(len(sizes)), sizes)[often]
+        self.pairs[1:, 1:] *= field[:, None] != field
+
+    def occurs(self, rows: Tensor) -> Tensor:
+        """Whether each row ``(N,)`` has such a pair."""
+        if not bool(self.pairs.any()):
+            return torch.zeros(len(rows), dtype=torch.bool)
+        parts = (self._indicators(part) for part in rows.split(4096))
+        return torch.cat([((part @ self.pairs) * part).sum(1) > 0 for part in parts])
+
+    def _indicators(self, rows: Tensor) -> Tensor:
+        out = torch.zeros(len(rows), self.size)
+        return out.scatter_(1, self.number[rows.long() + self.offsets], 1.0)
 
 
 def _key(rows: Tensor, fields: Sequence[Field], places: list[int]) -> Tensor:
