@@ -167,13 +167,15 @@ def fit(
         frames = _fit_frames(real, chosen, _part(budget, steps, shares[0]) | common)
     small = _hidden(real, frames)
     rows = Rows.of(small)
+    # The next state follows from state and action together, which the correlations of a prior's rows would contradict.
+    own = {"prior_rows": "0", "batch_size": str(max(32, min(512, len(small) // 20)))}
     table = fit_estimator(
         rows.to_frame(small),
         kind="table",
         model="autoregressive",
         columns=rows.types,
         rules="none",
-        settings=settings,
+        settings=own | dict(settings or {}),
         **_part(budget, steps, shares[1]),
         **common,
     )
