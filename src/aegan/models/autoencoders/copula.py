@@ -22,6 +22,8 @@ CLOSEST = 0.995
 """Greatest correlation of two columns."""
 EXPECTED = 10.0
 """Rows in which two values would come together by chance, so that it means something if they never do."""
+VALUES = 2_000
+"""Values at most, the commonest of all fields, whose pairs are looked at."""
 TRIES = 4
 """Times that as many rows are drawn as are wanted, to leave out those with such pairs."""
 
@@ -45,8 +47,8 @@ def copula_rows(rows: Tensor, fields: Sequence[Field], count: int, generator: to
     orders, z = list(orders), torch.stack(scores, 1)
     loose = [c for c, own in enumerate(places) if not all(fields[j].ordered for j in own) and int(keys[c].max()) > 1]
     for c in loose * (TURNS if len(names) > 1 else 0):
-        others = torch.cat([z[:, :c], z[:, c + 1 :]], 1)
-        orders[c], z[:, c] = _scored(_ranks(keys[c], others)[keys[c]], generator)
+        z[:, c] = 0.0  # the order comes from the others
+        orders[c], z[:, c] = _scored(_ranks(keys[c], z)[keys[c]], generator)
     half = torch.linalg.cholesky(_correlations(z)).T
     never = _Never(rows, fields)
     kept: list[Tensor] = []
@@ -55,7 +57,7 @@ def copula_rows(rows: Tensor, fields: Sequence[Field], count: int, generator: to
         chosen = (torch.special.ndtr(normal) * len(rows)).long().clamp_(max=len(rows) - 1)
         made = torch.empty(count, len(fields), dtype=rows.dtype)
         for c, own in enumerate(places):
-            made[:, own] = rows[orders[c][chosen[:, c]]][:, own]
+            made[:, own] = rows[:, own][orders[c][chosen[:, c]]]
         kept.append(made[~never.occurs(made)])
         if sum(map(len, kept)) >= count:
             return torch.cat(kept)[:count]
@@ -75,7 +77,9 @@ class _Never:
         sizes = torch.tensor([field.size for field in fields])
         self.offsets = sizes.cumsum(0) - sizes
         counts = torch.bincount((rows.long() + self.offsets).flatten(), minlength=int(sizes.sum()))
-        often = counts >= EXPECTED  # rarer values are not expected as often beside any other
+        often = torch.zeros(len(counts), dtype=torch.bool)
+        often[counts.topk(min(VALUES, len(counts))).indices] = True
+        often &= counts >= EXPECTED  # rarer values are not expected as often beside any other
         self.number = torch.where(often, often.cumsum(0), 0)
         self.size = int(often.sum()) + 1
         here = self._indicators(rows)
@@ -134,5 +138,9 @@ def _ranks(key: Tensor, others: Tensor) -> Tensor:
     sums = torch.zeros(int(key.max()) + 1, others.shape[1], dtype=others.dtype).index_add_(0, key, others)
     counts = torch.bincount(key, minlength=len(sums))[:, None].double()
     means = sums / counts
-    direction = torch.linalg.svd(means * counts.sqrt(), full_matrices=False)[2][0]
+    weighted = means * counts.sqrt()
+    if len(weighted) < weighted.shape[1]:
+        direction = weighted.T @ torch.linalg.eigh(weighted @ weighted.T)[1][:, -1]
+    else:
+        direction = torch.linalg.eigh(weighted.T @ weighted)[1][:, -1]
     return torch.argsort(torch.argsort(means @ direction))
