@@ -114,9 +114,9 @@ def _of_table(model: str, spec: Spec, samples: int) -> dict[str, Any]:
         # Every pair of fields has its own weights: narrower ones, so that a step stays affordable.
         changes |= {"embedding": 8, "hidden": 32}
     if samples < FEW_ROWS:
-        # Batches can be larger than a twentieth of the rows: those of the copula come among them.
+        # The copula's rows come on top of the twentieth: there are others all the time.
         prior = PRIOR_ROWS * (FEW_ROWS - samples) // FEW_ROWS
-        changes |= {"dropout": 0.4, "prior_rows": prior, "batch_size": min(512, (samples + prior) // 8)}
+        changes |= {"dropout": 0.4, "prior_rows": prior, "batch_size": changes["batch_size"] + prior // 8}
     return changes
 
 

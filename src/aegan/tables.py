@@ -298,13 +298,17 @@ def evaluate_table_sources(
     if len(held) < 20 and holdout is None:
         held = None
     looks = {name: column.look for name, column in columns.items() if column.look.kind in ("time", "written")}
-    train, rows, unseen = (
-        None if frame is None else _read(frame.drop(columns=left, errors="ignore"), looks)
-        for frame in (reference, made, held)
-    )
-    assert train is not None and rows is not None
+
+    def judged(frame: pd.DataFrame) -> pd.DataFrame:
+        return _read(frame.drop(columns=left, errors="ignore"), looks)
+
     found = evaluate_table(
-        train=train, synthetic=rows, holdout=unseen, target=target, seed=seed, unseen=holdout is not None
+        train=judged(reference),
+        synthetic=judged(made),
+        holdout=None if held is None else judged(held),
+        target=target,
+        seed=seed,
+        unseen=holdout is not None,
     )
     note = f"Keys and free text were not judged: {', '.join(left)}."
     return replace(found, notes=(*found.notes, note)) if left else found
