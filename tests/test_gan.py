@@ -45,6 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"network": "plain"},
     "dcgan": {"network": "dcgan", "loss": "non-saturating", "penalty": FREE},
     "clamped": {"jacobian_weight": 0.1},
+    "falling": {"penalty": {"final": 0.01, "between": 1}},
+    "signs": {"signs": 2},
 }
 
 
@@ -135,11 +137,50 @@ def test_the_stddev_feature_sees_a_collapse() -> None:
         ({"label_smoothing": 0.7, "loss": "minimax"}, "below 0.5"),
         ({"noise_dim": 0}, "noise_dim"),
         ({"condition": "wrong"}, "condition"),
+        ({"penalty": {"final": 0}}, "penalty.final"),
+        ({"penalty": {"final": 2}}, "penalty.final"),
+        ({"signs": -1}, "signs"),
+        ({"signs": 999}, "at most noise_dim"),
+        ({"octaves": 3}, "residual networks of vectors"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build("gan", IMAGES, TINY["gan"] | settings)
+
+
+@pytest.mark.parametrize("condition", ["projection", "auxiliary"])
+def test_judging_real_and_fake_in_one_pass_changes_no_term(condition: str) -> None:
+    torch.manual_seed(0)
+    model = build("gan", IMAGES, TINY["gan"] | {"condition": condition})
+    batch = {"x": torch.rand(6, *IMAGES.shape), "y": torch.arange(6) % 2}
+    found = []
+    for model.separately in (False, True):
+        torch.manual_seed(1)
+        found.append({k: t.value.item() * t.weight for k, t in model.loss("discriminator", dict(batch)).items()})
+    assert found[0].keys() == found[1].keys() >= {"adversarial", "r1", "r2"}
+    assert all(found[0][k] == pytest.approx(found[1][k], rel=1e-5) for k in found[0])
+
+
+def test_falling_penalties_keep_their_last_weight_for_the_second_half() -> None:
+    settings = {"penalty": {"r1": 2.0, "r2": 1.0, "between": 3.0, "dragan": 5.0, "every": 1, "final": 0.01}}
+    model = build("gan", Spec(kind="vector", shape=(2,)), TINY["gan"] | settings)
+    weights = {}
+    for model.stage_progress in (0.0, 0.25, 0.5, 0.9):
+        terms = model.loss("discriminator", {"x": torch.randn(8, 2)})
+        weights[model.stage_progress] = [terms[k].weight for k in ("r1", "r2", "between", "dragan")]
+    assert weights[0.0] == [2.0, 1.0, 3.0, 5.0]
+    assert weights[0.25] == pytest.approx([0.2, 0.1, 0.3, 5.0])
+    assert weights[0.5] == weights[0.9] == pytest.approx([0.02, 0.01, 0.03, 5.0])
+
+
+def test_the_trainer_tells_how_much_of_a_stage_is_over() -> None:
+    seen = []
+    model = build("gan", Spec(kind="vector", shape=(2,)), TINY["gan"])
+    inner = model.loss
+    model.loss = lambda phase, batch: seen.append(model.stage_progress) or inner(phase, batch)  # type: ignore[method-assign]
+    Trainer(model, TensorData(x=torch.randn(32, 2)), TrainConfig(steps=4, grids=0), Backend("cpu", "fp32")).fit()
+    assert seen == [0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
 
 
 def test_image_augmentation_of_vectors_is_refused() -> None:

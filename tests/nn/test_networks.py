@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tests.conftest import TINY
@@ -12,7 +14,9 @@ from aegan.errors import ConfigError
 from aegan.models.registry import build
 from aegan.nn.backbone import discriminator_for
 from aegan.nn.conv import ConvDecoder, ConvEncoder, Geometry
+from aegan.nn.generator import Generator
 from aegan.nn.mlp import LatentGenerator, Whitening
+from aegan.nn.octaves import Octaves
 from aegan.train.ema import Ema
 from aegan.train.memory import keep_freed_memory
 from aegan.train.precision import choose_precision
@@ -96,6 +100,27 @@ def test_ema_forgets_the_start_quickly() -> None:
     for i in range(1, 101):
         ema.update(10, seen=10 * i)
     assert ema.average["layer.weight"].item() > 0.99
+
+
+def test_octaves_double_from_one_radian() -> None:
+    octaves, x = Octaves(3), torch.tensor([[0.5, -1.0]])
+    made = octaves(x)
+    expected = [0.5, -1.0]
+    for wave in (math.sin, math.cos):
+        expected += [wave(k * v) for k in (1, 2, 4) for v in (0.5, -1.0)]
+    assert made.shape == (1, octaves.widened(2)) and made[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_of_the_last_values_of_noise_signs_alone_count(classes: int) -> None:
+    torch.manual_seed(0)
+    generator = Generator(nn.Linear(4 if not classes else 8, 3), 4, classes, signs=2)
+    y = torch.zeros(1, dtype=torch.int64) if classes else None
+    noise = torch.tensor([[0.3, -2.0, 0.1, -0.7]])
+    made = generator(noise, y)
+    assert torch.equal(made, generator(noise * torch.tensor([1.0, 1.0, 9.0, 0.2]), y))
+    assert not torch.allclose(made, generator(noise * torch.tensor([1.0, 1.0, -1.0, 1.0]), y))
+    assert not torch.allclose(made, generator(noise * torch.tensor([1.5, 1.0, 1.0, 1.0]), y))
 
 
 def test_precision_is_chosen_without_touching_model_or_random_state() -> None:

@@ -21,6 +21,7 @@ from aegan.losses.penalties import (
     path_length,
     unit_gradient,
     zero_centred_gradient,
+    zero_centred_gradients,
 )
 from aegan.losses.reconstruction import (
     absolute_error,
@@ -60,4 +61,5 @@ __all__ = [
     "weight_l1",
     "weight_l2",
     "zero_centred_gradient",
+    "zero_centred_gradients",
 ]

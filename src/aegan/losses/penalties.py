@@ -30,6 +30,21 @@ def zero_centred_gradient(logits: Tensor, x: Tensor) -> Tensor:
     return 0.5 * _squared_norm(logits, x).mean()
 
 
+def zero_centred_gradients(logits: Tensor, *parts: Tensor) -> list[Tensor]:
+    """R1 and R2 in one go: :func:`zero_centred_gradient` of each of ``parts``, whose logits are in ``logits``.
+
+    Args:
+        logits: ``(N,)``, computed from the parts; each logit depends on its own sample only.
+        parts: Inputs ``(B, ...)`` with ``requires_grad=True``, real and fake ones, say.
+
+    >>> real, fake = torch.ones(4, 3, requires_grad=True), torch.ones(4, 3, requires_grad=True)
+    >>> [p.item() for p in zero_centred_gradients(2 * torch.cat([real, fake]).sum(1), real, fake)]
+    [6.0, 6.0]
+    """
+    gradients = torch.autograd.grad(logits.sum(), parts, create_graph=True)
+    return [0.5 * g.float().flatten(1).square().sum(1).mean() for g in gradients]
+
+
 def unit_gradient(logits: Tensor, x: Tensor) -> Tensor:
     """E(‖∇ₓ D(x)‖ - 1)²: the penalty of WGAN-GP at points ``x``, such as those of :func:`between`.
 

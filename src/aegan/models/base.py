@@ -33,6 +33,7 @@ class Model(nn.Module, ABC):
         conditional: Whether samples can be asked for by class.
         samples_from: Name of the first stage during which samples mean something.
         stage_step: Steps done in the current stage; the trainer keeps it, a loss may read it.
+        stage_progress: Share of the current stage that is over, from 0 to 1; kept in the same way.
         block: Samples are made in blocks of exactly this size.
         apart: Whether blocks may have any size where products are steady (see :mod:`aegan.nn.drawing`): a sample does
             not depend on how many others are made with it.
@@ -48,6 +49,7 @@ class Model(nn.Module, ABC):
     conditional: bool = False
     samples_from: str = ""
     stage_step: int = 0
+    stage_progress: float = 0.0
 
     def __init__(self, spec: Spec, config: Any) -> None:
         super().__init__()

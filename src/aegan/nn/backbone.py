@@ -75,14 +75,15 @@ def discriminator_for(
     auxiliary: bool = False,
     network: str = "residual",
     series: str = SERIES_NETWORKS[0],
+    octaves: int = 0,
 ) -> Discriminator:
     """Data ``(B, *spec.shape)`` and classes to logits; see :class:`~aegan.nn.discriminator.Discriminator`.
 
-    ``network`` is one of ``NETWORKS``.
+    ``network`` is one of ``NETWORKS``; ``octaves`` are for vectors, see :class:`~aegan.nn.octaves.Octaves`.
     """
     packed = replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
     trunk, hidden = (
-        _trunk_for(packed, width=width, blocks=blocks, network=network, series=series),
+        _trunk_for(packed, width=width, blocks=blocks, network=network, series=series, octaves=octaves),
         (4 if _is_image(spec) else DENSE_FACTOR) * width,
     )
     options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
@@ -103,8 +104,19 @@ def denoiser_for(spec: Spec, context_dim: int, *, width: int, blocks: int) -> Co
 
 
 def _trunk_for(
-    spec: Spec, *, width: int, blocks: int, network: str = "residual", series: str = SERIES_NETWORKS[0]
+    spec: Spec,
+    *,
+    width: int,
+    blocks: int,
+    network: str = "residual",
+    series: str = SERIES_NETWORKS[0],
+    octaves: int = 0,
 ) -> ConvTrunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk | SeriesTrunk:
+    if octaves and (spec.kind != "vector" or network != "residual"):
+        raise ConfigError(
+            f"octaves={octaves} are for residual networks of vectors, got {spec.kind} data and network={network}. Set "
+            "octaves=0."
+        )
     if spec.kind == "series" and network == "residual":
         return TRUNKS[series](spec.shape, width=width, blocks=blocks)
     if network != "residual":
@@ -114,11 +126,16 @@ def _trunk_for(
         return PlainDenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
         return ConvTrunk(spec.shape, width=width, blocks=blocks)
-    return DenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
+    return DenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks, octaves=octaves)
 
 
-def generator_for(spec: Spec, noise_dim: int, *, width: int, blocks: int, network: str = "residual") -> Generator:
-    """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``; ``network`` is one of ``NETWORKS``."""
+def generator_for(
+    spec: Spec, noise_dim: int, *, width: int, blocks: int, network: str = "residual", signs: int = 0
+) -> Generator:
+    """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``; ``network`` is one of ``NETWORKS``.
+
+    ``signs`` are those of :class:`~aegan.nn.generator.Generator`.
+    """
     inputs = noise_dim * (2 if spec.num_classes else 1)
     if network == "residual":
         decoder = decoder_for(spec, inputs, width=width, blocks=blocks)
@@ -127,7 +144,7 @@ def generator_for(spec: Spec, noise_dim: int, *, width: int, blocks: int, networ
     else:
         _refuse_norm(spec, network)
         decoder = PlainDenseDecoder(spec.shape, inputs, hidden=DENSE_FACTOR * width, blocks=blocks)
-    return Generator(decoder, noise_dim, spec.num_classes)
+    return Generator(decoder, noise_dim, spec.num_classes, signs=signs)
 
 
 def _refuse_norm(spec: Spec, network: str) -> None:

@@ -11,20 +11,27 @@ from torch import Tensor, nn
 
 from aegan.nn.init import activation, linear
 from aegan.nn.mlp import ResidualLayer
+from aegan.nn.octaves import Octaves
 
 
 class DenseTrunk(nn.Module):
-    """Data ``(B, *shape)`` to features ``(B, hidden)``; shared by encoder and discriminator."""
+    """Data ``(B, *shape)`` to features ``(B, hidden)``; shared by encoder and discriminator.
 
-    def __init__(self, shape: tuple[int, ...], *, hidden: int, blocks: int) -> None:
+    ``octaves`` are those of :class:`~aegan.nn.octaves.Octaves`; 0 for none.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, hidden: int, blocks: int, octaves: int = 0) -> None:
         super().__init__()
-        self.stem = linear(math.prod(shape), hidden)
+        self.octaves = Octaves(octaves) if octaves else None
+        values = math.prod(shape)
+        self.stem = linear(values if self.octaves is None else self.octaves.widened(values), hidden)
         self.layers = nn.ModuleList(ResidualLayer(hidden) for _ in range(blocks))
         self.features = hidden
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The features after every layer, first layer first."""
-        h = self.stem(x.flatten(1))
+        x = x.flatten(1)
+        h = self.stem(x if self.octaves is None else self.octaves(x))
         maps = []
         for layer in self.layers:
             h = layer(h)

@@ -160,7 +160,7 @@ class Trainer:
     def _train_step(self, stage: Stage, data: Samples, order: Order | PrivateSteps, progress: float) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress) * self.selection.lr_scale(self.stage_step)
-        self._tell_step()
+        self._tell_step(progress)
         draws = len(stage.phases)
         for number, phase in enumerate(stage.phases):
             if self.stage_step % phase.every:
@@ -181,7 +181,7 @@ class Trainer:
                     backward(terms, weight, place)
                     for name, value in found.items():
                         values[name] = values.get(name, 0.0) + weight * value
-                gradients = [p.grad for p in self._parameters(phase) if p.grad is not None]
+                gradients = [p.grad for p in self._of_phase[phase.name] if p.grad is not None]
                 values = self.shards.join(gradients, buffers, values)
                 if self.shards.world > 1:  # all processes stop, or none
                     place.check(values)
@@ -207,10 +207,10 @@ class Trainer:
             return self.model.loss(phase, batch)
         return self.model.private_loss(phase, batch, self.private.config.bound, self.private.expected)
 
-    def _tell_step(self) -> None:
-        """The stage's step, to the model and to the models within it."""
+    def _tell_step(self, progress: float = 0.0) -> None:
+        """The stage's step and progress, to the model and to the models within it."""
         for model in self._models:
-            model.stage_step = self.stage_step
+            model.stage_step, model.stage_progress = self.stage_step, progress
 
     def _cut_buffers(self, phase: Phase) -> Buffers:
         """The phase's buffers, where batches are cut; looking for them takes time in every step."""
@@ -224,6 +224,9 @@ class Trainer:
         networks = dict.fromkeys(name for phase in stage.phases for name in phase.networks)
         averaged = {name: getattr(self.model, name) for name in networks if name in stage.ema}
         self.ema = Ema(averaged, stage.ema_samples)
+        self._of_phase = {
+            p.name: [w for name in p.networks for w in getattr(self.model, name).parameters()] for p in stage.phases
+        }
         self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
         if self._restored is not None:
             self.ema.load_state_dict(self._restored["ema"])
@@ -236,15 +239,12 @@ class Trainer:
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         o = phase.optimizer
         return torch.optim.AdamW(
-            self._parameters(phase), lr=o.lr, betas=o.betas, eps=o.eps, weight_decay=o.weight_decay, fused=True
+            self._of_phase[phase.name], lr=o.lr, betas=o.betas, eps=o.eps, weight_decay=o.weight_decay, fused=True
         )
-
-    def _parameters(self, phase: Phase) -> list[torch.nn.Parameter]:
-        return [p for name in phase.networks for p in getattr(self.model, name).parameters()]
 
     @contextlib.contextmanager
     def _thawed(self, phase: Phase) -> Iterator[None]:
-        parameters = self._parameters(phase)
+        parameters = self._of_phase[phase.name]
         for p in parameters:
             p.requires_grad_(True)
         try:

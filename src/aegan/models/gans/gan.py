@@ -9,6 +9,7 @@ penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv 1704.00028).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -22,18 +23,15 @@ from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import (
     ADVERSARIAL,
-    around,
-    between,
     clip_weights,
     jacobian_clamp,
     lecam,
-    unit_gradient,
-    zero_centred_gradient,
 )
 from aegan.losses.pairing import check_discriminator, check_loss
 from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
+from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
 from aegan.models.gans.state import State
 from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
@@ -47,39 +45,6 @@ AUGMENTATIONS = ("none", "diff", "ada", "latent")
 
 FINISHED_ON = 4096
 """Samples behind the final statistics of a generator's BatchNorm."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PenaltyConfig:
-    """Weights of the discriminator's penalties; 0 leaves one out.
-
-    Attributes:
-        r1: γ of γ/2·E‖∇D‖² on real data (arXiv 1801.04406).
-        r2: The same on fakes.
-        unit: λ of λ·E(‖∇D‖ - 1)² between real and fake (WGAN-GP, arXiv 1704.00028).
-        between: γ of the zero-centred penalty between real and fake (arXiv 1902.03984).
-        dragan: λ of λ·E(‖∇D‖ - 1)² around real data (arXiv 1705.07215).
-        lecam: Weight of the LeCam regulariser on logits (arXiv 2104.03310).
-        every: Gradient penalties are taken on every such step, with this many times the weight.
-    """
-
-    r1: float = 1.0
-    r2: float = 1.0
-    unit: float = 0.0
-    between: float = 0.0
-    dragan: float = 0.0
-    lecam: float = 0.0
-    every: int = 1
-
-    def __post_init__(self) -> None:
-        require_non_negative(self, "r1", "r2", "unit", "between", "dragan", "lecam", where="penalty.")
-        if self.every < 1:
-            raise ConfigError(f"penalty.every: at least 1 expected, got {self.every}.")
-
-    @property
-    def on_gradients(self) -> bool:
-        """Whether any penalty is on the discriminator's input gradient."""
-        return bool(self.r1 or self.r2 or self.unit or self.between or self.dragan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +70,9 @@ class GANConfig:
         latent: Settings of ``augmentation=latent``.
         jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
         noise_dim: Length of the generator's noise.
+        signs: So many of its values count by their sign alone, for data in separate parts.
+        octaves: Sines and cosines of the data that the discriminator of vectors sees beside them, for few values with
+            fine structure (:class:`~aegan.nn.octaves.Octaves`).
         network: ``residual`` (R3GAN's, without normalisation), ``plain`` (strided convolutions, or a perceptron) or
             ``dcgan`` (those with BatchNorm, for images; not with a gradient penalty).
         width: Channels of the finest feature map, or an eighth of the hidden units.
@@ -133,6 +101,8 @@ class GANConfig:
     latent: LatentAugmentConfig = LatentAugmentConfig()
     jacobian_weight: float = 0.0
     noise_dim: int = 64
+    signs: int = 0
+    octaves: int = 0
     network: str = "residual"
     width: int = 32
     blocks: int = 2
@@ -153,7 +123,9 @@ class GANConfig:
             require_choice(self, name, known)
         require_at_least_one(self, "noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack")
         require_at_least_one(self, "instance_noise_steps")
-        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight")
+        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight", "signs", "octaves")
+        if self.signs > self.noise_dim:
+            raise ConfigError(f"signs: at most noise_dim={self.noise_dim} expected, got {self.signs}.")
         if not 0 <= self.label_smoothing < 0.5:
             raise ConfigError(f"label_smoothing: from 0 to below 0.5 expected, got {self.label_smoothing}.")
         if self.batch_size % self.pack:
@@ -186,7 +158,7 @@ class GAN(Model):
         self.conditional, self.noise_dim = conditional, config.noise_dim
         seen = spec if conditional else Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
         size = {"width": config.width, "blocks": config.blocks}
-        self.generator = generator_for(seen, config.noise_dim, network=config.network, **size)
+        self.generator = generator_for(seen, config.noise_dim, network=config.network, signs=config.signs, **size)
         self.auxiliary = conditional and config.condition == "auxiliary"
         self.discriminator = discriminator_for(
             seen,
@@ -196,10 +168,19 @@ class GAN(Model):
             pack=config.pack,
             auxiliary=self.auxiliary,
             network=config.network,
+            octaves=config.octaves,
         )
         if config.spectral_norm:
             spectrally_normalised(self.discriminator)
         check_discriminator(self.discriminator, gradient_penalty=config.penalty.on_gradients)
+        # Where what is seen of a sample depends on the others of its batch, or on chance.
+        self.separately = (
+            config.stddev
+            or config.spectral_norm
+            or config.network == "dcgan"
+            or config.augmentation != "none"
+            or config.instance_noise > 0
+        )
         self.state = State(config.ada_images if config.augmentation == "ada" else None)
         if config.augmentation == "latent":
             self.autoencoder = autoencoder_of(spec, config.latent.autoencoder)
@@ -305,7 +286,12 @@ class GAN(Model):
             fake = self._fakes(x, y)
             x = self._real(x, y)
         x, fake = x.requires_grad_(penalty.r1 > 0), fake.requires_grad_(penalty.r2 > 0)
-        (real_logits, real_classes), (fake_logits, fake_classes) = self._judge(x, y), self._judge(fake, y)
+        if self.separately:
+            (real_logits, real_classes), (fake_logits, fake_classes) = self._judge(x, y), self._judge(fake, y)
+            logits = torch.cat([real_logits, fake_logits])
+        else:
+            logits, classes = self._judge(torch.cat([x, fake]), None if y is None else torch.cat([y, y]))
+            (real_logits, fake_logits), (real_classes, fake_classes) = logits.chunk(2), classes.tensor_split(2)
         terms = {"adversarial": Term(self._adversarial(real_logits, fake_logits))}
         if self.auxiliary and y is not None:
             error = 0.5 * (cross_entropy(real_classes, y) + cross_entropy(fake_classes, y))
@@ -319,33 +305,15 @@ class GAN(Model):
             ahead = real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits
             self.state.latent.observe(ahead.detach(), plain, fake.detach(), y, self.encode, self.decode)
         if self.stage_step % penalty.every == 0:
-            terms |= self._penalties(x, fake, y, real_logits, fake_logits)
-        return terms
-
-    def _penalties(
-        self, x: Tensor, fake: Tensor, y: Tensor | None, real_logits: Tensor, fake_logits: Tensor
-    ) -> dict[str, Term]:
-        """The gradient penalties that have a weight."""
-        penalty, terms = self.config.penalty, {}
-        if penalty.r1:
-            terms["r1"] = Term(zero_centred_gradient(real_logits, x), penalty.r1 * penalty.every)
-        if penalty.r2:
-            terms["r2"] = Term(zero_centred_gradient(fake_logits, fake), penalty.r2 * penalty.every)
-        for name, weight, points, measure in (
-            ("unit", penalty.unit, lambda: between(x, fake), unit_gradient),
-            ("between", penalty.between, lambda: between(x, fake), zero_centred_gradient),
-            ("dragan", penalty.dragan, lambda: around(x), unit_gradient),
-        ):
-            if weight:
-                at = points()
-                terms[name] = Term(measure(self._judge(at, y)[0], at), weight * penalty.every)
+            judge = lambda at: self._judge(at, y)[0]  # noqa: E731
+            terms |= penalty_terms(penalty, judge, x, fake, logits, progress=self.stage_progress)
         return terms
 
     def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
         config = self.config
         noise = torch.randn(len(x), self.noise_dim, device=x.device)
         fake = self.generate(noise, y).float()
-        with as_it_stands(self.discriminator):
+        with self._resting(self.discriminator):
             with torch.no_grad():
                 real_logits, _ = self._judge(self._real(x, y), y)
             logits, classes = self._judge(fake, y)
@@ -365,8 +333,13 @@ class GAN(Model):
         return latent(x, y, self.encode, self.decode)
 
     def _fakes(self, x: Tensor, y: Tensor | None) -> Tensor:
-        with as_it_stands(self.generator):
+        with self._resting(self.generator):
             return self.generate(torch.randn(len(x), self.noise_dim, device=x.device), y).float()
+
+    def _resting(self, network: nn.Module) -> AbstractContextManager[None]:
+        """:func:`as_it_stands` where there is anything to rest."""
+        moves = self.config.network == "dcgan" or self.config.spectral_norm
+        return as_it_stands(network) if moves else nullcontext()
 
     def _adversarial(self, real: Tensor, fake: Tensor) -> Tensor:
         config = self.config
