@@ -1,12 +1,17 @@
 """Mode coverage on the ring and the grid of Gaussians: every GAN loss and every hybrid under one budget.
 
-    python benchmarks/modes.py --out RESULTS [--seeds 0 1 2] [--steps 3000] [--methods relativistic ...]
+    python benchmarks/modes.py --out RESULTS [--problems ring grid] [--seeds 0 1 2] [--steps 3000]
+                               [--methods relativistic ...]
 
 The protocol of PacGAN (arXiv 1712.04086): 100,000 training points; 2,500 samples are judged, each by its nearest mode;
 of high quality are those within three standard deviations of it; a mode is covered that has one such sample. Reverse
 KL is that of the samples' modes from the uniform distribution, in nats. The budget is a number of gradient steps of
 256 points over all of a model's stages, an autoencoder's pretraining counted in, on one thread. Every run is kept in
 RESULTS and not repeated; runs that diverge count as they are.
+
+``--problems moons spiral checkerboard normal`` are points that are no modes: arcs with a gap, one long curve, squares
+that touch at corners, and a correlated normal distribution. What is made of them is judged by how well gradient
+boosting tells 2,500 samples from as many new points (AUC; .5: not at all).
 """
 
 from __future__ import annotations
@@ -17,16 +22,19 @@ import math
 import platform
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import AeganWarning, NonFiniteError
+from aegan.metrics.table_detection import two_sample_auc
 from aegan.models.base import in_blocks, noise_for
 from aegan.models.registry import build
 from aegan.train.fabric import Backend
@@ -116,16 +124,56 @@ def centres(problem: str) -> tuple[Tensor, float]:
     return torch.cartesian_prod(side, side), 0.05
 
 
-def points(problem: str, seed: int) -> Tensor:
-    """Training points ``(TRAINED_ON, 2)``."""
-    modes, deviation = centres(problem)
+def points(problem: str, seed: int, n: int = TRAINED_ON) -> Tensor:
+    """Points ``(n, 2)``, those of training by default."""
     generator = torch.Generator().manual_seed(seed)
-    which = torch.randint(0, len(modes), (TRAINED_ON,), generator=generator)
-    return modes[which] + deviation * torch.randn(TRAINED_ON, 2, generator=generator)
+    if problem in SHAPES:
+        return SHAPES[problem](torch.rand(n, 2, generator=generator), torch.randn(n, 2, generator=generator))
+    modes, deviation = centres(problem)
+    which = torch.randint(0, len(modes), (n,), generator=generator)
+    return modes[which] + deviation * torch.randn(n, 2, generator=generator)
+
+
+def _moons(u: Tensor, noise: Tensor) -> Tensor:
+    angle, lower = math.pi * u[:, 0], u[:, 1] < 0.5
+    arc = torch.stack([torch.where(lower, 1 - angle.cos(), angle.cos()), angle.sin()], 1)
+    arc[:, 1] = torch.where(lower, 0.5 - arc[:, 1], arc[:, 1])
+    return arc + 0.05 * noise
+
+
+def _spiral(u: Tensor, noise: Tensor) -> Tensor:
+    turn = 3 * math.pi * (0.25 + u[:, 0].sqrt())
+    return torch.stack([turn * turn.cos(), turn * turn.sin()], 1) + 0.2 * noise
+
+
+def _checkerboard(u: Tensor, noise: Tensor) -> Tensor:
+    del noise
+    x, y = 4 * u[:, 0], 2 * u[:, 1]
+    return torch.stack([x, y.floor() * 2 + x.floor() % 2 + y % 1], 1)
+
+
+def _normal(u: Tensor, noise: Tensor) -> Tensor:
+    del u
+    return noise @ torch.tensor([[1.0, 0.9], [0.0, 0.44]])
+
+
+SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "moons": _moons,
+    "spiral": _spiral,
+    "checkerboard": _checkerboard,
+    "normal": _normal,
+}
+"""Points of uniform ``(N, 2)`` and of normal draws ``(N, 2)``."""
 
 
 def judged(made: Tensor, problem: str) -> dict[str, float]:
-    """Modes covered, share of high quality and reverse KL of samples ``(N, 2)``."""
+    """Modes covered, share of high quality and reverse KL of samples ``(N, 2)``; of other points the AUC."""
+    if problem in SHAPES:
+        if not bool(torch.isfinite(made).all()):
+            return {"auc": 1.0}
+        fresh = points(problem, 999, len(made))
+        real, new = (pd.DataFrame({"x": part[:, 0], "y": part[:, 1]}) for part in (fresh.numpy(), made.numpy()))
+        return {"auc": two_sample_auc(real, new, kinds={"x": "numeric", "y": "numeric"}).auc}
     modes, deviation = centres(problem)
     if not bool(torch.isfinite(made).all()):
         return {"modes": 0.0, "quality": 0.0, "kl": math.log(len(modes))}
@@ -170,7 +218,7 @@ def main() -> None:
     """Run what is missing and print a table for each problem."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--problems", nargs="+", choices=("ring", "grid"), default=["ring", "grid"])
+    parser.add_argument("--problems", nargs="+", choices=("ring", "grid", *SHAPES), default=["ring", "grid"])
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--steps", type=int, default=3000)
@@ -190,18 +238,27 @@ def main() -> None:
             print(f"{problem}, {method}: {found}", flush=True)
         print(f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, one thread, torch {torch.__version__}: {problem},")
         print(f"{options.steps} steps of {BATCH}, {len(options.seeds)} seeds; mean (95 % interval).\n")
-        print("| method | modes | fewest | high quality, % | reverse KL | CPU seconds |")
-        print("|---|---|---|---|---|---|")
-        for method, found in rows:
-            cells = []
-            for key, factor, digits in (("modes", 1, 1), ("quality", 100, 1), ("kl", 1, 3)):
-                values = [factor * run[key] for run in found]
-                low, high = interval(values)
-                cells.append(f"{np.mean(values):.{digits}f} ({low:.{digits}f}–{high:.{digits}f})")
-            fewest = min(run["modes"] for run in found)
-            seconds = np.mean([run["seconds"] for run in found])
-            print(f"| {method} | {cells[0]} | {fewest:.0f} | {cells[1]} | {cells[2]} | {seconds:.0f} |")
+        _table(rows)
         print()
+
+
+def _table(rows: list[tuple[str, list[dict[str, float]]]]) -> None:
+    """The Markdown table of the methods' runs on one problem."""
+    every = (("modes", "modes", 1, 1), ("quality", "high quality, %", 100, 1), ("kl", "reverse KL", 1, 3))
+    modes = "modes" in rows[0][1][0]
+    columns = every if modes else (("auc", "two-sample AUC", 1, 3),)
+    heads = ["method", *(head for _, head, _, _ in columns), *["fewest modes"] * modes, "processor s"]
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    for method, found in rows:
+        cells = [method]
+        for key, _, factor, digits in columns:
+            values = [factor * run[key] for run in found]
+            low, high = interval(values)
+            cells.append(f"{np.mean(values):.{digits}f} ({low:.{digits}f}–{high:.{digits}f})")
+        if modes:
+            cells.append(f"{min(run['modes'] for run in found):.0f}")
+        cells.append(f"{np.mean([run['seconds'] for run in found]):.0f}")
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -314,6 +314,33 @@ def test_mixed_time_zones():
         TableAdapter().fit({"t": texts})
 
 
+@pytest.mark.parametrize(("zone", "colon", "joint"), [("Europe/Berlin", True, ""), ("America/New_York", False, " ")])
+def test_offsets_that_change_with_summer_time_come_back_right(zone, colon, joint):
+    times = pd.Series(pd.date_range("2023-01-01 12:00:17", periods=400, freq="1445min", tz="UTC").tz_convert(zone))
+    offsets = times.dt.strftime("%z")
+    offsets = offsets.str[:3] + ":" + offsets.str[3:] if colon else offsets
+    frame = pd.DataFrame({"t": times.dt.strftime("%Y-%m-%dT%H:%M:%S") + joint + offsets, "x": np.arange(400) % 7})
+    adapter = TableAdapter().fit(frame)
+    again = TableAdapter.from_json(json.loads(json.dumps(adapter.to_json())))
+    assert (
+        again.from_tensors(again.to_tensors(frame).fields["x"])["t"].str[:10].tolist() == frame["t"].str[:10].tolist()
+    )
+    look = adapter.columns["t"].look
+    values, missing = look.read(frame["t"])
+    assert not missing.any() and look.write(values, missing).tolist() == frame["t"].tolist()
+    # an hour that is skipped in spring, and one that comes twice in autumn
+    odd = {
+        "Europe/Berlin": ("2024-03-31T02:30", "2024-10-27T02:30"),
+        "America/New_York": ("2024-03-10T02:30", "2024-11-03T01:30"),
+    }
+    counts = pd.to_datetime(pd.Series(odd[zone])).to_numpy().astype("datetime64[us]").astype(np.int64)
+    written = look.write(counts, np.zeros(2, dtype=bool))
+    assert pd.to_datetime(written, utc=True).dt.tz_convert(zone).dt.strftime("%H:%M").tolist() == [
+        "03:00",
+        odd[zone][1][-5:],
+    ]
+
+
 def test_zones_are_kept():
     times = pd.Series(stamps()).dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
     frame = pd.DataFrame({"t": times})

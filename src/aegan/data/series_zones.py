@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import warnings
-import zoneinfo
 
 import numpy as np
 import pandas as pd
 
 from aegan.data.series_time import Clock
 from aegan.data.table_looks import TimeLook
+from aegan.data.zones import zone_of
 from aegan.errors import AeganWarning
 
 _OFFSET = r"\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)$"
 _PROBE = 500
-_USUAL = ("Europe/Berlin", "Europe/London", "Europe/Helsinki", "America/New_York", "America/Chicago", "America/Denver",
-          "America/Los_Angeles", "Australia/Sydney")  # fmt: skip
-"""Tried first: many zones have the same offsets, and of those a well-known name is better."""
 
 
 def offsets_of(stamps: pd.Series) -> pd.Series | None:
@@ -68,12 +65,8 @@ def _zone_of(stamps: pd.Series, name: str) -> str:
     changes = np.flatnonzero((every != every.shift()).to_numpy())[:_PROBE]
     rows = np.unique(np.concatenate([spread, changes, np.maximum(changes - 1, 0)]))
     probe, offsets = stamps.iloc[rows], every.iloc[rows]
-    times = pd.DatetimeIndex(pd.to_datetime(probe, utc=True, errors="coerce"))
-    plain = [text.removesuffix(offset).strip() for text, offset in zip(probe, offsets, strict=True)]
-    written = pd.DatetimeIndex(pd.to_datetime(plain, errors="coerce"))
-    for zone in (*_USUAL, *sorted(one for one in zoneinfo.available_timezones() if "/" in one)):
-        if times.tz_convert(zone).tz_localize(None).equals(written):
-            return zone
+    if (zone := zone_of(probe, offsets)) is not None:
+        return zone
     warnings.warn(
         f"{name}: the offsets of the time stamps ({', '.join(offsets.unique()[:4])}) are those of no one time zone; "
         "the stamps are taken, and written, in UTC.",

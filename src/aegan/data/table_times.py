@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from aegan.data.table_frames import make_dtype, to_numbers
+from aegan.data.zones import OFFSET, zone_of
 
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y",
@@ -37,7 +38,7 @@ _LOOKS_LIKE = re.compile(
 _LIKE_MONTHS = re.compile(
     r"\d{4}([-/.M]\d{1,2}|[- ][A-Za-z]{3,9})$|(\d{1,2}[-/.]|[A-Za-z]{3,9}[- ])\d{4}$|[A-Za-z]{3}[- ]\d\d$"
 )
-_OFFSET = re.compile(r":\d\d(?:\.\d+)?( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
+_OFFSET = re.compile(OFFSET)
 _CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")
 
 
@@ -52,6 +53,7 @@ class Format:
         digits: Digits of a second's fraction, written for ``%f``.
         clock: Whether it is a time of day without a date.
         offset: The time zone's offset as it is written, such as ``Z`` or ``+01:00``.
+        zone: Where the offset changes with summer time, the zone that says which one; ``offset`` is one of them then.
     """
 
     pattern: str
@@ -60,6 +62,7 @@ class Format:
     digits: int = 6
     clock: bool = False
     offset: str = ""
+    zone: str = ""
 
 
 def find_format(texts: pd.Series, pattern: str | None = None, *, months: bool = False) -> Format | None:
@@ -130,7 +133,10 @@ def _candidates(probe: pd.Series, pattern: str | None, clock: bool, months: bool
     digits = max((len(found.group(1)) for text in probe if (found := re.search(r":\d{2}\.(\d+)", text))), default=6)
     found_offsets = [_OFFSET.search(text) for text in probe]
     offsets = {found.group(1) if found else "" for found in found_offsets}
-    offset = offsets.pop() if len(offsets) == 1 else ""
+    offset, zone = (offsets.pop() if len(offsets) == 1 else ""), ""
+    if len(offsets) > 1 and all(re.search(r"\d$", one) for one in offsets):
+        zone = zone_of(probe, pd.Series([found.group(1) for found in found_offsets if found])) or ""
+        offset = max(offsets) if zone else ""
     if pattern is not None:
         patterns = [pattern]
     elif clock or months:
@@ -141,7 +147,9 @@ def _candidates(probe: pd.Series, pattern: str | None, clock: bool, months: bool
         timed = ":" in probe.iloc[0]
         patterns = [one for one in patterns if (":" in one) == timed]
     return [
-        Format(pattern=one, padded=dates, padded_clock=clocks, digits=min(digits, 9), clock=clock, offset=offset)
+        Format(
+            pattern=one, padded=dates, padded_clock=clocks, digits=min(digits, 9), clock=clock, offset=offset, zone=zone
+        )
         for one in patterns
         if _fits(probe.iloc[: min(len(probe), 3)], one, offset)
         for dates, clocks in ((True, True), (False, False), (False, True))
@@ -152,7 +160,8 @@ def _fits(texts: pd.Series, pattern: str, offset: str) -> bool:
     """Whether one of the texts is in the pattern: a quick look before all of them are read."""
     for text in texts:
         try:
-            datetime.datetime.strptime(re.sub(r"(\.\d{6})\d+", r"\1", text.removesuffix(offset)), pattern)
+            plain = text[: -len(offset)] if offset else text
+            datetime.datetime.strptime(re.sub(r"(\.\d{6})\d+", r"\1", plain), pattern)
             return True
         except ValueError:
             continue
@@ -181,7 +190,9 @@ def parse_times(series: pd.Series, form: Format | None, zone: str | None) -> pd.
         series = whole_numbers(series)
     codes, unique = pd.factorize(series.astype(object))
     texts = pd.Series(unique, dtype=object).astype(str)
-    if form.offset:
+    if form.zone:
+        texts = texts.str.replace(r" ?[+-]\d\d:?\d\d$", "", regex=True)
+    elif form.offset:
         texts = texts.str.removesuffix(form.offset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -217,6 +228,12 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
     """datetime64 as text; missing ones as missing."""
     codes, unique = pd.factorize(times)
     stamps = pd.Series(pd.DatetimeIndex(unique))
+    offsets: pd.Series | str = form.offset
+    if form.zone:
+        # Of the hour that comes twice in autumn the first is meant; one that is left out in spring is the next.
+        first = np.ones(len(stamps), dtype=bool)
+        zoned = stamps.dt.tz_localize(form.zone, ambiguous=first, nonexistent="shift_forward")
+        stamps, offsets = zoned.dt.tz_localize(None), _offsets(zoned, form.offset)
     pattern = form.pattern
     if "%f" in pattern:
         fraction = stamps.dt.nanosecond + 1000 * stamps.dt.microsecond
@@ -228,7 +245,7 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
     if not form.padded:
         hours = "(?!:)" if form.padded_clock else ""
         texts = texts.str.replace(rf"(?<![\d:])(?<!:\d\d\.)0(?=\d{hours})", "", regex=True)
-    texts = (texts + form.offset).astype(object)
+    texts = (texts + offsets).astype(object)
     cells = (
         np.append(texts.to_numpy(dtype=object), np.nan)[codes] if len(texts) else np.full(len(codes), np.nan, object)
     )
@@ -237,6 +254,14 @@ def write_times(times: np.ndarray, form: Format, dtype: str) -> pd.Series:
         return pd.Series(cells, dtype=kind)
     numbers = to_numbers(pd.Series(cells))
     return numbers if isinstance(kind, np.dtype) and numbers.isna().any() else numbers.astype(kind)
+
+
+def _offsets(zoned: pd.Series, like: str) -> pd.Series:
+    """Offsets of times, written as ``like`` is."""
+    written = zoned.dt.strftime("%z").astype(object)
+    if ":" in like:
+        written = written.str[:3] + ":" + written.str[3:]
+    return " " + written if like.startswith(" ") else written
 
 
 def _iso(stamps: pd.Series, pattern: str) -> pd.Series:

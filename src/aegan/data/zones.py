@@ -1,0 +1,28 @@
+"""The time zone whose clocks show the offsets that are written behind times."""
+
+from __future__ import annotations
+
+import zoneinfo
+
+import pandas as pd
+
+OFFSET = r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?( ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))$"
+"""What stands behind a time of day; the first group is the offset with the space before it."""
+_USUAL = ("Europe/Berlin", "Europe/London", "Europe/Helsinki", "America/New_York", "America/Chicago", "America/Denver",
+          "America/Los_Angeles", "Australia/Sydney")  # fmt: skip
+"""Tried first: many zones have the same offsets, and of those a well-known name is better."""
+
+
+def zone_of(texts: pd.Series, offsets: pd.Series) -> str | None:
+    """A zone in which ``texts`` have the ``offsets`` that they end with; None where there is none.
+
+    >>> zone_of(pd.Series(["2024-03-30 12:00+01:00", "2024-03-31 12:00+02:00"]), pd.Series(["+01:00", "+02:00"]))
+    'Europe/Berlin'
+    """
+    times = pd.DatetimeIndex(pd.to_datetime(texts, utc=True, errors="coerce", format="mixed"))
+    plain = [text.removesuffix(offset).strip() for text, offset in zip(texts, offsets, strict=True)]
+    written = pd.DatetimeIndex(pd.to_datetime(plain, errors="coerce", format="mixed"))
+    for zone in (*_USUAL, *sorted(one for one in zoneinfo.available_timezones() if "/" in one)):
+        if times.tz_convert(zone).tz_localize(None).equals(written):
+            return zone
+    return None
