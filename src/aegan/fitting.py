@@ -27,7 +27,7 @@ from aegan.grids import drawer, write_grid
 from aegan.healing import Healer, accepts
 from aegan.kinds import handler
 from aegan.models.base import Model
-from aegan.models.registry import build, entry
+from aegan.models.registry import MODELS, build, entry
 from aegan.run import RunFolder
 from aegan.train.fabric import Backend, resolve_device
 from aegan.train.precision import choose_precision
@@ -103,9 +103,10 @@ def begin(
     name = model or presets.default_model(kind)
     described = entry(name)
     if kind not in described.kinds:
+        able = [other for other, about in MODELS.items() if kind in about.kinds and other != name]
         raise ConfigError(
-            f"Model {name!r} is for {', '.join(described.kinds)} data; this source is of kind {kind!r}. "
-            "`aegan models` lists which model is for which kind, --kind says what the source is."
+            f"Model {name!r} is for {', '.join(described.kinds)} data; this source is of kind {kind!r}. For that there "
+            f"are {', '.join(able)}. `aegan models` tells what each does, --kind says what the source is."
         )
     check_settings(name, settings)
     if not 0 <= holdout < 1:

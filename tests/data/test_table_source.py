@@ -1,6 +1,7 @@
 """Tables wherever they are, and whatever is wrong with them."""
 
 import gzip
+import json
 import warnings
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from aegan.data import table_source
+from aegan.data.kinds import detect_kind
 from aegan.data.table import TableAdapter
 from aegan.data.table_form import import_extra
 from aegan.data.table_source import open_table
@@ -366,3 +369,30 @@ def test_real_tables_come_back(name, rows, columns):
         else:
             far = (back[column] - frame[column]).abs().max()
             assert far <= 0.02 * (frame[column].max() - frame[column].min()), column
+
+
+def _rows() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.stack([rng.normal(size=60), rng.integers(0, 4, 60)], 1).astype(np.float32)
+
+
+def test_arrays_of_rows_are_tables_and_come_back_as_arrays(tmp_path):
+    rows = _rows()
+    np.save(tmp_path / "rows.npy", rows)
+    for source in (rows, torch.from_numpy(rows), rows.astype(np.int64), tmp_path / "rows.npy"):
+        assert detect_kind(source) == "table"
+    for source in (rows.astype(np.uint8), np.zeros((9, 300)), np.zeros((9, 4, 4)), rows > 0, tmp_path / "none.npy"):
+        assert detect_kind(source) == "image"
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
+    assert detect_kind(tmp_path / "broken.npy") == "image"
+    adapter = TableAdapter().fit(rows)
+    back = TableAdapter.from_json(json.loads(json.dumps(adapter.to_json()))).from_tensors(
+        adapter.to_tensors(rows).fields["x"]
+    )
+    assert isinstance(back, np.ndarray) and back.dtype == np.float32 and back.shape == rows.shape
+    assert np.array_equal(back[:, 1], rows[:, 1])
+    frame = open_table(tmp_path / "rows.npy").frame()
+    assert list(frame.columns) == ["0", "1"] and np.array_equal(frame.to_numpy(), rows)
+    np.save(tmp_path / "images.npy", np.zeros((5, 8, 8)))
+    with pytest.raises(DataError, match=r"an array of shape \(5, 8, 8\)"):
+        open_table(tmp_path / "images.npy")

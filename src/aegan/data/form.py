@@ -163,7 +163,10 @@ def find_layout(shape: tuple[int, ...], where: str, *, torch_order: bool = False
     if len(shape) == 2:
         side = round(shape[1] ** 0.5)
         square = f"x.reshape(-1, {side}, {side})" if side * side == shape[1] else "x.reshape(-1, height, width)"
-        raise DataError(f"{where}: got shape {shape}; {expected}. If each row is a flattened image, give {square}.")
+        raise DataError(
+            f"{where}: got shape {shape}; {expected}. If each row is a flattened image, give {square}; rows of at most "
+            "256 numbers that are no bytes are read as a table."
+        )
     if len(shape) == 3:
         if shape[2] in CHANNELS:
             raise DataError(

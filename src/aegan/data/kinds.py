@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aegan.data.base import Adapter
 from aegan.errors import ConfigError, nearest
 
@@ -61,6 +63,8 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".ai
 """Recordings; all but WAV need soundfile."""
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm")
 """All that ``open_table`` reads; each but Parquet and Excel also with ``.gz``."""
+MOST_COLUMNS = 256
+"""Longer rows of an array are flattened images or codes, for which the models of tables are not made."""
 
 
 def adapter_class(kind: str) -> type[Adapter]:
@@ -118,7 +122,8 @@ def detect_kind(source: Any) -> str:
     Frames with time stamps as their index, ``.ts`` and ``.arff`` are series. Other frames, dicts of columns, databases
     and files with a table's suffix are tables, also a folder with ``.parquet`` files, in partitions or not. Recordings
     are WAV, FLAC and OGG files and folders of them. Strings in a list, an array or a pandas Series are text, and so is
-    a ``.txt`` file unless it holds separated values. Everything else is taken for images.
+    a ``.txt`` file unless it holds separated values. Arrays ``(N, D)`` of numbers, D up to 256, are tables too, but for
+    those of bytes, and so are ``.npy`` files of such. Everything else is taken for images.
 
     >>> detect_kind("customers.csv"), detect_kind("photos/"), detect_kind("ECG200_TRAIN.ts"), detect_kind("hello.wav")
     ('table', 'image', 'series', 'audio')
@@ -132,6 +137,8 @@ def detect_kind(source: Any) -> str:
         return "text"
     if getattr(getattr(source, "index", None), "inferred_type", "") in ("datetime64", "period"):
         return "series"  # without importing pandas
+    if is_rows(source):
+        return "table"
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
         return "table"
     if isinstance(source, (str, os.PathLike)):
@@ -143,13 +150,29 @@ def detect_kind(source: Any) -> str:
             return "series"
         if suffix == ".txt":
             return "table" if looks_like_table(path) else "text"
-        if suffix in TABLE_SUFFIXES:
+        if suffix in TABLE_SUFFIXES or (suffix == ".npy" and _holds_rows(path)):
             return "table"
         if suffix in AUDIO_SUFFIXES:
             return "audio"
         if path.is_dir():
             return _kind_of_folder(path)
     return "image"
+
+
+def is_rows(source: Any) -> bool:
+    """Whether an array or a tensor is one of rows ``(N, D)`` of numbers rather than of images."""
+    shape, dtype = getattr(source, "shape", ()), str(getattr(source, "dtype", "")).removeprefix("torch.")
+    if type(source).__module__.split(".")[0] not in ("numpy", "torch") or len(shape) != 2:
+        return False
+    return 0 < shape[1] <= MOST_COLUMNS and dtype.startswith(("float", "int", "uint", "bfloat")) and dtype != "uint8"
+
+
+def _holds_rows(path: Path) -> bool:
+    """Whether an ``.npy`` file is an array of rows; damaged ones are left to who reads them."""
+    try:
+        return is_rows(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception:  # damaged files make numpy raise nearly anything
+        return False
 
 
 def _are_recordings(source: Any) -> bool:

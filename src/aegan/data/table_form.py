@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from aegan.errors import ConfigError, DataError
 
-CONTAINERS = ("pandas", "polars", "columns")
+CONTAINERS = ("pandas", "polars", "columns", "array")
 EXTRA = "pip install 'aegan[tables]'"
 
 
@@ -49,7 +49,7 @@ class TableForm:
 
     Attributes:
         columns: Names, strings or integers.
-        container: ``"pandas"``, ``"polars"`` or ``"columns"``, a dict.
+        container: ``"pandas"``, ``"polars"``, ``"columns"``, a dict, or ``"array"``.
         style: Of a text file; a plain one for other sources.
         schema: Arrow's schema in base64, for polars and Parquet, whose types are richer than those of pandas.
     """
@@ -114,6 +114,8 @@ class TableForm:
             return {name: frame[str(name)].tolist() for name in self.columns}
         if self.container == "polars":
             return import_extra("polars").from_arrow(to_arrow(frame, self.arrow))
+        if self.container == "array":
+            return frame[[str(name) for name in self.columns]].to_numpy()
         frame.columns = pd.Index(list(self.columns))
         return frame
 

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
+from aegan.data.kinds import is_rows
 from aegan.data.table_csv import MISSING, check_names, name_index, read_text, without_row_numbers
 from aegan.data.table_form import TableForm, encode_schema, import_extra
 from aegan.errors import DataError, nearest
@@ -23,8 +25,8 @@ BLOCK = 131_072
 READ_BYTES = 1 << 20
 """Bytes of each column of a Parquet file that are read at once."""
 READABLE = (
-    "a pandas or polars frame, a dict of columns, a path to .csv, .tsv, .txt (also .gz), .parquet, .xlsx or .xls, a "
-    "folder of .parquet files, or a database as URL::table"
+    "a pandas or polars frame, a dict of columns, an array (N, D) of numbers, a path to .csv, .tsv, .txt (also .gz), "
+    ".parquet, .xlsx, .xls or .npy, a folder of .parquet files, or a database as URL::table"
 )
 TEXT = (".csv", ".tsv", ".txt", ".tab", ".dat")
 EXCEL = (".xlsx", ".xls", ".xlsm")
@@ -127,7 +129,8 @@ class ParquetSource(TableSource):
 def open_table(source: Any, *, index: str | None = None) -> TableSource:
     """Open a table, wherever it is.
 
-    * **pandas and polars frames**, and a **dict** of columns. An index is left out.
+    * **pandas and polars frames**, a **dict** of columns, and **arrays** and tensors ``(N, D)`` of numbers, also in an
+      ``.npy`` file, whose columns are called 0, 1, …; an index is left out.
     * **Text** (``.csv``, ``.tsv``, ``.txt``, each also ``.gz``): separator found among comma, semicolon, tab and ``|``;
       UTF-8, UTF-16 or else Windows-1252; a decimal comma where the separator is a semicolon. Empty cells, ``NA``,
       ``NaN``, ``null``, ``?``, ``None`` and ``N/A`` are missing. Codes with leading zeros stay text.
@@ -155,6 +158,9 @@ def open_table(source: Any, *, index: str | None = None) -> TableSource:
         return _from_pandas(source, "frame")
     if type(source).__module__.split(".")[0] == "polars":
         return _from_polars(source)
+    if is_rows(source):
+        rows = np.asarray(source.detach().cpu().float() if isinstance(source, torch.Tensor) else source)
+        return _from_pandas(pd.DataFrame(rows), "array", container="array")
     if isinstance(source, Mapping):
         try:
             frame = pd.DataFrame({name: list(values) for name, values in source.items()})
@@ -203,6 +209,11 @@ def _open_path(path: Path, index: str | None) -> TableSource:
     suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if suffix in (".parquet", ".pq"):
         return _some_rows(ParquetSource(str(path), [path]))
+    if suffix == ".npy":
+        rows = np.load(path, allow_pickle=False)
+        if not is_rows(rows):
+            raise DataError(f"{path}: an array of shape {rows.shape} and type {rows.dtype}; expected {READABLE}.")
+        return _from_pandas(pd.DataFrame(rows), str(path))
     if suffix in EXCEL:
         return _from_pandas(_read_excel(path, index), str(path), line=2)
     if suffix in TEXT:
