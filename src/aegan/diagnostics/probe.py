@@ -196,7 +196,7 @@ class DoctorProbe:
             twin.load_state_dict(trainer.model.state_dict())
         for copied, part in zip(twin.modules(), trainer.model.modules(), strict=True):
             copied.training = part.training
-        twin.stage_step = trainer.stage_step
+        twin.stage_step, twin.stage_progress = trainer.stage_step, trainer.model.stage_progress
         return twin
 
     def _batch(self, trainer: Any, data: Samples, rows: int) -> dict[str, Tensor]:
