@@ -1,6 +1,6 @@
 """Mode coverage on the ring and the grid of Gaussians: every GAN loss and every hybrid under one budget.
 
-    python benchmarks/modes.py --out RESULTS [--problems ring grid] [--seeds 0 1 2] [--steps 3000]
+    python benchmarks/modes.py --out RESULTS [--problems ring grid] [--seeds 0 1 2] [--steps 4000]
                                [--methods relativistic ...]
 
 The protocol of PacGAN (arXiv 1712.04086): 100,000 training points; 2,500 samples are judged, each by its nearest mode;
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--problems", nargs="+", choices=("ring", "grid", *SHAPES), default=["ring", "grid"])
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=4000)
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
