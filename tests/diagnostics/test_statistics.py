@@ -101,6 +101,8 @@ def test_jacobian_singular_values_of_a_linear_map() -> None:
     long = generator_spectrum(lambda z: 2.0 * z, torch.zeros(2, 200))
     assert long is not None and len(long.values) == 128 and long.values[0] == pytest.approx(2.0, rel=1e-4)
     assert generator_spectrum(lambda z: torch.zeros(len(z), 3), torch.zeros(2, 2)) is None
+    by_sign = generator_spectrum(lambda z: z[:, :2] * torch.tensor([3.0, 1.0]) + z[:, 2:].sign(), torch.ones(4, 4))
+    assert by_sign is not None and by_sign.values == pytest.approx((3.0, 1.0))
     assert participation(torch.tensor([2.0, 2.0, 0.0])) == pytest.approx(2.0)
 
 

@@ -39,6 +39,21 @@ def test_values_and_gradients_are_those_of_the_usual_kernels(layer: nn.Module, s
         assert torch.allclose(p.grad, q.grad, atol=1e-11)
 
 
+def test_gradients_of_gradients_are_those_of_the_usual_kernels() -> None:
+    torch.manual_seed(0)
+    usual = nn.Sequential(nn.Conv2d(2, 3, 4, 2, 1), nn.Tanh(), nn.ConvTranspose2d(3, 1, 3, 2, 1, 1), nn.Tanh()).double()
+    changed = with_matmul_convolutions(copy.deepcopy(usual))
+    x = torch.randn(2, 2, 6, 6, dtype=torch.float64)
+    found = []
+    for network in (usual, changed):
+        asked = x.clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(network(asked).sum(), asked, create_graph=True)
+        gradient.square().sum().backward()
+        found.append([p.grad for p in network.parameters() if p.grad is not None])
+    assert len(found[0]) == len(found[1]) == 4
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(*found, strict=True))
+
+
 def test_names_and_weights_stay_and_other_layers_are_left_alone() -> None:
     network = nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, padding="same"), nn.Conv2d(4, 2, 3))
     before = copy.deepcopy(network.state_dict())

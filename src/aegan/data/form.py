@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aegan.data.kinds import MOST_COLUMNS
 from aegan.errors import DataError
 
 CHANNELS = (1, 3, 4)
@@ -165,7 +166,7 @@ def find_layout(shape: tuple[int, ...], where: str, *, torch_order: bool = False
         square = f"x.reshape(-1, {side}, {side})" if side * side == shape[1] else "x.reshape(-1, height, width)"
         raise DataError(
             f"{where}: got shape {shape}; {expected}. If each row is a flattened image, give {square}; rows of at most "
-            "256 numbers that are no bytes are read as a table."
+            f"{MOST_COLUMNS} numbers that are no bytes are read as a table."
         )
     if len(shape) == 3:
         if shape[2] in CHANNELS:

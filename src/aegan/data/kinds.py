@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aegan.data.base import Adapter
-from aegan.errors import ConfigError, nearest
+from aegan.errors import AeganWarning, ConfigError, nearest
 
 ADAPTERS = {
     "image": "aegan.data.image:ImageAdapter",
@@ -65,6 +66,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".parquet", ".pq", ".x
 """All that ``open_table`` reads; each but Parquet and Excel also with ``.gz``."""
 MOST_COLUMNS = 256
 """Longer rows of an array are flattened images or codes, for which the models of tables are not made."""
+LONG_ROWS = 16
+"""Rows of so many numbers may be images (of 4 x 4 pixels) or series as well."""
 
 
 def adapter_class(kind: str) -> type[Adapter]:
@@ -138,6 +141,7 @@ def detect_kind(source: Any) -> str:
     if getattr(getattr(source, "index", None), "inferred_type", "") in ("datetime64", "period"):
         return "series"  # without importing pandas
     if is_rows(source):
+        _say_table(source.shape, "the array")
         return "table"
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
         return "table"
@@ -150,7 +154,10 @@ def detect_kind(source: Any) -> str:
             return "series"
         if suffix == ".txt":
             return "table" if looks_like_table(path) else "text"
-        if suffix in TABLE_SUFFIXES or (suffix == ".npy" and _holds_rows(path)):
+        if suffix in TABLE_SUFFIXES:
+            return "table"
+        if suffix == ".npy" and (rows := _rows_of(path)) is not None:
+            _say_table(rows.shape, str(path))
             return "table"
         if suffix in AUDIO_SUFFIXES:
             return "audio"
@@ -167,12 +174,27 @@ def is_rows(source: Any) -> bool:
     return 0 < shape[1] <= MOST_COLUMNS and dtype.startswith(("float", "int", "uint", "bfloat")) and dtype != "uint8"
 
 
-def _holds_rows(path: Path) -> bool:
-    """Whether an ``.npy`` file is an array of rows; damaged ones are left to who reads them."""
+def _rows_of(path: Path) -> np.ndarray | None:
+    """An ``.npy`` file's array, where it is one of rows; damaged files are left to who reads them."""
     try:
-        return is_rows(np.load(path, mmap_mode="r", allow_pickle=False))
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception:  # damaged files make numpy raise nearly anything
-        return False
+        return None
+    return array if is_rows(array) else None
+
+
+def _say_table(shape: tuple[int, ...], name: str) -> None:
+    """Warn where long rows are taken for those of a table, though they may be flattened images or series."""
+    if shape[1] < LONG_ROWS:
+        return
+    side = round(shape[1] ** 0.5)
+    square = f"{side}, {side}" if side * side == shape[1] else "height, width"
+    warnings.warn(
+        f"{name} of shape {tuple(shape)} is read as a table of {shape[1]} columns. If each row is a flattened image, give "
+        f'x.reshape(-1, {square}); if each is a series, kind="series"; kind="table" silences this.',
+        AeganWarning,
+        stacklevel=4,
+    )
 
 
 def _are_recordings(source: Any) -> bool:

@@ -9,10 +9,9 @@ import pandas as pd
 
 from aegan.data.series_time import Clock
 from aegan.data.table_looks import TimeLook
-from aegan.data.zones import zone_of
+from aegan.data.zones import OFFSET, zone_of
 from aegan.errors import AeganWarning
 
-_OFFSET = r"\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)$"
 _PROBE = 500
 
 
@@ -24,7 +23,7 @@ def offsets_of(stamps: pd.Series) -> pd.Series | None:
     """
     if pd.api.types.infer_dtype(stamps, skipna=True) != "string":
         return None
-    offsets = stamps.astype(str).str.extract(_OFFSET, expand=False)
+    offsets = stamps.astype(str).str.extract(OFFSET, expand=False).str.strip()
     return None if offsets.isna().any() else offsets
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from aegan.data.array_files import read_npy
 from aegan.data.kinds import is_rows
 from aegan.data.table_csv import MISSING, check_names, name_index, read_text, without_row_numbers
 from aegan.data.table_form import TableForm, encode_schema, import_extra
@@ -210,7 +211,7 @@ def _open_path(path: Path, index: str | None) -> TableSource:
     if suffix in (".parquet", ".pq"):
         return _some_rows(ParquetSource(str(path), [path]))
     if suffix == ".npy":
-        rows = np.load(path, allow_pickle=False)
+        rows = np.asarray(read_npy(path))
         if not is_rows(rows):
             raise DataError(f"{path}: an array of shape {rows.shape} and type {rows.dtype}; expected {READABLE}.")
         return _from_pandas(pd.DataFrame(rows), str(path))

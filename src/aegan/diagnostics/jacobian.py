@@ -22,7 +22,8 @@ class Spectrum(NamedTuple):
     Attributes:
         values: Median over the points, largest first.
         condition: ln λmax/λmin of JᵀJ, median over the points; 0 for a map that stretches all directions alike
-            (Odena et al. 2018, arXiv 1802.08768). Directions beyond the smaller side are left out.
+            (Odena et al. 2018, arXiv 1802.08768). Directions beyond the smaller side are left out, and so are numbers
+            of the noise without any gradient, such as those that count by their sign.
         rank: Effective number of directions, (Σλ)²/Σλ², median.
     """
 
@@ -45,17 +46,18 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
     >>> found.values, round(found.condition, 4)
     ((2.0, 1.0), 1.3863)
     """
-    dim = noise[0].numel()
     with torch.enable_grad():
+        moving = _moves(generate, noise)
+        dim = int(moving.sum())
+        if dim == 0:
+            return None
+        basis = torch.eye(noise[0].numel(), device=noise.device)[moving]
         if dim > EXACT_UP_TO:
             stream = torch.Generator().manual_seed(0)
-            basis = torch.linalg.qr(torch.randn(dim, EXACT_UP_TO, generator=stream))[0].T.to(noise)
-            along = torch.zeros(len(noise), EXACT_UP_TO, device=noise.device, requires_grad=True)
-            made = generate((noise.detach().flatten(1) + along @ basis).view_as(noise))
-        else:
-            along = noise.detach().float().requires_grad_(True)
-            made = generate(along)
-        if not made.requires_grad or not bool(torch.isfinite(made).all()):
+            basis = torch.linalg.qr(torch.randn(dim, EXACT_UP_TO, generator=stream))[0].T.to(basis) @ basis
+        along = torch.zeros(len(noise), len(basis), device=noise.device, requires_grad=True)
+        made = generate((noise.detach().float().flatten(1) + along @ basis).view_as(noise))
+        if not bool(torch.isfinite(made).all()):
             return None
         try:
             values = jacobian_singular_values(made.float().flatten(1), along)
@@ -68,6 +70,17 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
     rank = power.sum(1).square() / power.square().sum(1)
     median = values.median(0).values
     return Spectrum(tuple(median.tolist()), float(condition.median()), float(rank.median()))
+
+
+def _moves(generate: Callable[[Tensor], Tensor], noise: Tensor) -> Tensor:
+    """Which numbers of the noise ``(D,)`` move any sample at all."""
+    asked = noise.detach().float().requires_grad_(True)
+    made = generate(asked)
+    if not made.requires_grad:
+        return torch.zeros(noise[0].numel(), dtype=torch.bool, device=noise.device)
+    weights = torch.randn(made.shape, generator=torch.Generator().manual_seed(0)).to(made)
+    (gradient,) = torch.autograd.grad(made, asked, weights, allow_unused=True)
+    return gradient.flatten(1).ne(0).any(0) if gradient is not None else torch.zeros_like(asked[0].flatten(), dtype=bool)
 
 
 def participation(values: Tensor) -> float:
