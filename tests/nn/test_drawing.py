@@ -77,3 +77,10 @@ def test_chances_at_the_ends(networks: FieldNetworks) -> None:
 
 def test_only_processors_are_steady() -> None:
     assert not drawing.steady("cuda")
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch was built without oneDNN")
+def test_the_other_product_is_the_same_product() -> None:
+    generator = torch.Generator().manual_seed(0)
+    bias, x, weight = (torch.randn(*shape, generator=generator) for shape in ((1, 5), (33, 7), (7, 5)))
+    torch.testing.assert_close(drawing._onednn(bias, x, weight), torch.addmm(bias, x, weight))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout, leaky_relu_
 
-from aegan.nn.drawing import Step, draw_alike, steady
+from aegan.nn.drawing import Product, Step, draw_alike, steady
 from aegan.nn.fields import FieldEmbedding
 from aegan.nn.init import LEAK, LEAKY_GAIN, activation
 from aegan.nn.rows import from_chances
@@ -135,8 +135,8 @@ class FieldNetworks(nn.Module):
         like = uniform if uniform is not None else shift
         if like is None:
             raise ValueError("draw: uniform numbers or a shift expected, got neither.")
-        if uniform is not None and shift is None and len(uniform) and steady(uniform.device.type):
-            return draw_alike(uniform, self._steps(order))
+        if uniform is not None and shift is None and len(uniform) and (product := steady(uniform.device.type)):
+            return draw_alike(uniform, self._steps(order, product))
         rows = torch.zeros(len(like), self.count, device=like.device)
         dim = self.embedding.dim
         vectors = torch.empty(len(rows), self.count * dim, device=like.device)
@@ -195,7 +195,7 @@ class FieldNetworks(nn.Module):
         before = before.to(self.mix.device)
         return self.bias[j] + self.seen[before, j].sum(0), self.mix[before, j]
 
-    def _steps(self, order: Tensor) -> list[Step]:
+    def _steps(self, order: Tensor, product: Product) -> list[Step]:
         """What drawing the fields in this order takes."""
         places, steps = order.tolist(), []
         values = self.embedding.values.weight.split([field.size for field in self.fields])
@@ -205,14 +205,14 @@ class FieldNetworks(nn.Module):
             parts[:1] = [parts[0] + bias] if parts else [bias[None]]
             field = self.fields[j]
             finest = field.ordered and not any(f.column == field.column for f in self.fields[j + 1 :])
-            steps.append(Step(j, field.size, torch.cat(parts), self._network(j), finest))
+            steps.append(Step(j, field.size, torch.cat(parts), self._network(j, product), finest))
         return steps
 
     def _logits(self, j: int, h: Tensor) -> Tensor:
         """Logits ``(B, V)`` of one field; ``h`` is used up, for copies take as long as the products."""
         return self._network(j)(h)
 
-    def _network(self, j: int) -> Callable[[Tensor], Tensor]:
+    def _network(self, j: int, product: Product = torch.addmm) -> Callable[[Tensor], Tensor]:
         """What :meth:`_logits` does for one field, its weights cut out once."""
         layers = [
             (bias[0, j], first[j], second[j], bias[1, j])
@@ -222,9 +222,9 @@ class FieldNetworks(nn.Module):
 
         def logits(h: Tensor) -> Tensor:
             for bias, first, second, end in layers:
-                inner = torch.addmm(bias, activation(h), first)
-                h = h.addmm_(leaky_relu_(inner, LEAK), second).add_(end)
-            return torch.addmm(head_bias, leaky_relu_(h, LEAK), head)
+                inner = product(bias, activation(h), first)
+                h = h.add_(product(end, leaky_relu_(inner, LEAK), second))
+            return product(head_bias, leaky_relu_(h, LEAK), head)
 
         return logits
 
