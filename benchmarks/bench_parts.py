@@ -58,16 +58,22 @@ def start(options: argparse.Namespace) -> Told:
 
 
 def loops(options: argparse.Namespace) -> Told:
-    """The default image model's stages by the trainer, or by a plain eager fp32 loop; pictures a processor second."""
+    """The default image model's stages by the trainer, or by a plain eager fp32 loop; pictures a processor second.
+
+    The trainer has the precision that it chooses by measurement on this machine.
+    """
+    from aegan.train.precision import choose_precision
     from trainer import loop, trainer
 
     case = CASES["images, 28x28"]
-    data, work = case.data(), {"aegan": trainer, "plain loop": loop}[options.side]
+    data, work, precision = case.data(), {"aegan": trainer, "plain loop": loop}[options.side], "fp32"
+    if options.side == "aegan":
+        precision, _ = choose_precision(case.model(), data, "cpu")
     count, told = 2 if options.quick else 12, {}
     for stage in [stage for stage in case.model().stages if stage.name != "latent"]:
-        work(stage, data, 2, "fp32")
-        once = cost(lambda stage=stage: work(stage, data, 1, "fp32"))
-        many = cost(lambda stage=stage: work(stage, data, 1 + count, "fp32"))
+        work(stage, data, 2, precision)
+        once = cost(lambda stage=stage: work(stage, data, 1, precision))
+        many = cost(lambda stage=stage: work(stage, data, 1 + count, precision))
         told[stage.name] = count * stage.batch_size / max(many - once, 1e-9)
     return told | {"peak": peak()}
 

@@ -34,6 +34,7 @@ from aegan.data.base import TensorData
 from aegan.models.base import Model
 from aegan.models.registry import build, entry
 from aegan.train.fabric import Backend
+from aegan.train.precision import choose_precision
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec, Stage
@@ -189,7 +190,14 @@ class _Clock(Probe):
 
 
 def steps(
-    model: Model, data: TensorData, stage: str, *, least: int = 4, seconds: float = 4.0, chosen: Stage | None = None
+    model: Model,
+    data: TensorData,
+    stage: str,
+    *,
+    least: int = 4,
+    seconds: float = 4.0,
+    chosen: Stage | None = None,
+    precision: str = "fp32",
 ) -> Told:
     """Cost of one step of a stage by the trainer, in processor seconds, and its floating-point operations.
 
@@ -197,10 +205,10 @@ def steps(
     in another form.
     """
     chosen = chosen or next(s for s in model.stages if s.name == stage)
-    backend, clock = Backend("cpu", "fp32"), _Clock()
+    backend, clock = Backend("cpu", precision), _Clock()
 
     def run(number: int) -> None:
-        config = TrainConfig(steps=number, grids=0, device="cpu", precision="fp32")
+        config = TrainConfig(steps=number, grids=0, device="cpu", precision=precision)
         Trainer(model, data, config, backend, stages=(chosen,), probes=[clock]).fit()
 
     with Flops() as counter:
@@ -215,36 +223,43 @@ def arithmetic(names: Iterable[str] = tuple(CASES), *, least: int = 4, seconds: 
 
     What is counted are the operations of matrix products and convolutions, forward and backward, as
     :class:`Flops` counts them; all else (activations, optimiser, averages) is cost
-    without operations here, so that the share is below what the processor really does.
+    without operations here, so that the share is below what the processor really does. The precision is the one that
+    ``fit`` chooses for the model on this machine, the matrix rate beside it that of the same precision.
     """
     found: dict[str, Told] = {}
     for name in names:
         case = CASES[name]
         model, data = case.model(), case.data()
+        precision, _ = choose_precision(model, data, "cpu")
         for stage in model.stages:
             if stage.share <= 0:
                 continue
+            low = precision == "bf16" and stage.autocast
+            dtype = torch.bfloat16 if low else torch.float32
             # The rate beside it is measured at the same time, since a shared machine's moves.
-            before = matrix_rate(seconds=0.3)
-            told = steps(model, data, stage.name, least=least, seconds=seconds)
-            rate = max(before, matrix_rate(seconds=0.3))
+            before = matrix_rate(dtype, seconds=0.3)
+            told = steps(model, data, stage.name, least=least, seconds=seconds, precision=precision)
+            rate = max(before, matrix_rate(dtype, seconds=0.3))
             achieved = told["flops"] / told["step"]
             found[f"{name}: {stage.name}"] = told | {
                 "samples": told["batch"] / told["step"],
                 "rate": achieved,
                 "matrix": rate,
                 "share": achieved / rate,
+                "bf16": float(low),
             }
     return found
 
 
 def arithmetic_table(found: Mapping[str, Told]) -> str:
     """Markdown of :func:`arithmetic`."""
-    lines = ["| model's stage | samples a s | MFLOP a sample | GFLOP/s | of the matrix rate |", "|---|---|---|---|---|"]
+    lines = ["| model's stage | precision | samples a s | MFLOP a sample | GFLOP/s | of the matrix rate |"]
+    lines.append("|---|---|---|---|---|---|")
     for name, told in found.items():
         per = told["flops"] / told["batch"] / 1e6
         rates = f"{told['rate'] / 1e9:.1f} of {told['matrix'] / 1e9:.0f} | {told['share']:.0%}"
-        lines.append(f"| {name} | {told['samples']:,.0f} | {per:,.2f} | {rates} |")
+        precision = "bf16" if told.get("bf16") else "fp32"
+        lines.append(f"| {name} | {precision} | {told['samples']:,.0f} | {per:,.2f} | {rates} |")
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ from aegan.types import Spec
 
 def _nets(channels: int = 3, condition: int = 0) -> StepNetworks:
     torch.manual_seed(0)
-    net = StepNetworks(channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2)
+    net = StepNetworks(channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2, spans=(3.0,))
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))

@@ -190,8 +190,8 @@ def _say_table(shape: tuple[int, ...], name: str) -> None:
     side = round(shape[1] ** 0.5)
     square = f"{side}, {side}" if side * side == shape[1] else "height, width"
     warnings.warn(
-        f"{name} of shape {tuple(shape)} is read as a table of {shape[1]} columns. If each row is a flattened image, give "
-        f'x.reshape(-1, {square}); if each is a series, kind="series"; kind="table" silences this.',
+        f"{name} of shape {tuple(shape)} is read as a table of {shape[1]} columns. If each row is a flattened image, "
+        f'give x.reshape(-1, {square}); if each is a series, kind="series"; kind="table" silences this.',
         AeganWarning,
         stacklevel=4,
     )

@@ -79,8 +79,8 @@ def _moves(generate: Callable[[Tensor], Tensor], noise: Tensor) -> Tensor:
     if not made.requires_grad:
         return torch.zeros(noise[0].numel(), dtype=torch.bool, device=noise.device)
     weights = torch.randn(made.shape, generator=torch.Generator().manual_seed(0)).to(made)
-    (gradient,) = torch.autograd.grad(made, asked, weights, allow_unused=True)
-    return gradient.flatten(1).ne(0).any(0) if gradient is not None else torch.zeros_like(asked[0].flatten(), dtype=bool)
+    (gradient,) = torch.autograd.grad(made, asked, weights, allow_unused=True, materialize_grads=True)
+    return gradient.flatten(1).ne(0).any(0)
 
 
 def participation(values: Tensor) -> float:

@@ -145,9 +145,9 @@ def _numbered(key: Tensor, most: int) -> tuple[Tensor, int]:
 def steady(device: str) -> Product | None:
     """A product that on this machine rounds a row alike, however many others there are; None where there is none.
 
-    PyTorch's own product (MKL) is one on Intel's processors. On AMD's it is not, and oneDNN's is, which there is twice as fast,
-    too. Where there is none, rows are drawn in blocks of one size, so that a seed's rows do not depend on how many are
-    asked for.
+    PyTorch's own product (MKL) is one on Intel's processors. On AMD's it is not, and oneDNN's is, which there is twice
+    as fast, too. Where there is none, rows are drawn in blocks of one size, so that a seed's rows do not depend on how
+    many are asked for.
     """
     if device != "cpu":
         return None

@@ -127,7 +127,8 @@ def _within(size: int, steps: int, stride: int, offset: int) -> tuple[slice, sli
     """Steps ``t`` and positions ``stride * t + offset`` that are at least 0 and less than ``size``."""
     first = max(0, -(offset // stride))
     last = max(first, min(steps, -((offset - size) // stride)))
-    return slice(first, last), slice(stride * first + offset, stride * (last - 1) + offset + 1 if last > first else 0, stride)
+    end = stride * (last - 1) + offset + 1 if last > first else 0
+    return slice(first, last), slice(stride * first + offset, end, stride)
 
 
 def _sides(value: Any) -> tuple[int, int]:

@@ -41,13 +41,13 @@ def draw_series(
         out = x.masked_fill(~known, 0.0)
     prefix = int(known.all(2).all(0).long().cumprod(0).sum())
     state, there = net.begin(begin)[None], torch.ones(count, 1, channels, dtype=torch.bool, device=uniform.device)
-    start = 0
+    start, off = 0, torch.zeros(count, 1, len(scales.spans) * channels, device=uniform.device)
     if prefix > 1:
         # What all know from the first step on is read at once.
         head, mask = out[:, :prefix], there.expand(-1, prefix, -1)
-        behind = carried(head, mask, scales.mean)[0]
-        state = net.recurrent(net.inputs(head, behind, second(behind), mask, condition), state)[1]
-        start = prefix
+        behind, offs = carried(head, mask, scales.mean)[0], scales.off(head)
+        state = net.recurrent(net.inputs(head, behind, second(behind), offs, mask, condition), state)[1]
+        start, off = prefix, offs[:, -1:]
     mean = scales.mean.expand(count, 1, channels)
 
     def before(t: int) -> tuple[Tensor, Tensor]:
@@ -60,12 +60,14 @@ def draw_series(
             step, lately = (net.start.context(begin), None if aside is None else aside.first()), None
         else:
             past, older = before(t)
-            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), there, condition)
+            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), off, there, condition)
             own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
-            step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0])
+            step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0], off[:, 0])
         out[:, t] = _draw_step(net, uniform[:, t], *step, lately, out[:, t], known[:, t])
         if t + 1 < steps:
-            state = net.recurrent(net.inputs(out[:, t : t + 1], *before(t), there, condition), state)[1]
+            now, latest = out[:, t : t + 1], before(t)
+            off = scales.off_next(now, latest[0], off) if t else off
+            state = net.recurrent(net.inputs(now, *latest, off, there, condition), state)[1]
     return out
 
 
@@ -74,20 +76,26 @@ def _draw_step(
     uniform: Tensor,
     context: Tensor,
     aside: tuple[Tensor, Tensor] | None,
-    lately: tuple[Tensor, Tensor] | None,
+    lately: tuple[Tensor, Tensor, Tensor] | None,
     x: Tensor,
     known: Tensor,
 ) -> Tensor:
-    """One step ``(B, C)``, channel by channel; ``lately`` are the two steps before, None for the first."""
-    past, older = (None, None) if lately is None else lately
+    """One step ``(B, C)``, channel by channel.
+
+    ``lately``: the two steps before, and how far the last one lay off its averages; None for the first step.
+    """
+    past, older, off = (None, None, None) if lately is None else lately
     scales, channels = net.scales, net.channels
     own = net.start if past is None else net.steps
     if aside is not None:
         context = context + aside[0]
     contexts = context.view(-1, channels, own.hidden)
     units = net.units(own)
-    value = torch.zeros_like(x) if past is None else (past - scales.mean) / scales.std
-    linear = scales.mean.expand_as(x) if past is None else past + scales.move * (value @ scales.past.T + scales.drift)
+    if past is None or off is None:
+        linear = scales.mean.expand_as(x)
+    else:
+        value = torch.cat([(past - scales.mean) / scales.std, off], 1)
+        linear = past + scales.move * (value @ scales.past.T + scales.drift)
     weights = scales.same if past is None else scales.now
     out, relative = torch.empty_like(x), torch.zeros_like(x)
     seen = torch.empty(len(x), channels * FEATURES, device=x.device)

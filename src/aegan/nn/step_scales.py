@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -28,7 +30,8 @@ class StepScales(nn.Module):
         same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
         same_unit: Typical error of that, in the data's units.
         now: ``(C, C)``: the change of a channel in ``move``, from the changes of the channels before it.
-        past: ``(C, C)``: the same from all values of the step before, in standard deviations.
+        past: ``(C, C + S C)``: the same from all values of the step before, and from how far they lie off their moving
+            averages, in standard deviations.
         drift: The rest of it, a constant.
         unit: Typical error of it, in the data's units.
     """
@@ -51,14 +54,15 @@ class StepScales(nn.Module):
     drift: Tensor
     unit: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, spans: Sequence[float] = ()) -> None:
         super().__init__()
+        self.spans = tuple(spans)
         for name, value in (("mean", 0.0), ("std", 1.0), ("move", 0.1), ("cell", 1e-3), ("low", -1.0), ("high", 1.0)):
             self.register_buffer(name, torch.full((channels,), value))
         for name, value in (("fall", 0.0), ("rise", 0.0), ("same_unit", 1.0), ("drift", 0.0), ("unit", 0.1)):
             self.register_buffer(name, torch.full((channels,), value))
-        for name in ("same", "now", "past"):
-            self.register_buffer(name, torch.zeros(channels, channels))
+        for name, inputs in (("same", 1), ("now", 1), ("past", 1 + len(self.spans))):
+            self.register_buffer(name, torch.zeros(channels, inputs * channels))
         for name in ("grid", "heap_low", "heap_high"):
             self.register_buffer(name, torch.zeros(channels, dtype=torch.bool))
 
@@ -91,8 +95,9 @@ class StepScales(nn.Module):
         if x.shape[1] > 1:
             there = mask[:, 1:] & seen[:, 1:]
             change = torch.where(there, (x - before)[:, 1:] / self.move, 0.0)
-            past = ((before[:, 1:] - self.mean) / self.std).flatten(0, 1)
-            self._fit_moves(change.flatten(0, 1), past, there.flatten(0, 1))
+            past = (before[:, 1:] - self.mean) / self.std
+            past = torch.cat([past, self.off(before[:, 1:])], 2)
+            self._fit_moves(change.flatten(0, 1), past.flatten(0, 1), there.flatten(0, 1))
 
     def _fit_channel(self, c: int, x: Tensor, mask: Tensor) -> None:
         values = x[mask]
@@ -136,6 +141,30 @@ class StepScales(nn.Module):
             self.now[c, :c], self.past[c], self.drift[c] = weights[:c], weights[c:-1], weights[-1]
             self.unit[c] = _typical(change[:, c] - inputs @ weights, there[:, c]) * self.move[c]
         self.unit.clamp_(min=self.cell)
+
+    def off(self, x: Tensor) -> Tensor:
+        """How far values ``(B, T, C)`` lie off their moving averages, ``(B, T, S C)``, in standard deviations.
+
+        The averages are exponential, of each of the spans; they begin at the first value.
+        """
+        if not self.spans:
+            return x[:, :, :0]
+        since = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+        since = since[:, None] - since
+        parts = []
+        for span in self.spans:
+            weights = torch.where(since >= 0, (1.0 / span) * (1.0 - 1.0 / span) ** since, 0.0)
+            weights[:, 0] *= span
+            parts.append((x - weights @ x) / self.std.to(x.dtype))
+        return torch.cat(parts, 2)
+
+    def off_next(self, x: Tensor, before: Tensor, off: Tensor) -> Tensor:
+        """:meth:`off` of one more step ``x`` ``(B, 1, C)``, from the step before and its own."""
+        change = (x - before) / self.std
+        if not self.spans:
+            return off
+        parts = zip(self.spans, off.split(x.shape[2], 2), strict=True)
+        return torch.cat([(1.0 - 1.0 / span) * (change + part) for span, part in parts], 2)
 
     def snapped(self, x: Tensor, c: int) -> Tensor:
         """Values of channel ``c`` within the observed range, on its grid where it has one."""

@@ -9,6 +9,7 @@ around the mean, so that what does not move stays exactly where it is and what f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -132,18 +133,30 @@ class StepNetworks(nn.Module):
         hidden: Width of a channel's network.
         layers: Its residual layers.
         dropped: Share of units that are zero in a training step.
+        parts: See :class:`ChannelNetworks`.
+        spans: Steps that moving averages of the values take in; the networks see how far values lie off them.
     """
 
     def __init__(
-        self, channels: int, condition: int, *, state: int, hidden: int, layers: int, dropped: float, parts: int = 4
+        self,
+        channels: int,
+        condition: int,
+        *,
+        state: int,
+        hidden: int,
+        layers: int,
+        dropped: float,
+        parts: int = 4,
+        spans: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.channels, self.condition = channels, condition
-        self.scales = StepScales(channels)
-        self.recurrent = nn.GRU(4 * channels + condition, state, batch_first=True)
+        self.scales = StepScales(channels, spans)
+        seen = (3 + len(spans)) * channels
+        self.recurrent = nn.GRU(seen + channels + condition, state, batch_first=True)
         self.begin = linear(max(1, condition), state)
         options = {"layers": layers, "dropped": dropped}
-        context = state + 3 * channels + condition
+        context = state + seen + condition
         some = max(1, parts // 2)
         self.steps = ChannelNetworks(channels, context, hidden=hidden, parts=(parts, parts, some, some), **options)
         self.start = ChannelNetworks(
@@ -170,36 +183,48 @@ class StepNetworks(nn.Module):
         first = self._loss(x[:, 0], numbers, anchors, self.start)[:, None]
         if x.shape[1] == 1:
             return first * mask
-        older = second(before)
-        states = self.recurrent(self.inputs(x, before, older, mask, condition), self.begin(given)[None])[0][:, :-1]
-        contexts = self.contexts(states, x[:, :-1], before[:, :-1], older[:, :-1], mask[:, :-1], condition)
+        older, off = second(before), scales.off(torch.where(mask, x, before))
+        inputs = self.inputs(x, before, older, off, mask, condition)
+        states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
+        last = (part[:, :-1] for part in (x, before, older, off, mask))
+        contexts = self.contexts(states, *last, condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
-        anchors = self._anchors(past, older[:, 1:].flatten(0, 1), change)
+        anchors = self._anchors(past, older[:, 1:].flatten(0, 1), off[:, :-1].flatten(0, 1), change)
         seen = self._seen(now, change, anchors, mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
         rest = self._loss(now, numbers, anchors, self.steps).view(len(x), -1, self.channels)
         return torch.cat([first, rest], 1) * mask
 
-    def inputs(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+    def inputs(
+        self, x: Tensor, before: Tensor, older: Tensor, off: Tensor, mask: Tensor, condition: Tensor | None
+    ) -> Tensor:
         """What the recurrent network sees of each step: values, changes, bends, what is missing, the condition.
 
         Args:
             x: Values ``(B, T, C)``.
             before: Those of the step before each.
             older: Those of the step before that.
+            off: How far the values lie off their moving averages; see :meth:`StepScales.off`.
             mask: Bool; True where observed.
             condition: ``(B, D)`` or None.
         """
-        parts = [self._standard(x, before, older, mask), (~mask).to(x.dtype)]
+        parts = [self._standard(x, before, older, mask), off, (~mask).to(x.dtype)]
         return torch.cat(parts + _along(condition, x.shape[1]), 2)
 
     def contexts(
-        self, states: Tensor, x: Tensor, before: Tensor, older: Tensor, mask: Tensor, condition: Tensor | None
+        self,
+        states: Tensor,
+        x: Tensor,
+        before: Tensor,
+        older: Tensor,
+        off: Tensor,
+        mask: Tensor,
+        condition: Tensor | None,
     ) -> Tensor:
         """Contexts ``(B, T, D)`` of the steps behind each of those given, from the states after them."""
-        parts = [states, self._standard(x, before, older, mask)]
+        parts = [states, self._standard(x, before, older, mask), off]
         return torch.cat(parts + _along(condition, x.shape[1]), 2)
 
     def _standard(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor) -> Tensor:
@@ -230,9 +255,9 @@ class StepNetworks(nn.Module):
         error = torch.asinh((x - predicted) / scales.same_unit)
         return torch.stack([value, torch.sin(2.0 * value), error, torch.cos(2.0 * value)], 2) * mask[:, :, None]
 
-    def _anchors(self, past: Tensor, older: Tensor, change: Tensor) -> tuple[Tensor, ...]:
+    def _anchors(self, past: Tensor, older: Tensor, off: Tensor, change: Tensor) -> tuple[Tensor, ...]:
         scales = self.scales
-        value = (past - scales.mean) / scales.std
+        value = torch.cat([(past - scales.mean) / scales.std, off], 1)
         predicted = past + scales.move * (change @ scales.now.T + value @ scales.past.T + scales.drift)
         return past, predicted, 2.0 * past - older, scales.mean.expand_as(past)
 

@@ -39,6 +39,8 @@ CLASS = "\0class"
 """Name of the class among the fields of attributes; no column is called so."""
 MOST, FEWEST = 2**16, 4
 """Values of a training step, and series of it at least: a long series has as much to learn from as many short ones."""
+SPAN = 8.0
+"""Steps that the shortest moving average takes in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class RecurrentConfig:
         hidden: Width of each channel's network.
         layers: Residual layers in it.
         parts: Parts of a value's mixture around the value before, and around a linear prediction.
+        averages: Moving averages of the values, of 8 steps, 32, and so on, that the networks see as well: these many at
+            most, none longer than a quarter of a series. What drifts off slowly comes back.
         dropout: Share of hidden units left out in a training step.
         patience: Steps at least without a better likelihood of held-out series before a stage ends early.
         gaps_share: Part of the budget for filling gaps; 0 leaves it out.
@@ -66,6 +70,7 @@ class RecurrentConfig:
     hidden: int = 24
     layers: int = 1
     parts: int = 3
+    averages: int = 2
     dropout: float = 0.1
     patience: int = 500
     gaps_share: float = 0.12
@@ -79,7 +84,7 @@ class RecurrentConfig:
 
     def __post_init__(self) -> None:
         require_at_least_one(self, "state", "hidden", "layers", "parts", "latent_dim", "width", "batch_size")
-        require_non_negative(self, "patience", "gaps_share", "code_share", "clip_norm")
+        require_non_negative(self, "averages", "patience", "gaps_share", "code_share", "clip_norm")
         require_choice(self, "series", SERIES_NETWORKS)
         if not 0 <= self.dropout <= 0.9:
             raise ConfigError(f"dropout: a number from 0 to 0.9 expected, got {self.dropout}.")
@@ -138,6 +143,7 @@ class Recurrent(Model):
             layers=config.layers,
             dropped=config.dropout,
             parts=config.parts,
+            spans=_spans(steps, config.averages),
         )
         self.attributes: Autoregressive | None = None
         if spec.fields:
@@ -294,6 +300,11 @@ class Recurrent(Model):
         """Attributes and, in front of them, classes as rows of a table."""
         static = batch["static"]
         return torch.cat([batch["y"][:, None] + 0.5, static], 1) if self.spec.classes else static
+
+
+def _spans(steps: int, most: int) -> tuple[float, ...]:
+    """Spans of moving averages, each four times the one before, that fit several times into a series."""
+    return tuple(span for i in range(most) if 4.0 * (span := SPAN * 4.0**i) <= steps)
 
 
 def _mask(batch: Batch) -> Tensor:
