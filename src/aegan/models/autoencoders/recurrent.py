@@ -39,8 +39,8 @@ CLASS = "\0class"
 """Name of the class among the fields of attributes; no column is called so."""
 MOST, FEWEST = 2**16, 4
 """Values of a training step, and series of it at least: a long series has as much to learn from as many short ones."""
-SPAN = 8.0
-"""Steps that the shortest moving average takes in."""
+SPAN, LONG = 8.0, 64
+"""Steps that the shortest moving average takes in, and of series that have any: fewer are held by the state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,9 @@ class RecurrentConfig:
         hidden: Width of each channel's network.
         layers: Residual layers in it.
         parts: Parts of a value's mixture around the value before, and around a linear prediction.
-        averages: Moving averages of the values, of 8 steps, 32, and so on, that the networks see as well: these many at
-            most, none longer than a quarter of a series. What drifts off slowly comes back.
+        averages: Moving averages of the values, of 8 steps, 32, 128 and so on, that the networks see as well: these many
+            at most, none longer than half of a series, and none for series shorter than 64. What drifts off slowly
+            comes back.
         dropout: Share of hidden units left out in a training step.
         patience: Steps at least without a better likelihood of held-out series before a stage ends early.
         gaps_share: Part of the budget for filling gaps; 0 leaves it out.
@@ -70,7 +71,7 @@ class RecurrentConfig:
     hidden: int = 24
     layers: int = 1
     parts: int = 3
-    averages: int = 2
+    averages: int = 3
     dropout: float = 0.1
     patience: int = 500
     gaps_share: float = 0.12
@@ -303,8 +304,8 @@ class Recurrent(Model):
 
 
 def _spans(steps: int, most: int) -> tuple[float, ...]:
-    """Spans of moving averages, each four times the one before, that fit several times into a series."""
-    return tuple(span for i in range(most) if 4.0 * (span := SPAN * 4.0**i) <= steps)
+    """Spans of moving averages, each four times the one before; short series need none."""
+    return tuple(span for i in range(most) if steps >= LONG and 2.0 * (span := SPAN * 4.0**i) <= steps)
 
 
 def _mask(batch: Batch) -> Tensor:
