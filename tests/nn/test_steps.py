@@ -226,6 +226,18 @@ def test_ranges_take_in_what_was_not_measured() -> None:
     assert len(StepScales.sample(20_000, 256)) == 195 and StepScales.sample(5, 24).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_moving_averages_are_the_same_all_at_once_and_step_by_step() -> None:
+    torch.manual_seed(0)
+    x, scales = torch.randn(2, 600, 3).double().cumsum(1), StepScales(3, (4.0, 64.0)).double()
+    off, last = scales.off(x), torch.zeros(2, 1, 6).double()
+    average = x[:, 0]
+    for t in range(1, 600):
+        last = scales.off_next(x[:, t : t + 1], x[:, t - 1 : t], last)
+        average = average + (x[:, t] - average) / 64.0
+    assert torch.allclose(last, off[:, -1:], atol=1e-9)
+    assert torch.allclose(off[:, -1, 3:], x[:, -1] - average, atol=1e-9)  # in standard deviations of one
+
+
 def test_what_is_known_aside_adds_nothing_where_nothing_is_known() -> None:
     net, x = _nets(), swings(6)
     aside = AsideNetwork(net, state=8, width=16)

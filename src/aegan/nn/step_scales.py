@@ -11,6 +11,8 @@ GRID_ERROR = 1e-3
 """How far from a grid's points, in parts of its step, values may lie that are taken to be on it."""
 HEAPED, HEAPED_SHARE = 5, 0.005
 """Values, and share of all, that lie at an end of the range at least if what would lie beyond is to come there."""
+AT_ONCE = 256
+"""Steps whose moving averages are computed at once."""
 MOST_STEPS = 50_000
 """Steps at most that the channels are measured on."""
 
@@ -149,13 +151,7 @@ class StepScales(nn.Module):
         """
         if not self.spans:
             return x[:, :, :0]
-        since = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
-        since = since[:, None] - since
-        parts = []
-        for span in self.spans:
-            weights = torch.where(since >= 0, (1.0 / span) * (1.0 - 1.0 / span) ** since, 0.0)
-            weights[:, 0] *= span
-            parts.append((x - weights @ x) / self.std.to(x.dtype))
+        parts = [(x - _average(x, span)) / self.std.to(x.dtype) for span in self.spans]
         return torch.cat(parts, 2)
 
     def off_next(self, x: Tensor, before: Tensor, off: Tensor) -> Tensor:
@@ -170,6 +166,17 @@ class StepScales(nn.Module):
         """Values of channel ``c`` within the observed range, on its grid where it has one."""
         x = torch.minimum(torch.maximum(x, self.low[c]), self.high[c])
         return self.low[c] + self.cell[c] * ((x - self.low[c]) / self.cell[c]).round() if self.grid[c] else x
+
+
+def _average(x: Tensor, span: float) -> Tensor:
+    """Exponential moving average of values ``(B, T, C)``, some steps at a time as one product."""
+    parts, last, keep = [], x[:, :1], 1.0 - 1.0 / span
+    for part in x.split(AT_ONCE, 1):
+        step = torch.arange(part.shape[1], device=x.device, dtype=x.dtype)
+        weights = (keep ** (step[:, None] - step).clamp(min=0.0)).tril() / span
+        parts.append(weights @ part + keep ** (step[:, None] + 1.0) * last)
+        last = parts[-1][:, -1:]
+    return torch.cat(parts, 1)
 
 
 def _widen(low: Tensor, high: Tensor, x: Tensor, mask: Tensor) -> None:
