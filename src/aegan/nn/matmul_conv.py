@@ -76,7 +76,8 @@ class Scatter(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, patches: Tensor, size: Sides, stride: Sides, padding: Sides) -> Tensor:
-        ctx.steps, ctx.kernel = patches.shape[1:3], patches.shape[3:5]
+        _, h, w, kh, kw, _ = patches.shape
+        ctx.steps, ctx.kernel = (h, w), (kh, kw)
         ctx.stride, ctx.padding = stride, padding
         out = patches.new_zeros(len(patches), *size, patches.shape[-1])
         for there, here in _taps(size, ctx.steps, ctx.kernel, stride, padding):

@@ -186,7 +186,7 @@ class StepNetworks(nn.Module):
         older, off = second(before), scales.off(torch.where(mask, x, before))
         inputs = self.inputs(x, before, older, off, mask, condition)
         states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
-        last = (part[:, :-1] for part in (x, before, older, off, mask))
+        last = [part[:, :-1] for part in (x, before, older, off, mask)]
         contexts = self.contexts(states, *last, condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
