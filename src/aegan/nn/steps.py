@@ -186,8 +186,8 @@ class StepNetworks(nn.Module):
         older, off = second(before), scales.off(torch.where(mask, x, before))
         inputs = self.inputs(x, before, older, off, mask, condition)
         states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
-        last = [part[:, :-1] for part in (x, before, older, off, mask)]
-        contexts = self.contexts(states, *last, condition)
+        last = slice(None), slice(None, -1)
+        contexts = self.contexts(states, x[last], before[last], older[last], off[last], mask[last], condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
         anchors = self._anchors(past, older[:, 1:].flatten(0, 1), off[:, :-1].flatten(0, 1), change)
