@@ -141,7 +141,7 @@ def detect_kind(source: Any) -> str:
     if getattr(getattr(source, "index", None), "inferred_type", "") in ("datetime64", "period"):
         return "series"  # without importing pandas
     if is_rows(source):
-        _say_table(np.shape(source), "the array")
+        _say_table(getattr(source, "shape", (0, 0)), "the array")
         return "table"
     if isinstance(source, dict) or type(source).__module__.split(".")[0] in ("pandas", "polars"):
         return "table"

@@ -52,8 +52,8 @@ class RecurrentConfig:
         hidden: Width of each channel's network.
         layers: Residual layers in it.
         parts: Parts of a value's mixture around the value before, and around a linear prediction.
-        averages: Moving averages of the values, of 8 steps, 32, 128 and so on, that the networks see as well: these many
-            at most, none longer than half of a series, and none for series shorter than 64. What drifts off slowly
+        averages: Moving averages of the values, over 8 steps, 32, 128 and so on, that the networks see as well: these
+            many at most, none longer than half of a series, and none for series shorter than 64. What drifts off slowly
             comes back.
         dropout: Share of hidden units left out in a training step.
         patience: Steps at least without a better likelihood of held-out series before a stage ends early.
