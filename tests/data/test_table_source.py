@@ -385,6 +385,10 @@ def test_arrays_of_rows_are_tables_and_come_back_as_arrays(tmp_path):
         assert detect_kind(source) == "image"
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
     assert detect_kind(tmp_path / "broken.npy") == "image"
+    with pytest.raises(DataError, match=r"broken\.npy: .*Save it again"):
+        open_table(tmp_path / "broken.npy")
+    with pytest.warns(AeganWarning, match=r"\(9, 64\) is read as a table of 64 columns.*-1, 8, 8"):
+        assert detect_kind(np.zeros((9, 64))) == "table"
     adapter = TableAdapter().fit(rows)
     back = TableAdapter.from_json(json.loads(json.dumps(adapter.to_json()))).from_tensors(
         adapter.to_tensors(rows).fields["x"]
