@@ -376,6 +376,17 @@ def _rows() -> np.ndarray:
     return np.stack([rng.normal(size=60), rng.integers(0, 4, 60)], 1).astype(np.float32)
 
 
+def test_numbers_are_written_as_an_array(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, np.nan], "c": pd.array([3, None], dtype="Int64")})
+    write_table(frame[["a"]], tmp_path / "whole.npy")
+    assert np.load(tmp_path / "whole.npy").dtype == np.int64
+    write_table(frame, tmp_path / "rows.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), [[1, 0.5, 3], [2, np.nan, np.nan]])
+    with pytest.raises(ConfigError, match=r"words.npy: an .npy file holds numbers alone, and d holds others"):
+        write_table(frame.assign(d="x"), tmp_path / "words.npy")
+    assert not (tmp_path / "words.npy").exists()
+
+
 def test_arrays_of_rows_are_tables_and_come_back_as_arrays(tmp_path):
     rows = _rows()
     np.save(tmp_path / "rows.npy", rows)

@@ -166,9 +166,9 @@ def sample(
     Args:
         run: Run folder.
         num: How many.
-        out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx or a
-            database such as sqlite:///shop.db::made; for text .txt, .csv, .tsv or .jsonl (also .gz); for series also
-            .ts, .arff, .npy and .npz.
+        out: Folder, or file ending in .png, .npy or .npz; for tables .csv, .tsv (also .gz), .parquet, .xlsx,
+            .npy or a database such as sqlite:///shop.db::made; for text .txt, .csv, .tsv or .jsonl (also .gz); for
+            series also .ts, .arff, .npy and .npz.
         seed: The same seed gives the same samples.
         where: A condition such as class=3, a label of recordings such as speaker=theo, or on any columns of a table:
             income='>50K', age=30..40, city='Oslo|Rome', score=missing; may be repeated.

@@ -166,7 +166,8 @@ def find_layout(shape: tuple[int, ...], where: str, *, torch_order: bool = False
         square = f"x.reshape(-1, {side}, {side})" if side * side == shape[1] else "x.reshape(-1, height, width)"
         raise DataError(
             f"{where}: got shape {shape}; {expected}. If each row is a flattened image, give {square}; rows of at most "
-            f"{MOST_COLUMNS} numbers that are no bytes are read as a table."
+            f"{MOST_COLUMNS} numbers that are no bytes, without labels or with them as a column, "
+            "are read as a table."
         )
     if len(shape) == 3:
         if shape[2] in CHANNELS:

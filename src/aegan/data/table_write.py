@@ -19,7 +19,7 @@ from aegan.data.table_source import open_table
 from aegan.errors import ConfigError, StorageError
 from aegan.storage import write_atomically
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx")
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".npy")
 
 
 def write_table(
@@ -31,6 +31,7 @@ def write_table(
       cells as in ``form``; UTF-8 or what the fitted file was in.
     * ``.parquet``: with the column types of ``form``.
     * ``.xlsx``: one sheet.
+    * ``.npy``: an array ``(N, D)``, where all columns are numbers.
     * ``URL::table``, a database that SQLAlchemy knows.
 
     Args:
@@ -52,7 +53,7 @@ def write_table(
     path = Path(out).expanduser()
     zipped = path.suffix.lower() == ".gz"
     suffix = (path.with_suffix("") if zipped else path).suffix.lower()
-    if suffix not in SUFFIXES or (zipped and suffix in (".parquet", ".xlsx")):
+    if suffix not in SUFFIXES or (zipped and suffix in (".parquet", ".xlsx", ".npy")):
         raise ConfigError(
             f"{path}: cannot write a table as {suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}, or "
             "text with .gz."
@@ -68,6 +69,10 @@ def write_table(
         import_extra("openpyxl")
         plain = _without_zones(frame)
         write_atomically(path, lambda temporary: _to_excel(plain, temporary))
+    elif suffix == ".npy":
+        buffer = io.BytesIO()  # numpy adds a suffix of its own to names without one
+        np.save(buffer, _numbers(frame, path))
+        write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
     else:
         style = form.style if form is not None else TextStyle()
         separator = (
@@ -109,6 +114,16 @@ def _styled(series: pd.Series, style: TextStyle, name: str) -> pd.Series:
         cells = np.array([*(text.replace(".", style.decimal) for text in texts), None], dtype=object)
         return pd.Series(cells[codes], dtype=object)
     return series
+
+
+def _numbers(frame: pd.DataFrame, path: Path) -> np.ndarray:
+    """The rows as one array."""
+    other = [str(name) for name, dtype in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+    if other:
+        raise ConfigError(
+            f"{path}: an .npy file holds numbers alone, and {', '.join(other[:12])} holds others. Write .csv or .parquet."
+        )
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan) if frame.isna().to_numpy().any() else frame.to_numpy()
 
 
 def _to_excel(frame: pd.DataFrame, path: Path) -> None:
