@@ -121,7 +121,8 @@ def _numbers(frame: pd.DataFrame, path: Path) -> np.ndarray:
     other = [str(name) for name, dtype in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
     if other:
         raise ConfigError(
-            f"{path}: an .npy file holds numbers alone, and {', '.join(other[:12])} holds others. Write .csv or .parquet."
+            f"{path}: an .npy file holds numbers alone, and {', '.join(other[:12])} holds others. "
+            "Write .csv or .parquet."
         )
     return frame.to_numpy(dtype=np.float64, na_value=np.nan) if frame.isna().to_numpy().any() else frame.to_numpy()
 
