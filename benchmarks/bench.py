@@ -198,7 +198,7 @@ PARTS: dict[str, Part] = {
         "Modes: time to all 8 of the ring with 90 % good samples",
         {"seconds": ("training, s", False), "modes": ("modes", True), "quality": ("good samples", True)},
         {
-            "aegan": own("modes", "latent GAN, correcting"),
+            "aegan": own("modes", "falling, octaves and signs"),
             "plain GAN": own("modes", "non-saturating"),
             "relativistic GAN": own("modes", "relativistic + R1 + R2"),
         },
