@@ -1,13 +1,14 @@
 """Mode coverage on the ring and the grid of Gaussians: every GAN loss and every hybrid under one budget.
 
-    python benchmarks/modes.py --out RESULTS [--problems ring grid] [--seeds 0 1 2] [--steps 4000]
+    python benchmarks/modes.py --out RESULTS.jsonl [--problems ring grid] [--seeds 0 1 2] [--steps 4000]
                                [--methods relativistic ...]
 
 The protocol of PacGAN (arXiv 1712.04086): 100,000 training points; 2,500 samples are judged, each by its nearest mode;
 of high quality are those within three standard deviations of it; a mode is covered that has one such sample. Reverse
 KL is that of the samples' modes from the uniform distribution, in nats. The budget is a number of gradient steps of
-256 points over all of a model's stages, an autoencoder's pretraining counted in, on one thread. Every run is kept in
-RESULTS and not repeated; runs that diverge count as they are.
+256 points over all of a model's stages, an autoencoder's pretraining counted in, on one thread. Every run is a line of
+RESULTS and not repeated; runs that diverge count as they are. ``benchmarks/results/modes.jsonl`` has those of the docs:
+``--out`` that file goes on with them.
 
 ``--problems moons spiral checkerboard normal`` are points that are no modes: arcs with a gap, one long curve, squares
 that touch at corners, and a correlated normal distribution. What is made of them is judged by how well gradient
@@ -40,6 +41,7 @@ from aegan.models.registry import build
 from aegan.train.fabric import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
+from machine import kind
 
 TRAINED_ON, JUDGED, BATCH = 100_000, 2_500, 256
 FREE = {"r1": 0.0, "r2": 0.0}
@@ -226,22 +228,32 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    kept = _read(options.out)
     for problem in options.problems:
         rows = []
         for method in options.methods:
             found = []
             for seed in options.seeds:
-                kept = options.out / f"{problem}-{method.replace(' ', '_')}-{options.steps}-{seed}.json"
-                if not kept.exists():
-                    kept.write_text(json.dumps(trained(method, problem, seed, options.steps)))
-                found.append(json.loads(kept.read_text()))
+                run = {"problem": problem, "method": method, "steps": options.steps, "seed": seed}
+                if (key := tuple(run.values())) not in kept:
+                    kept[key] = trained(method, problem, seed, options.steps)
+                    with options.out.open("a") as file:
+                        file.write(json.dumps(run | kept[key] | {"machine": kind()}) + "\n")
+                found.append(kept[key])
             rows.append((method, found))
             print(f"{problem}, {method}: {found}", flush=True)
         print(f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, one thread, torch {torch.__version__}: {problem},")
         print(f"{options.steps} steps of {BATCH}, {len(options.seeds)} seeds; mean (95 % interval).\n")
         _table(rows)
         print()
+
+
+def _read(path: Path) -> dict[tuple[object, ...], dict[str, float]]:
+    """Finished runs by problem, method, steps and seed."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    runs = [json.loads(line) for line in lines]
+    return {tuple(run[key] for key in ("problem", "method", "steps", "seed")): run for run in runs}
 
 
 def _table(rows: list[tuple[str, list[dict[str, float]]]]) -> None:
@@ -256,7 +268,8 @@ def _table(rows: list[tuple[str, list[dict[str, float]]]]) -> None:
         for key, _, factor, digits in columns:
             values = [factor * run[key] for run in found]
             low, high = interval(values)
-            cells.append(f"{np.mean(values):.{digits}f} ({low:.{digits}f}–{high:.{digits}f})")
+            around = f" ({low:.{digits}f}–{high:.{digits}f})" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.{digits}f}{around}")
         if modes:
             cells.append(f"{min(run['modes'] for run in found):.0f}")
         cells.append(f"{np.mean([run['seconds'] for run in found]):.0f}")
