@@ -7,8 +7,8 @@ The protocol of PacGAN (arXiv 1712.04086): 100,000 training points; 2,500 sample
 of high quality are those within three standard deviations of it; a mode is covered that has one such sample. Reverse
 KL is that of the samples' modes from the uniform distribution, in nats. The budget is a number of gradient steps of
 256 points over all of a model's stages, an autoencoder's pretraining counted in, on one thread. Every run is a line of
-RESULTS and not repeated; runs that diverge count as they are. ``benchmarks/results/modes.jsonl`` has those of the docs:
-``--out`` that file goes on with them.
+RESULTS and not repeated; runs that diverge count as they are. ``benchmarks/results/modes.jsonl`` has those of all
+methods in docs/modes.md: ``--out`` that file goes on with them.
 
 ``--problems moons spiral checkerboard normal`` are points that are no modes: arcs with a gap, one long curve, squares
 that touch at corners, and a correlated normal distribution. What is made of them is judged by how well gradient
