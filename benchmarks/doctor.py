@@ -2,13 +2,13 @@
 
     python benchmarks/doctor.py --out RESULTS [--seeds 0 1 …] [--half development] [--cases "beta" …] [--recover]
 
-Each case of ``doctor_cases.py`` is a small training, broken on purpose (or not), by hand, watched by
-:class:`aegan.diagnostics.Doctor` at fifty looks. Right is a broken run one of whose right verdicts is among the first
-two, and a healthy run without any. The *development* half was used to set the thresholds; *held-out* cases were not.
-With ``--recover`` the first remedy of the first verdict is applied and the run repeated: it recovered if none of the
-right verdicts is left among the first two and its distance to unseen data is at most thrice that of the healthy run of
-the same data and model. Every run is kept in RESULTS and not repeated. ``--cost`` measures what looking costs instead,
-with the adaptive schedule.
+Each case of ``doctor_cases.py`` and ``doctor_held_out.py`` is a small training, broken on purpose (or not), by hand,
+watched by :class:`aegan.diagnostics.Doctor` at fifty looks. Right is a broken run one of whose right verdicts is among
+the first two, and a healthy run without any. The *development* half was used to set the thresholds; *held-out* cases
+were not. With ``--recover`` the first remedy of the first verdict is applied and the run repeated: it recovered if none
+of the right verdicts is left among the first two and its distance to unseen data is at most thrice that of the healthy
+run of the same data and model. Every run is kept in RESULTS and not repeated. ``--cost`` measures what looking costs
+instead, with the adaptive schedule.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import torch
 
 from aegan.diagnostics import History, Look, Remedy, Verdict, diagnose
 from doctor_cases import DEVELOPMENT, HEALTHY, HELD_OUT, Case, Setup, cases
+from doctor_held_out import held_out
 from doctor_loops import Loop
 
 FLOOR = {"gan": 0.05, "vae": 0.4, "vq": 0.6, "vae-gan": 0.5}
@@ -142,7 +143,7 @@ def cost(seeds: list[int]) -> None:
     print("| case | told by itself | looks | CPU seconds with | without |\n|---|---|---|---|---|")
     for name in ("ring", "images", "images, VAE"):
         for seed in seeds:
-            setup = replace(HEALTHY[name][0], steps=3000)
+            setup = replace(HEALTHY[name], steps=3000)
             loop, plain = Loop(setup, seed, every=None), Loop(setup, seed, watched=False)
             with_it, without = loop.run(), plain.run()
             looks = len(loop.doctor.history.looks)
@@ -169,7 +170,8 @@ def main() -> None:
     if options.out is None:
         parser.error("--out: a folder for the results is needed")
     options.out.mkdir(parents=True, exist_ok=True)
-    chosen = [c for c in cases() if options.half in ("both", c.half) and any(p in c.name for p in options.cases)]
+    every = (*cases(), *held_out())
+    chosen = [c for c in every if options.half in ("both", c.half) and any(p in c.name for p in options.cases)]
     runs, distances, again = [], {}, []
     for case in chosen:
         for seed in options.seeds:

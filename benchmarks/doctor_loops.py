@@ -7,74 +7,18 @@ import time
 from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, normalize
 
 from aegan.diagnostics import Doctor
 from aegan.losses import ADVERSARIAL, zero_centred_gradient
 from doctor_cases import Setup
+from doctor_data import data_of
+from doctor_networks import network
 
 LATENT, BETAS = 8, (0.0, 0.99)
 LOOKS = 50
 """Looks over a run: a fixed distance in steps, so that a run's verdicts are the same on any machine."""
-
-
-def data_of(setup: Setup, seed: int) -> tuple[Tensor, Tensor]:
-    """Training data ``(N, ...)``, with what is wrong with them, and sound unseen data ``(1000, ...)`` to judge by."""
-    stream = torch.Generator().manual_seed(1000 + seed)
-    x = _sound(setup.data, stream)
-    x = x[torch.randperm(len(x), generator=stream)]
-    held = min(1000, len(x) // 4)
-    unseen, x = x[:held], x[held:].clone()
-    if setup.count:
-        x = x[: setup.count]
-    x, unseen = setup.scale * x, setup.scale * unseen
-    if setup.repeated:
-        x[torch.rand(len(x), generator=stream) < setup.repeated] = x[0].clone()
-    if setup.spoiled:
-        x[torch.rand(len(x), generator=stream) < setup.spoiled, 0] = math.nan
-    return x, unseen
-
-
-def _sound(name: str, stream: torch.Generator) -> Tensor:
-    """Sound data ``(N, D)``."""
-    if name == "images":
-        return torch.from_numpy(load_digits().data).float() / 8.0 - 1.0
-    if name == "ring":
-        angle = torch.randint(0, 8, (10_000,), generator=stream) * math.pi / 4
-        centre = torch.stack([angle.cos(), angle.sin()], 1)
-        return (centre + 0.05 * torch.randn(len(centre), 2, generator=stream)) / 0.7
-    if name == "series":
-        t, n = torch.linspace(0, 1, 32), 5000
-        cycles = 1.0 + 2.0 * torch.rand(n, 1, generator=stream)
-        phase = 2 * math.pi * torch.rand(n, 1, generator=stream)
-        return (2 * math.pi * cycles * t + phase).sin() + 0.1 * torch.randn(n, 32, generator=stream)
-    fixed = torch.Generator().manual_seed(0)
-    centres, mixing = 1.5 * torch.randn(5, 16, generator=fixed), 0.15 * torch.randn(16, 16, generator=fixed)
-    which = torch.randint(0, 5, (8000,), generator=stream)
-    x = centres[which] + (torch.randn(8000, 16, generator=stream) @ mixing)
-    return (x - x.mean(0)) / x.std(0)
-
-
-def perceptron(setup: Setup, inputs: int, outputs: int, *, norm: bool = False, bounded: bool = False) -> nn.Sequential:
-    """A plain perceptron with all that the setup says of it."""
-    made = {"leaky": lambda: nn.LeakyReLU(0.2), "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
-    parts: list[nn.Module] = []
-    for i in range(setup.depth):
-        linear = nn.Linear(inputs if i == 0 else setup.width, setup.width)
-        parts += [linear, *([nn.BatchNorm1d(setup.width, momentum=setup.momentum)] if norm else [])]
-        parts.append(made[setup.activation]())
-    parts += [nn.Linear(setup.width, outputs), *([nn.Tanh()] if bounded else [])]
-    network = nn.Sequential(*parts)
-    with torch.no_grad():
-        for i, part in enumerate(network):
-            if isinstance(part, nn.Linear):
-                rectified = setup.activation in ("leaky", "relu") and i < len(network) - 2
-                he = ((2.0 if rectified else 1.0) / part.in_features) ** 0.5
-                nn.init.normal_(part.weight, std=setup.gain * he)
-                nn.init.constant_(part.bias, setup.bias if rectified else 0.0)
-    return network
 
 
 class Loop:
@@ -86,10 +30,10 @@ class Loop:
         self.stream = torch.Generator().manual_seed(seed)
         self.every = max(1, setup.steps // LOOKS) if every == 0 else every
         torch.manual_seed(seed)
-        width = self.data.shape[1]
-        self.generator = perceptron(setup, self._inputs(), width, norm=setup.norm, bounded=setup.bounded)
-        self.discriminator = perceptron(setup, width, 1)
-        self.encoder = perceptron(setup, width, 2 * LATENT)
+        shape = self.data.shape[1:]
+        self.generator = network(setup, self._inputs(), shape, norm=setup.norm, bounded=setup.bounded)
+        self.discriminator = network(setup, shape, 1)
+        self.encoder = network(setup, shape, 2 * LATENT)
         self.codebook = nn.Embedding(setup.codes, LATENT)
         nn.init.uniform_(self.codebook.weight, -setup.spread, setup.spread)
 
@@ -125,6 +69,7 @@ class Loop:
                 made = self._decode(unseen)[0]
         if not bool(torch.isfinite(made).all()):
             return math.inf
+        made, unseen = made.flatten(1), unseen.flatten(1)
         scale = float(torch.pdist(unseen[:300]).median())
         if self.setup.model != "gan":
             return float((made - unseen).square().sum(1).mean().sqrt()) / scale
@@ -204,7 +149,7 @@ class Loop:
         for _ in range(setup.steps):
             x = self._batch()
             made, mu, other, tokens = self._decode(x)
-            reconstruction = (made - x).square().sum(1).mean()
+            reconstruction = (made - x).square().flatten(1).sum(1).mean()
             told: dict[str, Any] = {}
             if setup.model == "vq":
                 loss = reconstruction + mse_loss(other, mu.detach()) + 0.25 * mse_loss(mu, other.detach())

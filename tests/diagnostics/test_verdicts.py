@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from aegan.config import from_json, override, to_json
@@ -106,6 +108,35 @@ def test_a_generator_that_still_learns_has_no_discriminator_too_strong() -> None
         for i in range(1, 31)
     ]
     assert "discriminator-strong" not in [v.name for v in diagnose(History(looks))]
+
+
+def looks_of(way: Iterable[dict[str, float]]) -> History:
+    """Looks ten steps apart at a training whose samples are far from the data."""
+    return History(Look(step=10 * i, values=HEALTHY | FAR | values, layers={}) for i, values in enumerate(way))
+
+
+def test_samples_farther_off_than_at_first_are_no_learning() -> None:
+    told_apart = {"discriminator/separation": 0.999}
+    coming = [0.5 * 0.9**i for i in range(40)]
+    gone = [0.5, *(20.0 * 0.97**i for i in range(39))]
+    for way, name in ((coming, "healthy"), (gone, "discriminator-strong")):
+        assert diagnose(looks_of(told_apart | {"samples/excess": x} for x in way))[0].name == name
+
+
+@pytest.mark.parametrize(
+    "late", [("separation", 0.01, 0.9), ("gap", 0.1, 0.1)], ids=("rates samples above data", "says nothing of them")
+)
+def test_a_misled_discriminator_is_weak_though_the_samples_come_nearer(late: tuple[str, float, float]) -> None:
+    name, *values = late
+    way = ({"samples/excess": 3.0 + 4 * 0.95**i, f"discriminator/{name}": values[i % 2]} for i in range(40))
+    assert diagnose(looks_of(way))[0].name == "discriminator-weak"
+
+
+def test_weights_that_only_zeros_reach_are_dead_units_and_what_lies_before_is_not_cut() -> None:
+    zeros = {"decoder/gradient": 3.0, "decoder/relative": 0.0, "decoder/depth": 0.0, "decoder/reached": 1.0}
+    before = {"encoder/gradient": 0.0, "encoder/reached": 1.0, "encoder/relative": 0.0}
+    found = diagnose(History(Look(step=i, values=zeros | before, layers={}) for i in range(40)))
+    assert {v.name for v in found} == {"dead-units"}
 
 
 def test_few_data_seen_often_are_overfitted_without_a_holdout() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from aegan.diagnostics.health import ENOUGH, above, below, evidence_of, rule, verdict_of
-from aegan.diagnostics.history import History, Stretch
+from aegan.diagnostics.history import SMOOTH, History, Stretch, median
 from aegan.diagnostics.thresholds import limit
 from aegan.diagnostics.verdicts import Evidence, Remedy, Verdict
 
@@ -57,6 +57,32 @@ def balance(history: History) -> Iterator[Verdict]:
         told = verdict_of("discriminator-weak", where="discriminator", since=max(weak[0].since, far.since),
                           confidence=confidence, evidence=[weak[1], *_distance(history)])  # fmt: skip
         yield _evened(history, told)
+    elif far and (found := _misled(history)):
+        stretch, evidence = found
+        told = verdict_of("discriminator-weak", where="discriminator", since=max(stretch.since, far.since),
+                          confidence=0.8, evidence=[evidence, *_distance(history)])  # fmt: skip
+        yield _evened(history, told)
+
+
+def _misled(history: History) -> tuple[Stretch, Evidence] | None:
+    """A discriminator that often rates samples above data, or hardly apart, though the samples are nowhere near.
+
+    Both are facts whether or not the samples come nearer.
+    """
+    points = history.points("discriminator/separation")
+    late = points[len(points) // 2 :]
+    if len(late) < ENOUGH:
+        return None
+    fooled = [step for step, value in late if value < limit("separation_fooled")]
+    if len(fooled) >= limit("fooled") * len(late):
+        part = len(fooled) / len(late)
+        worst = evidence_of("discriminator/separation", min(v for _, v in late), limit("separation_fooled"))
+        return Stretch(fooled[0], len(fooled), part), worst
+    lost = history.stretch("samples/excess", lambda v: v > limit("lost"))
+    gaps = [abs(value) for step, value in history.points("discriminator/gap") if lost and step >= lost.since]
+    if lost is not None and len(gaps) >= ENOUGH and median(gaps[-ENOUGH:]) < limit("indecisive"):
+        return lost, evidence_of("discriminator/gap", median(gaps[-ENOUGH:]), limit("indecisive"))
+    return None
 
 
 @rule
@@ -180,7 +206,7 @@ def _distance(history: History) -> list[Evidence]:
 
 
 def _still_learning(history: History, within: float = 0.5) -> bool:
-    """Whether the samples came nearer to the data in the last part of the run, or are there.
+    """Whether the samples came nearer to the data in the last part of the run and than at first, or are there.
 
     Part ``within`` of the last third's looks must be nearer than the middle third's median: half of them, or more where
     the samples come and go.
@@ -190,6 +216,8 @@ def _still_learning(history: History, within: float = 0.5) -> bool:
         return False
     if (history.recent("samples/excess") or 0.0) < limit("far"):
         return True
+    if median(values[-SMOOTH:]) > min(values[:SMOOTH]):
+        return False
     third = len(values) // 3
     middle, last = sorted(values[third : 2 * third]), sorted(values[-third:])
     return last[int(within * third)] < limit("progress") * middle[third // 2]

@@ -68,8 +68,16 @@ def _cut(history: History, network: str) -> bool:
     ever = any(value > 0 for _, value in history.points(f"{network}/gradient"))
     others = [n for n in history.networks("gradient") if n != network]
     passed = history.recent("discriminator/slope_fake")
-    alive = not others or any((history.recent(f"{n}/gradient") or 0.0) > 0 for n in others)
+    alive = not others or any((history.recent(f"{n}/gradient") or 0.0) > 0 and not _numb(history, n) for n in others)
     return not ever and alive and (network == "discriminator" or passed is None or passed > 0)
+
+
+def _numb(history: History, network: str) -> Stretch | None:
+    """The stretch in which biases alone had a gradient: nothing but zeros came to any weight."""
+    if not (history.recent(f"{network}/gradient") or 0.0):
+        return None
+    found = history.stretch(f"{network}/relative", lambda v: v == 0.0)
+    return found if found is not None and found.looks >= ENOUGH // 2 else None
 
 
 @rule
@@ -129,6 +137,8 @@ def gradients(history: History) -> Iterator[Verdict]:
         sure = [x for x in (shallow, tiny, faded) if x is not None]
         if all(value == 0 for _, value in history.points(f"{network}/gradient")):
             continue  # cut, or dead from the start
+        if _numb(history, network):
+            continue  # dead units, which are told as that
         cut = history.recent(f"{network}/gradient") == 0.0 and _cut(history, network)
         if sure and not cut and (history.recent(f"{network}/reached") or 1.0) >= limit("reached"):
             best = max(sure, key=lambda x: x[2])
@@ -153,8 +163,11 @@ def dead_units(history: History) -> Iterator[Verdict]:
         found = above(history, f"{network}/dead", "dead")
         silent = history.stretch(f"{network}/gradient", lambda v: v == 0.0)
         ever = any(value > 0 for _, value in history.points(f"{network}/gradient"))
+        numb = _numb(history, network)
         if found:
             stretch, evidence, _ = found
+        elif numb is not None:
+            stretch, evidence = numb, evidence_of(f"{network}/relative", 0.0, 0.0)
         elif silent is not None and silent.looks >= ENOUGH // 2 and not ever and not _cut(history, network):
             stretch, evidence = silent, evidence_of(f"{network}/gradient", 0.0, 0.0)
         else:
