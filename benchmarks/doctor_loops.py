@@ -80,6 +80,9 @@ class Loop:
     def _batch(self) -> Tensor:
         return self.data[torch.randint(0, len(self.data), (self.setup.batch,), generator=self.stream)]
 
+    def _unseen(self) -> Tensor:
+        return self.unseen[torch.randint(0, len(self.unseen), (self.setup.batch,), generator=self.stream)]
+
     def _noise(self) -> Tensor:
         return torch.randn(self.setup.batch, self.setup.noise, generator=self.stream)
 
@@ -124,8 +127,8 @@ class Loop:
             self._clip(self.generator)
             opt_g.step()
             if self.watched:
-                unseen = self.unseen[torch.randint(0, len(self.unseen), (setup.batch,), generator=self.stream)]
                 losses = {"generator": loss, "discriminator": loss_d}
+                unseen = self._unseen if self.every is None else self._unseen()
                 self.doctor.observe(real=real, fake=fake, losses=losses, holdout=unseen)
 
     def _decode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:

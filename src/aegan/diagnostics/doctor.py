@@ -91,6 +91,7 @@ class Doctor:
         self.schedule = Schedule(share, every=every)
         self.history = History()
         self.errors: list[str] = []
+        self._guarded = _Guard(self.errors)
         self.on_look = on_look
         self._watch: GradientWatch | None = None
         self._handle: Any = None
@@ -155,7 +156,7 @@ class Doctor:
         real: Tensor | None = None,
         fake: Tensor | None = None,
         losses: Mapping[str, Tensor | float] | None = None,
-        holdout: Tensor | None = None,
+        holdout: Tensor | Callable[[], Tensor] | None = None,
         posterior: tuple[Tensor, Tensor] | None = None,
         tokens: Tensor | None = None,
         codes: int | None = None,
@@ -167,7 +168,8 @@ class Doctor:
             real: This step's real batch ``(B, ...)``.
             fake: Samples ``(B, ...)``.
             losses: By name; looked at for values that are not finite.
-            holdout: Real data that the discriminator never learns from ``(B, ...)``.
+            holdout: Real data that the discriminator never learns from ``(B, ...)``, or a function that draws some,
+                which is called at looks alone.
             posterior: Mean and log-variance of codes ``(B, D)``.
             tokens: Indices into a codebook, int64.
             codes: Size of that codebook.
@@ -179,9 +181,9 @@ class Doctor:
         notes: dict[str, str] = {}
         spectrum: tuple[float, ...] = ()
         with self.schedule.working():
-            with self._guarded():
+            with self._guarded:
                 self._keep(real, fake)
-            with self._guarded():
+            with self._guarded:
                 notes |= self._broken(losses or {}, real, fake)
             layers_seen: dict[str, dict[str, float]] = {}
             if self._watch is not None:
@@ -191,22 +193,22 @@ class Doctor:
                     values |= found
             values |= self._compared
             self._compared = {}
-            with self._guarded():
+            with self._guarded:
                 values |= self._codes(posterior, tokens, codes)
             if self.schedule.due("judge"):
-                with self._guarded(), self._look("judge"):
-                    self._judged(values, real, fake, holdout, notes)
+                with self._guarded, self._look("judge"):
+                    self._judged(values, real, fake, holdout() if callable(holdout) else holdout, notes)
             if self.schedule.due("samples"):
-                with self._guarded(), self._look("samples"):
+                with self._guarded, self._look("samples"):
                     values |= self._samples()
             if self.schedule.due("jacobian") and self._call is not None:
-                with self._guarded(), self._look("jacobian"):
+                with self._guarded, self._look("jacobian"):
                     found, spectrum = self._jacobian()
                     values |= found
             if values or notes:
                 look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
                 self.history.add(look)
-                with self._guarded():
+                with self._guarded:
                     if self.on_look is not None:
                         self.on_look(look)
         self.schedule.settle()
@@ -273,14 +275,6 @@ class Doctor:
             self._call = (args, kwargs)
 
     @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Looking must never break a training, nor one part of it another."""
-        try:
-            yield
-        except Exception as error:
-            _noted(self.errors, error)
-
-    @contextlib.contextmanager
     def _look(self, kind: str) -> Iterator[None]:
         """A measurement: timed, without traces, and unseen by the doctor's own hooks."""
         self._busy = True
@@ -296,7 +290,8 @@ class Doctor:
                 continue
             # Of long samples what they are compared by, so that hundreds of them take no room.
             kept.append(flattened(batch) if batch[0].numel() > KEPT_WHOLE else batch.detach())
-            while sum(len(b) for b in kept) - len(kept[0]) >= rows:
+            # Batches are of one size as a rule; a few too many do no harm.
+            while (len(kept) - 1) * len(batch) >= rows:
                 kept.popleft()
 
     def _broken(self, losses: Mapping[str, Tensor | float], real: Tensor | None, fake: Tensor | None) -> dict[str, str]:
@@ -372,9 +367,27 @@ class Doctor:
         return values
 
 
+class _Guard:
+    """Looking must never break a training, nor one part of it another."""
+
+    def __init__(self, errors: list[str]) -> None:
+        self.errors = errors
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        _noted(self.errors, error)
+        return True
+
+
 def _finite(loss: Tensor | float) -> bool:
     """Whether a loss is, of a batch or of each sample."""
-    return bool(torch.isfinite(loss).all()) if isinstance(loss, Tensor) else math.isfinite(loss)
+    if isinstance(loss, Tensor) and loss.numel() > 1:
+        return bool(torch.isfinite(loss).all())
+    return math.isfinite(loss)
 
 
 def _noted(errors: list[str], error: Exception) -> None:

@@ -45,6 +45,7 @@ class _Network:
     """What is remembered of one network between looks."""
 
     module: nn.Module
+    parameters: list[nn.Parameter] = field(default_factory=list)
     steps: int = 0
     reached: int = 0
     looks: int = 0
@@ -80,12 +81,12 @@ class GradientWatch:
         fail: Callable[[Exception], None],
         optimizers: Sequence[Optimizer] | None = None,
     ) -> None:
-        self.networks = {name: _Network(module) for name, module in networks.items()}
+        self.networks = {name: _Network(module, list(module.parameters())) for name, module in networks.items()}
         self._wants, self._spent, self._fail = wants, spent, fail
         self._optimizers = None if optimizers is None else {id(o) for o in optimizers}
         self._known: weakref.WeakKeyDictionary[Optimizer, tuple[str, ...]] = weakref.WeakKeyDictionary()
         self._measuring: set[str] = set()
-        self._failed = False
+        self._failed = self._fresh = False
         itself = weakref.ref(self)
 
         def before(optimizer: Optimizer, *_: Any) -> None:
@@ -110,6 +111,9 @@ class GradientWatch:
         values: dict[str, float] = {}
         found: dict[str, dict[str, float]] = {}
         notes: dict[str, str] = {}
+        if not self._fresh:
+            return values, found, notes
+        self._fresh = False
         total = max((n.steps for n in self.networks.values()), default=0)
         for name, network in self.networks.items():
             if total:
@@ -147,15 +151,19 @@ class GradientWatch:
         for name in names:
             network = self.networks[name]
             network.steps += 1
-            network.reached += any(p.grad is not None for p in network.module.parameters())
+            for p in network.parameters:
+                if p.grad is not None:
+                    network.reached += 1
+                    break
         if names and self._wants() and not _overflowed(optimizer):
+            self._fresh = True
             with self._spent():
                 for name in names:
                     self._measure(self.networks[name], _scale(optimizer))
                     self._measuring.add(name)
 
     def _after(self, optimizer: Optimizer) -> None:
-        names = [name for name in self._mine(optimizer) if name in self._measuring]
+        names = [name for name in self._mine(optimizer) if name in self._measuring] if self._measuring else ()
         if names:
             with self._spent():
                 for name in names:
@@ -166,6 +174,7 @@ class GradientWatch:
     def _measure(self, network: _Network, scale: float) -> None:
         """Read the gradients, which are ``scale`` times too long."""
         module, values = network.module, network.values
+        network.parameters = list(module.parameters())
         found = {
             n: LayerGradient(g.gradient / scale, g.weight, g.rms / scale) for n, g in layer_gradients(module).items()
         }
