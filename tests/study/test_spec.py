@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_a_job_survives_json_and_knows_all_that_it_depends_on() -> None:
     assert all(Job.from_json(job.to_json()).key == job.key for job in jobs)
     other = jobs_of(spec_of(tiny(samples=70)))[0]
     assert other.folder == jobs[0].folder and other.key != jobs[0].key
+
+
+def test_settings_by_data_go_over_those_by_kind_and_into_what_is_run() -> None:
+    apart = {"by_kind": {"vector": {"width": 8}}, "by_data": {"ring": {"width": 16}}}
+    arm = {"name": "gan", "settings": {"width": 4}} | apart
+    spec = spec_of(tiny(models=[arm]))
+    ring = next(d for d in spec.data if d.name == "ring")
+    assert spec.models[0].on(ring).settings_for("vector") == {"width": "16"}
+    assert {job.model.settings_for("vector")["width"] for job in jobs_of(spec) if job.data.name == "ring"} == {"16"}
+    with pytest.raises(ConfigError, match="by_data"):
+        spec_of(tiny(models=[arm | {"by_data": {"rnig": {"width": 16}}}]))
+
+
+def test_a_run_is_known_by_what_changes_it_alone() -> None:
+    spec = spec_of(tiny())
+    job = jobs_of(spec)[0]
+    assert "by_data" in job.to_json()["model"] and replace(job, jacobian=True).key != job.key
+    assert replace(job, model=replace(job.model, by_data={"ring": {}})).key != job.key
 
 
 def test_settings_by_kind_go_over_the_others() -> None:

@@ -76,8 +76,8 @@ def figures(
         before: Steps of the budget that were taken before the run, to make its data.
     """
     looks = read_looks(path)
-    of_gradient = of_gradients([look for look in looks if look.stage in networks], networks)
-    return of_gradient | of_samples(looks, total, start=start, before=before)
+    against = [look for look in looks if look.stage in networks]
+    return of_gradients(against, networks) | of_jacobian(against) | of_samples(looks, total, start=start, before=before)
 
 
 def of_gradients(looks: Sequence[Look], networks: Mapping[str, Sequence[str]]) -> dict[str, float]:
@@ -112,6 +112,12 @@ def of_gradients(looks: Sequence[Look], networks: Mapping[str, Sequence[str]]) -
         if values:
             found[key] = float(np.median(values))
     return found
+
+
+def of_jacobian(looks: Sequence[Look]) -> dict[str, float]:
+    """Condition of the map from noise to samples, where it was looked at: its median over adversarial stages."""
+    values = [look.values["generator/condition"] for look in looks if "generator/condition" in look.values]
+    return {"condition": float(np.median(values))} if values else {}
 
 
 def of_samples(looks: Sequence[Look], total: int, *, start: float | None = None, before: int = 0) -> dict[str, float]:

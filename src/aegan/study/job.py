@@ -149,6 +149,8 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
         run, identity = None, {"model": job.model.model, "settings": settings, "adapter": {}}
     learnt, validation = set_apart(network, data.train, job.seed, data.adapter)
     every = {"gradients": job.look_every, "judge": RARELY * job.look_every, "samples": RARELY * job.look_every}
+    if job.jacobian:
+        every["jacobian"] = RARELY * job.look_every
     trainer = Trainer(
         network, learnt, config, Backend(device, "fp32"), folder=folder, identity=identity, validation=validation,
         probes=[EventProbe(), DoctorProbe(holdout=data.test, every=every, settings=settings)],

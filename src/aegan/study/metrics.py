@@ -58,6 +58,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="gradient_spread", title="deviation of log10 of the generator's gradient norm"),
         Metric(name="signal", title="gradient signal-to-noise ratio, generator", better="higher"),
         Metric(name="turn", title="cosine of successive generator gradients", better="higher"),
+        Metric(name="condition", title="ln λmax/λmin of the generator's JᵀJ", kinds=JUDGED),
         Metric(name="reached", title="part of the budget until samples were near the data"),
         Metric(name="distance_mean", title="energy distance over the whole budget"),
         Metric(name="wobble", title="unsteadiness of the distance in the second half"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,7 @@ def spec_of(values: Mapping[str, Any], *, where: str = "study", folder: Path = P
         if key not in values:
             raise ConfigError(f"{where}: {key!r} is missing. See docs/studies.md for the form.")
     data = tuple(_data(d, f"{where}: data", folder) for d in _tables(values["data"], f"{where}: data"))
-    models = tuple(
-        _model(m, f"{where}: models", {d.kind for d in data}) for m in _tables(values["models"], f"{where}: models")
-    )
+    models = tuple(_model(m, f"{where}: models", data) for m in _tables(values["models"], f"{where}: models"))
     _unique([m.name for m in models], f"{where}: models")
     _unique([d.name for d in data], f"{where}: data")
     _fitting(models, data, where)
@@ -89,14 +87,15 @@ def spec_of(values: Mapping[str, Any], *, where: str = "study", folder: Path = P
 # --- parts ----------------------------------------------------------------------------------------------------
 
 
-def _model(values: Mapping[str, Any], where: str, kinds: set[str]) -> ModelEntry:
+def _model(values: Mapping[str, Any], where: str, data: Sequence[DataEntry]) -> ModelEntry:
+    kinds, names = {d.kind for d in data}, [d.name for d in data]
     name = _name(values, where)
     where = f"{where}: {name}"
     _known(values, {f.name for f in fields(ModelEntry)}, where)
     model = str(values.get("model", name))
-    by_kind = {str(k): flat(v) for k, v in values.get("by_kind", {}).items()}
+    by_kind, by_data = ({str(k): flat(v) for k, v in values.get(key, {}).items()} for key in ("by_kind", "by_data"))
     found = ModelEntry(
-        name=name, model=model, settings=flat(values.get("settings", {})), by_kind=by_kind,
+        name=name, model=model, settings=flat(values.get("settings", {})), by_kind=by_kind, by_data=by_data,
         augment=dict(values.get("augment", {})),
     )  # fmt: skip
     try:
@@ -104,6 +103,10 @@ def _model(values: Mapping[str, Any], where: str, kinds: set[str]) -> ModelEntry
             _one_of(kind, kinds | set(entry(model).kinds), "by_kind")
         for kind in sorted(kinds):
             check_settings(model, found.settings_for(kind))
+        for which in by_data:
+            _one_of(which, names, "by_data")
+        for item in data:
+            check_settings(model, found.on(item).settings_for(item.kind))
     except ConfigError as error:
         raise ConfigError(f"{where}: {str(error).replace('--set ', '')}") from error
     enlarge.check(found.augment, where)

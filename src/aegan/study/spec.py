@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aegan.errors import ConfigError
@@ -42,6 +42,7 @@ class ModelEntry:
         model: Registered name.
         settings: By dotted name, as text.
         by_kind: Further settings for data of a kind.
+        by_data: Further settings for data of a name, over those; what is run has them among its settings.
         augment: How the training data are enlarged first; see :mod:`aegan.study.enlarge`.
     """
 
@@ -49,11 +50,20 @@ class ModelEntry:
     model: str
     settings: Mapping[str, str] = field(default_factory=dict)
     by_kind: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    by_data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
 
     def settings_for(self, kind: str) -> dict[str, str]:
         """The settings that go for data of this kind."""
         return dict(self.settings) | dict(self.by_kind.get(kind, {}))
+
+    def on(self, data: DataEntry) -> ModelEntry:
+        """The arm as it is run on some data."""
+        own = self.by_data.get(data.name)
+        if own is None:
+            return replace(self, by_data={})
+        by_kind = {kind: {**settings, **own} for kind, settings in self.by_kind.items()}
+        return replace(self, settings={**self.settings, **own}, by_kind=by_kind, by_data={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +175,7 @@ class Job:
     samples: int
     device: str = "cpu"
     keep_weights: bool = False
+    jacobian: bool = False
 
     @property
     def steps(self) -> int | None:
@@ -179,7 +190,12 @@ class Job:
     @property
     def key(self) -> str:
         """Hash of all of it."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        values = asdict(self)
+        if not self.jacobian:
+            del values["jacobian"]  # studies from before it was there go on
+        if not self.model.by_data:
+            del values["model"]["by_data"]
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -206,8 +222,9 @@ def jobs_of(spec: StudySpec) -> list[Job]:
     """Every run, seed by seed, so that a study that is stopped early holds whole comparisons."""
     return [
         Job(
-            model=model, data=data, seed=seed, init=init, budget=spec.budget, threads=spec.threads,
+            model=model.on(data), data=data, seed=seed, init=init, budget=spec.budget, threads=spec.threads,
             look_every=spec.look_every, samples=spec.samples, device=spec.device,
+            jacobian=any(metric.name == "condition" for metric in spec.metrics),
             keep_weights=spec.keep_weights,
         )
         for seed in spec.seeds
