@@ -47,6 +47,7 @@ SICK: dict[str, dict[str, float]] = {
     "generator-ill-conditioned": {"generator/condition": 30.0},
     "mode-collapse": {"samples/coverage": 0.2, "samples/p": 0.005, "samples/excess": 0.3},
     "cycling": {"samples/moved": 0.9, **FAR},
+    "not-converging": {"samples/excess": 0.5},
     "posterior-collapse": {"encoder/active": 0.0, "encoder/kl": 0.001},
     "codebook-collapse": {"encoder/perplexity": 0.02},
     "imbalance": {"decoder/balance": 1e5},

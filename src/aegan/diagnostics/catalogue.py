@@ -189,6 +189,15 @@ CATALOGUE: dict[str, Entry] = {
             Remedy(do="Take β1 of Adam as 0", paper="arXiv 1801.04406"),
         ),
     ),
+    "not-converging": Entry(
+        "Not converging", 2,
+        "The samples are far from the data and come no nearer, and nothing else that is watched says why.",
+        (
+            Remedy(do="Train an autoencoder first (latent-gan, warm-start-gan): its codes are where a GAN starts well"),
+            Remedy(do="Take larger networks, residual ones, or other learning rates", role="network", value="residual"),
+            STRONGER_PENALTY,
+        ),
+    ),
     "posterior-collapse": Entry(
         "Posterior collapse", 1,
         "The decoder manages without the code, so the code carries nothing.",

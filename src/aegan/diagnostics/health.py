@@ -39,6 +39,7 @@ MEANS = {
     "spread": "distance of two samples, over that of two real ones",
     "nearest": "distance to the nearest sample, over the real one",
     "distance": "energy distance to the data",
+    "excess": "energy distance to the data, beyond that of two halves of the data",
     "p": "chance that samples and data are one distribution",
     "moved": "way of the samples between looks over their distance to the data",
     "active": "part of the code's dimensions in use",
@@ -68,7 +69,7 @@ def diagnose(history: History) -> list[Verdict]:
     Args:
         history: Of a whole run; each stage is judged by itself.
     """
-    from aegan.diagnostics import pair_rules, rules  # noqa: F401 - registers the rules
+    from aegan.diagnostics import pair_rules, rules  # noqa: F401 - registering the rules
 
     found: dict[tuple[str, str], Verdict] = {}
     for stage in history.stages:
@@ -81,7 +82,8 @@ def diagnose(history: History) -> list[Verdict]:
                 if key not in found or found[key].confidence < verdict.confidence:
                     found[key] = verdict
     if not found:
-        return [verdict_of("healthy")]
+        last = history.of(history.stages[-1]) if history.stages else history
+        return [*pair_rules.unexplained(last)] or [verdict_of("healthy")]
     return sorted(found.values(), key=lambda v: (-round(v.confidence - 0.25 * CATALOGUE[v.name].rank, 6), v.since))
 
 

@@ -153,6 +153,15 @@ def cycling(history: History) -> Iterator[Verdict]:
         yield _evened(history, told)
 
 
+def unexplained(history: History) -> Iterator[Verdict]:
+    """For where no rule fires: samples that are far off to the end, and not on their way, are no healthy training."""
+    far = above(history, "samples/excess", "astray")
+    if far and far[0].looks >= ENOUGH and not _still_learning(history):
+        stretch, evidence, _ = far
+        yield verdict_of("not-converging", where="generator and discriminator", since=stretch.since,
+                         confidence=0.5 + 0.3 * min(1.0, stretch.looks / (2 * ENOUGH)), evidence=[evidence])  # fmt: skip
+
+
 def _evened(history: History, verdict: Verdict) -> Verdict:
     """The verdict with a remedy in front where the generator simply learns much faster than the discriminator."""
     steps = [history.recent(f"{n}/reached") or 0.0 for n in ("discriminator", "generator")]
