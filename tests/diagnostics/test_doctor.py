@@ -271,8 +271,10 @@ def test_the_schedule_keeps_to_its_share(monkeypatch) -> None:
             if schedule.due(kind):
                 with schedule.measuring(kind):
                     now[0] += cost
+        with schedule.working():
+            now[0] += 0.0001  # what is around the looks counts too
         schedule.settle()
-    assert 0.03 < schedule.share <= 0.05
+    assert 0.02 < schedule.share <= 0.05
 
 
 def test_the_callback_of_lightning(monkeypatch) -> None:

@@ -158,8 +158,9 @@ def unexplained(history: History) -> Iterator[Verdict]:
     far = above(history, "samples/excess", "astray")
     if far and far[0].looks >= ENOUGH and not _still_learning(history):
         stretch, evidence, _ = far
+        sure = 0.5 + 0.3 * min(1.0, stretch.looks / (2 * ENOUGH))
         yield verdict_of("not-converging", where="generator and discriminator", since=stretch.since,
-                         confidence=0.5 + 0.3 * min(1.0, stretch.looks / (2 * ENOUGH)), evidence=[evidence])  # fmt: skip
+                         confidence=sure, evidence=[evidence])  # fmt: skip
 
 
 def _evened(history: History, verdict: Verdict) -> Verdict:

@@ -43,7 +43,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "indecisive": Threshold(1.0, "nats between data and samples that are lost: e to one, where it should be sure"),
     "lost": Threshold(1.0, "energy distance in units of real distances: farther than the data from one another"),
     "far": Threshold(0.08, "energy distance in units of real distances, above what two halves of the data show"),
-    "astray": Threshold(0.16, "the same, twice as far; that alone is enough for an alarm if the samples come no nearer"),
+    "astray": Threshold(0.16, "twice as far; that alone is enough for an alarm if the samples come no nearer"),
     "progress": Threshold(0.8, "distance to the data at the end over the middle of the run: below, it still learns"),
     "holdout": Threshold(0.75, "chance that training data are rated above unseen data; 0.5 without overfitting"),
     "repeats": Threshold(25.0, "times that each real sample was seen"),
