@@ -124,6 +124,14 @@ def test_samples_farther_off_than_at_first_are_no_learning() -> None:
         assert diagnose(looks_of(told_apart | {"samples/excess": x} for x in way))[0].name == name
 
 
+@pytest.mark.parametrize(("end", "name"), [(0.5, "vanishing-gradients"), (0.01, "healthy")])
+def test_gradients_that_had_vanished_at_first_are_why_samples_are_still_far_off(end: float, name: str) -> None:
+    way = ({"generator/depth": 1e-8 if i < 10 else 0.3, "samples/excess": end} for i in range(40))
+    told = diagnose(looks_of(way))[0]
+    assert told.name == name
+    assert name == "healthy" or told.where == "generator, the first layers, until step 90"
+
+
 @pytest.mark.parametrize(
     "late", [("separation", 0.01, 0.9), ("gap", 0.1, 0.1)], ids=("rates samples above data", "says nothing of them")
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from aegan.diagnostics.health import ENOUGH, EPSILON, above, below, evidence_of, plainly, rule, sureness, verdict_of
-from aegan.diagnostics.history import SMOOTH, History, Stretch
+from aegan.diagnostics.history import SMOOTH, History, Stretch, median
 from aegan.diagnostics.thresholds import limit
 from aegan.diagnostics.verdicts import Evidence, Verdict
 
@@ -145,6 +145,10 @@ def gradients(history: History) -> Iterator[Verdict]:
             place = "the first layers" if shallow and best is shallow else "all layers"
             yield verdict_of("vanishing-gradients", where=f"{network}, {place}", since=best[0].since,
                              confidence=best[2], evidence=[e for _, e, _ in sure])  # fmt: skip
+        elif (earlier := _earlier(history, f"{network}/depth", "depth")) is not None:
+            stretch, evidence = earlier
+            place = f"{network}, the first layers, until step {stretch.since}"
+            yield verdict_of("vanishing-gradients", where=place, since=0, confidence=0.9, evidence=[evidence])
         huge = above(history, f"{network}/relative", "relative_high")
         grown = _ratio(history, f"{network}/gradient", "grown", rising=True)
         if (history.recent(f"{network}/relative") or 0.0) < limit("grown_to"):
@@ -154,6 +158,22 @@ def gradients(history: History) -> Iterator[Verdict]:
             best = max(sure, key=lambda x: x[2])
             yield verdict_of("exploding-gradients", where=network, since=best[0].since, confidence=best[2],
                              evidence=[e for _, e, _ in sure])  # fmt: skip
+
+
+def _earlier(history: History, statistic: str, threshold: str) -> tuple[Stretch, Evidence] | None:
+    """A beginning in which a statistic was below its threshold, long enough to be why samples are still far off.
+
+    Returns:
+        A stretch whose ``since`` is the step at which it *ended*.
+    """
+    points, bound = history.points(statistic), limit(threshold)
+    low = [(step, value) for step, value in points if value < bound]
+    if len(low) < max(ENOUGH // 2, limit("lost_time") * len(points)) or points[0][1] >= bound:
+        return None
+    if (history.recent("samples/excess") or 0.0) < limit("far"):
+        return None  # it got over it
+    worst = median([value for _, value in low])
+    return Stretch(low[-1][0], len(low), worst), evidence_of(statistic, worst, bound)
 
 
 @rule

@@ -21,6 +21,7 @@ class Threshold(NamedTuple):
 
 THRESHOLDS: dict[str, Threshold] = {
     "depth": Threshold(1e-4, "healthy convolutional decoders come down to 1e-3: their last bias sums over pixels"),
+    "lost_time": Threshold(0.15, "part of the looks, from the first on, at which gradients had vanished"),
     "relative_low": Threshold(1e-7, "‖G‖/‖W‖ where Adam's eps of 1e-8 begins to swallow the gradient"),
     "faded": Threshold(1e-3, "the gradient at the end over the one at the beginning"),
     "relative_high": Threshold(
