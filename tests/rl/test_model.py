@@ -286,3 +286,18 @@ def test_agents_play_side_by_side() -> None:
         60,
         1,
     )
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "bool"])
+def test_whole_and_true_states_come_back_from_coding(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    before = rng.integers(0, 2 if kind == "bool" else 8, (300, 2))
+    actions = rng.integers(0, 2, 300)
+    after = before.copy()
+    after[:, 0] = actions if kind == "bool" else before[:, 0] + actions
+    zeros = np.zeros(300)
+    real = rl.read({"s": before.astype(kind), "a": actions, "r": zeros, "s2": after.astype(kind), "done": zeros})
+    rows = Rows.of(real)
+    back = rows.from_frame(rows.to_frame(real))
+    assert back.observations.dtype == np.dtype(kind)
+    assert (back.observations == real.observations).all() and (back.next_observations == real.next_observations).all()

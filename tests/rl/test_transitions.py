@@ -89,6 +89,26 @@ def test_a_replay_buffer_takes_the_tuples_and_gives_them_back() -> None:
         rl.read(two)
 
 
+def test_scaled_amounts_of_a_replay_buffer_are_not_held_to_the_unscaled_bounds() -> None:
+    class Box:
+        low, high, shape = np.zeros(1), np.full(1, 0.4), (1,)
+
+    buffer = StubReplayBuffer(4, (2,), 1)
+    buffer.actions = np.array([-1.0, 1.0, 0.2, 0.9], np.float32).reshape(4, 1, 1)
+    buffer.full, buffer.action_space = True, Box()  # type: ignore[attr-defined]
+    one = rl.read(buffer)
+    assert (one.space.low, one.space.high) == ((-1.0,), (1.0,)) and one.actions[:, 0].min() == -1.0
+    assert rl.read(buffer, action_space=rl.Actions(low=(-2.0,), high=(2.0,))).space.high == (2.0,)
+
+
+def test_joined_transitions_have_the_actions_of_both() -> None:
+    few, more = (GOOD | {"actions": np.array(a)} for a in ([0, 1, 1, 0], [2, 3, 2, 2]))
+    both = rl.read(few) + rl.read(more)
+    assert both.space.sizes == (4,) and both.actions.max() == 3
+    low, high = (rl.read(GOOD | {"actions": np.array([[x]] * 4)}) for x in (-3.0, 5.0))
+    assert (low + high).space.low[0] <= -3.0 and (low + high).space.high[0] >= 5.0
+
+
 def test_stable_baselines3_itself_takes_the_tuples() -> None:
     buffers = pytest.importorskip("stable_baselines3.common.buffers", reason="stable-baselines3 is not installed")
     spaces = pytest.importorskip("gymnasium").spaces

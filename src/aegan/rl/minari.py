@@ -105,6 +105,8 @@ def episodes(transitions: Transitions) -> list[tuple[int, int]]:
     [(0, 2), (2, 3)]
     """
     count = len(transitions)
+    if count < 2:
+        return [(0, 1)] * count
     same = (transitions.next_observations[:-1] == transitions.observations[1:]).reshape(count - 1, -1).all(axis=1)
     over = (transitions.terminated | transitions.truncated)[:-1]
     ends = [*(np.flatnonzero(~same | over) + 1).tolist(), count]

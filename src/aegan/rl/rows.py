@@ -145,19 +145,29 @@ class Rows:
             after = before + change
             # What was seen bounds what is drawn, but for states beyond it that were given.
             within = (before >= self.low) & (before <= self.high)
-            after = np.where(within, np.clip(after, self.low, self.high), after)
+            after = self._typed(np.where(within, np.clip(after, self.low, self.high), after)).astype(np.float64)
             if self.reward is not None:
                 rewards = rewards + self._fit_reward(before, actions, change)
         actions = actions[:, 0] if self.space.scalar else actions
         return Transitions(
-            observations=before.reshape(-1, *self.shape).astype(self.dtype),
+            observations=self._typed(before).reshape(-1, *self.shape),
             actions=actions,
             rewards=rewards,
-            next_observations=after.reshape(-1, *self.shape).astype(self.dtype),
+            next_observations=self._typed(after).reshape(-1, *self.shape),
             terminated=frame["end"].to_numpy().astype(bool) ^ self._ended(after),
             truncated=frame["truncated"].to_numpy().astype(bool),
             space=self.space,
         )
+
+    def _typed(self, states: np.ndarray) -> np.ndarray:
+        """States in the data's own type: whole numbers rounded, not cut off; a sum of parts is 0.9999999 for 1."""
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "b":
+            return states >= 0.5
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            return np.rint(states).clip(limits.min, limits.max).astype(dtype)
+        return states.astype(dtype)
 
     def _fit_reward(self, before: np.ndarray, actions: np.ndarray, change: np.ndarray) -> np.ndarray:
         """Rewards ``(N,)`` by the fit."""

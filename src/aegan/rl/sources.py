@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +151,14 @@ def _of_replay(buffer: Any, action_space: Any) -> Transitions:
     done = np.asarray(buffer.dones)[:size].reshape(-1).astype(bool)
     parts = {name: _merged(getattr(buffer, name)[:size]) for name in ("observations", "next_observations", "actions")}
     space = action_space if action_space is not None else getattr(buffer, "action_space", None)
-    if Actions.of(space, parts["actions"], "replay buffer").scalar:
+    made = Actions.of(space, parts["actions"], "replay buffer")
+    if made.scalar:
         parts["actions"] = parts["actions"].reshape(-1)
+    if action_space is None and not made.discrete:
+        # Its agents keep amounts scaled to [-1, 1] whatever the space is; others fill buffers as they like.
+        flat = parts["actions"].reshape(len(parts["actions"]), -1)
+        low, high = np.minimum(flat.min(axis=0), -1.0), np.maximum(flat.max(axis=0), 1.0)
+        space = replace(made, low=tuple(low.tolist()), high=tuple(high.tolist()))
     rows = {**parts, "rewards": np.asarray(buffer.rewards)[:size].reshape(-1), "terminated": done & ~cut}
     return Transitions.of({**rows, "truncated": cut}, action_space=space, name="replay buffer")
 

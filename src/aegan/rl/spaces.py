@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,16 @@ class Actions:
     def like(self, other: Actions) -> bool:
         """Whether actions of both have the same form."""
         return (self.discrete, self.length, self.scalar) == (other.discrete, other.length, other.scalar)
+
+    def joined(self, other: Actions) -> Actions:
+        """The least space that has the actions of both, which are :meth:`like` each other."""
+        if not self.discrete:
+            low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+            return replace(self, low=tuple(low.tolist()), high=tuple(high.tolist()))
+        start = min(self.start, other.start)
+        ends = zip(self.sizes, other.sizes, strict=True)
+        sizes = tuple(max(self.start + a, other.start + b) - start for a, b in ends)
+        return replace(self, sizes=sizes, start=start)
 
     def shaped(self, actions: np.ndarray, name: str) -> np.ndarray:
         """Actions ``(N,)`` or ``(N, A)`` of this space.

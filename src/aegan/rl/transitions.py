@@ -129,7 +129,8 @@ class Transitions:
                 f"with those of {other.observation_shape} and {other.space.describe()}."
             )
         joined = {part: np.concatenate([getattr(self, part), getattr(other, part)]) for part in NAMES}
-        return replace(self, **{part: values.astype(getattr(self, part).dtype) for part, values in joined.items()})
+        # Of whole numbers and others the wider type, so that nothing is cut off.
+        return replace(self, **joined, space=self.space.joined(other.space))
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
