@@ -392,7 +392,7 @@ def shown_samples(estimator: Estimator) -> Any:
     return sample_series(estimator, 20, seed=0)
 
 
-def write_samples(estimator: Estimator, series: Any, out: str, *, overwrite: bool) -> Any:
+def write_samples(estimator: Estimator, series: Any, out: str, *, overwrite: bool, each: int | None = None) -> Any:
     """Series into a file, in the form of what the run was fitted on."""
     decoder = series_adapter(estimator).decoder
-    return write_series(series, out, form=None if decoder is None else decoder.form, overwrite=overwrite)
+    return write_series(series, out, form=None if decoder is None else decoder.form, overwrite=overwrite, each=each)

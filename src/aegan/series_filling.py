@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,11 @@ from torch import Tensor
 
 from aegan.data.series import SeriesAdapter
 from aegan.data.series_attributes import attributes_of
+from aegan.data.series_form import pad
 from aegan.data.series_samples import stamps_from_gaps, with_gaps
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_windows import interpolate
+from aegan.data.table_looks import NumberLook
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.models.base import noise_for
 from aegan.series import AT_ONCE, extended, series_adapter
@@ -217,7 +219,14 @@ def complete_series(estimator: Estimator, source: Any, *, seed: int = 0) -> Any:
     adapter, decoder = _filling(estimator)
     if decoder.own:
         raise ConfigError("complete: not for series scaled one by one: their range is not known before they are whole.")
-    opened = adapter.open(source)
+    opened = _whole(adapter.open(source), decoder, adapter)
+    if opened.unused:
+        warnings.warn(
+            f"{opened.name}: columns {', '.join(opened.unused)} are no part of the series; they are left out.",
+            AeganWarning,
+            stacklevel=2,
+        )
+    decoder = _keeping(decoder, opened)
     values, there = _scaled(adapter, decoder, opened)
     y, static = _labels(adapter, opened)
     done = [one.clone() for one in values]
@@ -231,8 +240,42 @@ def complete_series(estimator: Estimator, source: Any, *, seed: int = 0) -> Any:
     for raw, one in zip(opened.values, done, strict=True):
         made = decoder.form.numbers(decoder.scaler.decode(one.numpy())[:, :width])
         filled.append(np.where(np.isfinite(raw), raw, made))
-    labels = None if opened.classes is None else [str(label) for label in opened.classes]
-    return decoder.restore(filled, opened.times, labels, opened.ids, opened.static)
+    labels = None if opened.labels is None else [one if len(one) > 1 else str(one[0]) for one in opened.labels]
+    made = decoder.restore(filled, opened.times, labels, opened.ids, opened.static, opened.rows)
+    if isinstance(source, pd.DataFrame) and isinstance(made, pd.DataFrame) and len(made) == len(source):
+        if decoder.form.layout != "long":  # in the order of the source
+            made.index = source.index
+    return made
+
+
+def _whole(opened: SeriesSet, decoder: Decoder, adapter: SeriesAdapter) -> SeriesSet:
+    """Series whose ends are missing, where all have one length, with these ends: they are to be filled."""
+    if decoder.variable or adapter.window is not None or opened.times is not None:
+        return opened
+    longest = adapter.spec.shape[0]
+    return replace(opened, values=list(pad(opened.values, max(longest, *opened.lengths))))
+
+
+def _keeping(decoder: Decoder, opened: SeriesSet) -> Decoder:
+    """The decoder with wider data types for channels whose known values the fitted ones would round."""
+    form, known = decoder.form, np.concatenate(opened.values)
+    lost = [_loses(look, column) for look, column in zip(form.looks, known.T, strict=True)]
+    if not any(lost):
+        return decoder
+    wider = NumberLook(dtype="float64", decimals=None)
+    looks = tuple(wider if gone else look for look, gone in zip(form.looks, lost, strict=True))
+    dtype = "float64" if np.dtype(form.dtype).kind in "iub" else form.dtype
+    return replace(decoder, form=replace(form, looks=looks, dtype=dtype))
+
+
+def _loses(look: NumberLook, values: np.ndarray) -> bool:
+    """Whether a channel's own data type and decimals change values by more than rounding to float32 does."""
+    values = values[np.isfinite(values)]
+    if "bool" in look.dtype:
+        return not np.isin(values, (0.0, 1.0)).all()
+    if look.decimals is None:
+        return False
+    return bool((np.abs(np.round(values, look.decimals) - values) > 1e-6 * np.maximum(1.0, np.abs(values))).any())
 
 
 def _tiles(length: int, window: int) -> list[list[tuple[int, int, int]]]:

@@ -135,11 +135,12 @@ class Decoder:
         self,
         values: list[np.ndarray],
         times: list[np.ndarray] | None,
-        labels: list[str] | None,
+        labels: list[Any] | None,
         ids: pd.Series | None,
         table: pd.DataFrame | None,
+        rows: list[np.ndarray] | None = None,
     ) -> Any:
-        """Series in the data's units, with all that belongs to them, as the fitted kind of thing."""
+        """Series in the data's units, with all that belongs to them, as the fitted kind of thing; see ``to_frame``."""
         form = self.form
         static = None if table is None or not form.static else pd.DataFrame(table[list(form.static)])
         if form.container == "file":
@@ -163,4 +164,5 @@ class Decoder:
             labels=labels,
             ids=ids,
             static=static,
+            rows=rows,
         )

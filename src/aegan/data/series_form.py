@@ -162,8 +162,21 @@ def to_frame(
     labels: list[Any] | None,
     ids: pd.Series | None,
     static: pd.DataFrame | None,
+    rows: list[np.ndarray] | None = None,
 ) -> Any:
-    """Series one below the other, in the columns and types of the fitted frame."""
+    """Series one below the other, in the columns and types of the fitted frame.
+
+    Args:
+        form: How that frame looked.
+        channels: Names of the channels.
+        values: Series ``(T, C)``.
+        times: Counts of their stamps.
+        clock: What these count.
+        labels: The class of each series, or an array of one a step.
+        ids: Names of the series.
+        static: A row of attributes a series.
+        rows: Places of all steps, where they are to be in another order than series by series.
+    """
     lengths = [len(one) for one in values]
     flat = np.concatenate(values)
     parts = {name: form.column(i, flat[:, i]) for i, name in enumerate(channels)}
@@ -174,7 +187,8 @@ def to_frame(
         if form.time:
             parts[form.time] = stamps
     if form.label is not None:
-        parts[form.label] = form.classes(labels or [None] * len(values)).iloc[owner].reset_index(drop=True)
+        every = zip(labels or [None] * len(values), lengths, strict=True)
+        parts[form.label] = form.classes([cell for label, n in every for cell in _by_step(label, n)])
     if form.id is not None and ids is not None:
         parts[form.id] = ids.iloc[owner].reset_index(drop=True)
     if static is not None:
@@ -182,6 +196,8 @@ def to_frame(
             parts[name] = column_of(static, name).iloc[owner].reset_index(drop=True)
     names = form.table.names if form.table is not None else tuple(parts)
     frame = pd.DataFrame({name: parts[name] for name in names if name in parts}, copy=False)
+    if rows is not None:
+        frame = frame.iloc[np.argsort(np.concatenate(rows), kind="stable")].reset_index(drop=True)
     out = form.table.restore(frame) if form.table is not None else frame
     if form.time == "" and stamps is not None:
         index = pd.DatetimeIndex(stamps, name=form.index)
@@ -189,6 +205,11 @@ def to_frame(
             index.freq = pd.infer_freq(index) if len(index) > 2 else None
         out.index = index if form.period is None else index.to_period(form.period)
     return out
+
+
+def _by_step(label: Any, steps: int) -> list[Any]:
+    """The class of each step."""
+    return label.tolist() if isinstance(label, np.ndarray) and len(label) == steps else [label] * steps
 
 
 def to_wide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,12 @@ def set_from_frame(
     if clock is None and times is not None and look is not None:
         clock = learn_clock(look, times, utc=utc, name=name)
     labels, label_dtype, label_names = _labels(frame, roles, name, order, borders)
+    used = {roles.id, roles.label, time, *channels, *static}
     form = SeriesForm(
         container="frame",
         layout="long" if roles.id is None else "many",
         looks=looks,
-        table=table,
+        table=replace(table, columns=tuple(column for column in table.columns if str(column) in used)),
         index=None if index is None or time != "" else _text(index.name),
         period=str(index.freqstr) if isinstance(index, pd.PeriodIndex) else None,
         id=roles.id,
@@ -100,6 +102,8 @@ def set_from_frame(
         labels=labels,
         ids=ids,
         static=frame[list(static)].iloc[firsts].reset_index(drop=True) if static else None,
+        rows=None if roles.id is None else [part.astype(np.float64) for part in np.split(order, borders)],
+        unused=tuple(column for column in names if column not in used),
     ).check()
 
 
@@ -140,6 +144,8 @@ def _columns(
         objects = pd.api.types.infer_dtype(series, skipna=True) if series.dtype == object else ""
         if objects in ("decimal", "integer", "floating", "mixed-integer-float"):
             series = to_numbers(series).astype("float64")
+        elif objects == "boolean" or str(series.dtype) == "bool[pyarrow]":
+            series = series.astype("boolean")  # with gaps
         empty = bool(series.isna().all())
         if not (empty or pd.api.types.is_numeric_dtype(series.dtype)):
             raise DataError(

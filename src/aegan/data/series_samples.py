@@ -46,7 +46,7 @@ def on_grid(opened: SeriesSet, clock: Clock | None) -> SeriesSet:
     """
     if clock is None or not clock.regular or opened.times is None:
         return opened
-    values, times, labels = [], [], []
+    values, times, labels, rows = [], [], [], []
     for i, (one, stamps) in enumerate(zip(opened.values, opened.times, strict=True)):
         places = clock.positions(stamps)
         if places is None or len(np.unique(places)) < len(places):
@@ -59,11 +59,19 @@ def on_grid(opened: SeriesSet, clock: Clock | None) -> SeriesSet:
         grown[places] = one
         values.append(grown)
         times.append(clock.grid(stamps[0], n))
+        spread = np.searchsorted(places, np.arange(n), side="right") - 1
         if opened.labels is not None:
             label = opened.labels[i]
-            spread = np.searchsorted(places, np.arange(n), side="right") - 1
             labels.append(label if len(label) == 1 else label[spread])
-    return replace(opened, values=values, times=times, labels=labels if opened.labels is not None else None)
+        if opened.rows is not None:
+            rows.append(opened.rows[i][spread] + 0.5 * (places[spread] != np.arange(n)))
+    return replace(
+        opened,
+        values=values,
+        times=times,
+        labels=labels if opened.labels is not None else None,
+        rows=rows if opened.rows is not None else None,
+    )
 
 
 def with_gaps(opened: SeriesSet, clock: Clock) -> list[np.ndarray]:

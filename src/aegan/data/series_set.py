@@ -27,6 +27,9 @@ class SeriesSet:
         labels: Class names: an object array of one entry a series, or of one a step where they change; None without.
         ids: Names of the series ``(N,)``; None where they have none.
         static: One row of attributes a series; None without.
+        rows: Row of the source that each step of each series comes from, a half more for steps that were put in behind
+            one; None where the source's order is that of the series.
+        unused: Columns of the source that are nothing of a series.
     """
 
     values: list[np.ndarray]
@@ -38,6 +41,8 @@ class SeriesSet:
     labels: list[np.ndarray] | None = None
     ids: pd.Series | None = None
     static: pd.DataFrame | None = field(default=None)
+    rows: list[np.ndarray] | None = None
+    unused: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,12 @@ from aegan.data.series_form import SeriesForm
 from aegan.data.series_frames import class_texts, set_from_frame, without_tail
 from aegan.data.series_roles import Roles
 from aegan.data.series_set import SeriesSet
+from aegan.data.series_stamps import tells_time
 from aegan.data.series_time import Clock
 from aegan.data.table_detect import decimals_of
 from aegan.data.table_looks import NumberLook
 from aegan.data.table_source import open_table
-from aegan.errors import ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError
 
 READABLE = (
     "a frame with a DatetimeIndex or a time column, an array (N, T, C), (N, T) or (T,), a list of arrays (T, C), a "
@@ -107,13 +109,35 @@ def _indexed(path: Path) -> pd.DataFrame | None:
 def _from_pandas(
     frame: pd.DataFrame, roles: Roles, name: str, fitted: SeriesForm | None, clock: Clock | None
 ) -> SeriesSet:
-    if isinstance(frame.index, pd.MultiIndex):
-        frame = frame.reset_index()
+    frame = _with_index(frame, roles, name)
     index = frame.index if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)) else None
     if len(frame) == 0:
         raise DataError(f"{name}: no rows; expected the steps of at least one series.")
     opened = open_table(frame)
     return set_from_frame(opened.frame(), opened.form, roles, name, index=index, fitted=fitted is not None, clock=clock)
+
+
+def _with_index(frame: pd.DataFrame, roles: Roles, name: str) -> pd.DataFrame:
+    """The frame with an index that says something as columns: a named role, or dates that are no DatetimeIndex."""
+    index = frame.index
+    if isinstance(index, pd.MultiIndex):
+        return frame.reset_index()
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        return frame
+    called = "index" if index.name is None else str(index.name)
+    if called in frame.columns:
+        return frame
+    roles_named = {roles.id, roles.time, roles.label, *(roles.static or ()), *(roles.channels or ())}
+    if called in roles_named or (len(index) and tells_time(pd.Series(index))):
+        return frame.reset_index(names=called)
+    if isinstance(index, pd.TimedeltaIndex):
+        warnings.warn(
+            f"{name}: the index holds spans of time and is left out; steps are taken as they come. Add it to a date, "
+            "or make it a column of numbers: frame.index.total_seconds().",
+            AeganWarning,
+            stacklevel=3,
+        )
+    return frame
 
 
 def _from_array(array: np.ndarray, roles: Roles, name: str, container: str = "array") -> SeriesSet:

@@ -15,7 +15,7 @@ from aegan.data.series_zones import changes_offset
 from aegan.data.table_detect import Context, decimals_of, detect
 from aegan.data.table_frames import column_of, dtype_name
 from aegan.data.table_looks import Look, NumberLook, TimeLook
-from aegan.data.table_times import find_format
+from aegan.data.table_times import find_compact, find_format
 from aegan.errors import AeganWarning, ConfigError, DataError
 
 _TIMELY = re.compile(r"(date|time|datetime|timestamp|t|step|hour|day|year|index)$", re.IGNORECASE)
@@ -68,6 +68,11 @@ def _is_time(series: pd.Series, column: str, frame: pd.DataFrame, roles: Roles) 
             return False
         groups = series.groupby(frame[roles.id].to_numpy()) if roles.id else [(0, series)]
         return all(one.is_monotonic_increasing and one.is_unique for _, one in groups)
+    return tells_time(present)
+
+
+def tells_time(present: pd.Series) -> bool:
+    """Whether values that are neither numbers nor of a type of dates are dates, or texts of dates."""
     if pd.api.types.infer_dtype(present, skipna=False) in ("date", "datetime"):
         return True
     if pd.api.types.infer_dtype(present, skipna=False) != "string":
@@ -78,6 +83,13 @@ def _is_time(series: pd.Series, column: str, frame: pd.DataFrame, roles: Roles) 
     return form is not None and not form.clock
 
 
+def _compact(stamps: pd.Series) -> TimeLook | None:
+    """How whole numbers that are dates, as 20240131, are written; None where they are plain numbers."""
+    if stamps.dtype.kind not in "iu" or (form := find_compact(stamps)) is None:
+        return None
+    return TimeLook(dtype=dtype_name(stamps), format=form)
+
+
 def time_look(stamps: pd.Series, time: str | None, name: str) -> Look:
     """How stamps are written.
 
@@ -85,7 +97,7 @@ def time_look(stamps: pd.Series, time: str | None, name: str) -> Look:
         DataError: They are no time stamps of one known form.
     """
     if pd.api.types.is_numeric_dtype(stamps.dtype):
-        return NumberLook(
+        return _compact(stamps) or NumberLook(
             dtype=dtype_name(stamps),
             decimals=0 if stamps.dtype.kind in "iu" else decimals_of(stamps.dropna().to_numpy()),
         )

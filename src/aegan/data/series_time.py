@@ -40,6 +40,7 @@ class Clock:
         gap: Median gap between stamps in counts, above 0.
         least: Smallest gap.
         grain: What all gaps are multiples of; 0 where they are no whole counts.
+        day: Of calendars of months, the day of the month that shorter months have not; 0 where unknown.
     """
 
     look: Look
@@ -51,6 +52,7 @@ class Clock:
     gap: float = 1
     least: float = 1
     grain: float = 0
+    day: int = 0
 
     @property
     def regular(self) -> bool:
@@ -77,6 +79,8 @@ class Clock:
 
     def grid(self, start: float, n: int) -> np.ndarray:
         """``n`` regular stamps from ``start`` on, as counts."""
+        if self.freq is not None and self.freq.endswith(" months"):
+            return self._months(int(start), np.arange(n) * int(self.freq.split()[0]))
         if self.freq is not None:
             unit = _unit(self.look)
             stamps = pd.date_range(pd.Timestamp(int(start), unit=unit), periods=n, freq=_offset(self.freq))  # pyright: ignore
@@ -95,8 +99,24 @@ class Clock:
             return places if np.allclose(steps, places, atol=0.01, rtol=0) else None
         unit = _unit(self.look)
         stamps = pd.DatetimeIndex(times.astype(f"datetime64[{unit}]"))
+        if self.freq.endswith(" months"):
+            months = np.asarray(12 * stamps.year + stamps.month)
+            places, rest = np.divmod(months - months[0], int(self.freq.split()[0]))
+            same = np.array_equal(self._months(int(times[0]), months - months[0]), times)
+            return places if same and not rest.any() else None
         places = pd.date_range(stamps[0], stamps[-1], freq=_offset(self.freq)).get_indexer(stamps)  # pyright: ignore
         return places if len(places) and places[0] == 0 and (places >= 0).all() else None
+
+    def _months(self, start: int, later: np.ndarray) -> np.ndarray:
+        """Counts of the stamps so many months after ``start``, on the same day or, in shorter months, the last one."""
+        unit = _unit(self.look)
+        first = pd.Timestamp(start, unit=unit)  # pyright: ignore[reportArgumentType]
+        month = np.datetime64(first.strftime("%Y-%m"), "M") + later
+        last = (month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")
+        ends = first.is_month_end and self.day > first.day  # a shorter month has moved the stamp
+        day = np.minimum(self.day if ends else first.day, last.astype(np.int64)) - 1
+        midnight = (month.astype("datetime64[D]") + day).astype(f"datetime64[{unit}]").astype(np.int64)
+        return midnight + (start - int(np.datetime64(first.strftime("%Y-%m-%d"), unit).astype(np.int64)))
 
     def write(self, counts: np.ndarray) -> pd.Series:
         """Counts as stamps in the column's own type or format."""
@@ -136,18 +156,32 @@ def _unit(look: Look) -> str:
 
 def read_stamps(series: pd.Series, look: Look, utc: bool) -> tuple[np.ndarray, np.ndarray]:
     """Counts ``(N,)`` of a column of stamps, and which are missing."""
-    if utc and isinstance(look, TimeLook) and isinstance(series.dtype, pd.DatetimeTZDtype):
-        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    if utc and isinstance(look, TimeLook):
+        if look.zone is not None and str(series.dtype).startswith("datetime64") and series.dt.tz is None:
+            series = _localised(series, look.zone)
+        if isinstance(series.dtype, pd.DatetimeTZDtype):
+            series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     return look.read(series)
 
 
+def _localised(series: pd.Series, zone: str) -> pd.Series:
+    """Stamps without a zone as what the clocks of a zone show; of an hour that comes twice the order tells which."""
+    try:
+        return series.dt.tz_localize(zone, ambiguous="infer", nonexistent="shift_forward")
+    except ValueError:  # no order to tell by
+        return series.dt.tz_localize(zone, ambiguous=np.ones(len(series), dtype=bool), nonexistent="shift_forward")
+
+
 def prefers_utc(series: pd.Series, look: Look) -> bool:
-    """Whether a column with a time zone is better counted in UTC: its steps are shorter than a day."""
+    """Whether a column with a zone is better counted in UTC: its steps are shorter than a day, or even there alone."""
     if not isinstance(look, TimeLook) or not isinstance(series.dtype, pd.DatetimeTZDtype):
         return False
     counts, missing = read_stamps(series, look, True)
     gaps = np.diff(np.unique(counts[~missing]))
-    return bool(len(gaps)) and float(np.median(gaps)) < look.day
+    if not len(gaps) or float(np.median(gaps)) < look.day:
+        return bool(len(gaps))
+    local, absent = look.read(series)
+    return len(np.unique(gaps)) == 1 < len(np.unique(np.diff(np.unique(local[~absent]))))
 
 
 def learn_clock(look: Look, times: Sequence[np.ndarray], *, utc: bool, name: str) -> Clock:
@@ -179,7 +213,8 @@ def learn_clock(look: Look, times: Sequence[np.ndarray], *, utc: bool, name: str
     if isinstance(look, TimeLook) and np.median(gaps) >= look.day:
         tried += [Clock(**about, freq=freq) for freq in CALENDARS]
         if np.median(gaps) >= 28 * look.day:
-            tried += [Clock(**about, freq=freq) for freq in MONTHLY]
+            days = pd.DatetimeIndex(np.concatenate(times).astype(f"datetime64[{look.unit}]")).day
+            tried += [Clock(**about, freq=freq, day=int(days.max())) for freq in MONTHLY]
     for clock in tried:
         if _covered(clock, times) >= COVERED:
             return clock

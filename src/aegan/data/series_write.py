@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".ts", ".arff", ".npy",
 
 
 def write_series(
-    series: Any, out: str | os.PathLike[str], *, form: SeriesForm | None = None, overwrite: bool = False
+    series: Any,
+    out: str | os.PathLike[str],
+    *,
+    form: SeriesForm | None = None,
+    overwrite: bool = False,
+    each: int | None = None,
 ) -> Path | str:
     """Write series in the form that the suffix of ``out`` asks for.
 
@@ -38,6 +44,8 @@ def write_series(
         out: Path or address.
         form: The adapter's ``decoder.form``.
         overwrite: Replace an existing file.
+        each: Steps of each sample, where they stand one behind the other as one long series: ``.ts``, ``.arff``,
+            ``.npy`` and ``.npz`` have them one by one.
 
     Returns:
         The path, or the address.
@@ -60,7 +68,7 @@ def write_series(
         raise StorageError(
             f"{path}: the file exists. Choose another name, or overwrite it: --overwrite (Python: overwrite=True)."
         )
-    opened = _opened(series, form)
+    opened = _apart(_opened(series, form), each)
     if suffix in (".ts", ".arff"):
         labels = None if opened.classes is None else [str(one) for one in opened.classes]
         file = SeriesFile(values=opened.values, labels=labels, title=opened.form.title)
@@ -76,6 +84,19 @@ def write_series(
         np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
     return path
+
+
+def _apart(opened: SeriesSet, each: int | None) -> SeriesSet:
+    """One long series as the samples of ``each`` steps that it is made of."""
+    if each is None or len(opened) != 1 or opened.lengths[0] % each:
+        return opened
+    places = range(0, opened.lengths[0], each)
+    labels = None
+    if opened.labels is not None:
+        of = opened.labels[0]
+        labels = [of[:1] if len(of) == 1 else of[start : start + 1] for start in places]
+    parts = [opened.values[0][start : start + each] for start in places]
+    return replace(opened, values=parts, labels=labels, times=None, ids=None, static=None, rows=None)
 
 
 def _opened(series: Any, form: SeriesForm | None) -> SeriesSet:

@@ -48,6 +48,8 @@ def in_zone(stamps: pd.Series, clock: Clock | None, name: str) -> pd.Series:
             return stamps
         if look.zone is None:
             return pd.to_datetime(stamps, errors="coerce")
+        if stamps.astype(str).str.extract(OFFSET, expand=False).isna().all():
+            return pd.to_datetime(stamps, errors="coerce")  # read in the zone later
         return pd.to_datetime(stamps, utc=True, errors="coerce").dt.tz_convert(look.zone)
     if not changes_offset(stamps):
         return stamps

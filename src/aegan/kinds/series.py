@@ -44,13 +44,15 @@ class SeriesKind(Kind):
         **own: Any,
     ) -> str:
         made = estimator.sample(num, seed=seed, where=where, spread=spread, **own)
-        return f"{num} series in {series.write_samples(estimator, made, out, overwrite=overwrite)}"
+        each = own["steps"] or estimator.adapter.spec.shape[0]
+        return f"{num} series in {series.write_samples(estimator, made, out, overwrite=overwrite, each=each)}"
 
     def write_tensors(
         self, estimator: Estimator, x: Tensor, out: str, *, labels: Tensor | None, what: str, overwrite: bool
     ) -> str:
         made = series.in_form(estimator, x, y=labels)
-        return f"{len(x)} {what or 'series'} in {series.write_samples(estimator, made, out, overwrite=overwrite)}"
+        written = series.write_samples(estimator, made, out, overwrite=overwrite, each=x.shape[1])
+        return f"{len(x)} {what or 'series'} in {written}"
 
     def evaluate(
         self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
@@ -99,7 +101,10 @@ class SeriesKind(Kind):
         return series.augmented(estimator, x, y, data.subset(index), originals=originals)
 
     def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
-        return f"{len(made)} series in {series.write_samples(estimator, made.data, out, overwrite=overwrite)}"
+        each = estimator.adapter.spec.shape[0]
+        return (
+            f"{len(made)} series in {series.write_samples(estimator, made.data, out, overwrite=overwrite, each=each)}"
+        )
 
     def write_shard(
         self,
