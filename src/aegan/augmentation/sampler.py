@@ -305,8 +305,13 @@ def _typed(added: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
     out = {}
     for name in given.columns:
         column, kind = added[name], given[name].dtype
-        if pd.api.types.is_integer_dtype(kind) and pd.api.types.is_float_dtype(column.dtype):
+        made_of_floats = pd.api.types.is_float_dtype(column.dtype)
+        if pd.api.types.is_bool_dtype(kind) and made_of_floats:
+            column = column >= 0.5
+        elif pd.api.types.is_integer_dtype(kind) and made_of_floats:
             column = column.round()
+            if isinstance(kind, np.dtype):
+                column = column.clip(np.iinfo(kind).min, np.iinfo(kind).max)
         out[name] = column.astype(kind)
     return pd.DataFrame(out, columns=given.columns)
 

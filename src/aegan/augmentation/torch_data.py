@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from aegan.augment.latent.strength import seeded
 from aegan.augmentation.engine import Augmenter, Settings
@@ -60,14 +60,21 @@ class AugmentedDataset(Dataset):
         settings = Settings(strength=strength, operations=operations, checks=(), neighbours=neighbours, seed=seed)
         self.made: Augmenter = augmenter(estimator, source, settings, label=label)
         self.classes = () if self.made.labels is None else self.made.labels.names
-        self.share, self.seed, self.epoch = share, seed, 0
+        self.share, self.seed = share, seed
+        # Shared, so that workers that live on from epoch to epoch see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
         return len(self.made.data)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other random numbers; call it before every epoch, as with a ``DistributedSampler``."""
-        self.epoch = epoch
+        self._epoch.fill_(epoch)
+
+    @property
+    def epoch(self) -> int:
+        """The number of :meth:`set_epoch`."""
+        return int(self._epoch)
 
     def __getitem__(self, index: int) -> Any:
         return self.__getitems__([index])[0]
@@ -98,7 +105,7 @@ class LatentTransform(torch.nn.Module):
         strength: See :meth:`aegan.Estimator.augment`.
         p: Chance that an image is changed.
         neighbours: How many of the nearest codes.
-        seed: Of the noise, which goes on from call to call.
+        seed: Of the noise, which goes on from call to call; each worker of a ``DataLoader`` has its own in each epoch.
 
     Raises:
         ConfigError: Not a run of images, ``p`` out of range, or a model without codes.
@@ -122,15 +129,25 @@ class LatentTransform(torch.nn.Module):
             raise ConfigError(f"p: a chance from 0 to 1 expected, got {p!r}.")
         settings = Settings(strength=strength, operations="gaussian", checks=(), neighbours=neighbours, seed=seed)
         self.made = augmenter(estimator, source, settings, labelled=False)
-        self.shape, self.p, self.stream = estimator.adapter.spec.shape, p, seeded(seed, 7)
+        self.shape, self.p, self.seed = estimator.adapter.spec.shape, p, seed
+        self._stream, self._of = seeded(seed, 7), 0
+
+    @property
+    def stream(self) -> torch.Generator:
+        """Of this process: a worker's copy would draw what all others draw."""
+        worker = get_worker_info()
+        if worker is not None and self._of != worker.seed:
+            self._stream, self._of = seeded(self.seed, 7, worker.seed), worker.seed
+        return self._stream
 
     def forward(self, image: Any) -> Any:
         """The image or images, changed."""
         x, back = self._read(image)
-        chosen = (torch.rand(len(x), generator=self.stream) < self.p).nonzero().squeeze(1)
+        stream = self.stream
+        chosen = (torch.rand(len(x), generator=stream) < self.p).nonzero().squeeze(1)
         if len(chosen):
             x = x.clone()
-            x[chosen] = self.made.moved_new(x[chosen], self.stream)
+            x[chosen] = self.made.moved_new(x[chosen], stream)
         return back(x)
 
     def _read(self, image: Any) -> tuple[Tensor, Any]:

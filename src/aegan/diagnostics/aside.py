@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterator
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextlib.contextmanager
 def aside(*modules: nn.Module | None) -> Iterator[None]:
-    """Buffers (running statistics, spectral norms' vectors), modes and the random state are afterwards as before.
+    """Buffers (running statistics, spectral norms' vectors), modes and random states are afterwards as before.
 
-    Gradients must be taken by ``torch.autograd.grad``; ``.grad`` is not looked after.
+    Buffers are not written at all: copies stand in for them, so that a graph that is still to go back through them can.
+    ``SyncBatchNorm`` is in eval mode inside, for it would wait for other processes. Gradients must be taken by
+    ``torch.autograd.grad``; ``.grad`` is not looked after.
     """
     known = [m for m in modules if m is not None]
-    buffers = [(b, b.detach().clone()) for m in known for b in m.buffers()]
-    modes = [(part, part.training) for m in known for part in m.modules()]
+    parts = list(dict.fromkeys(part for m in known for part in m.modules()))
+    modes = [(part, part.training) for part in parts]
     devices = sorted({p.device.index or 0 for m in known for p in m.parameters() if p.device.type == "cuda"})
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - whose networks draw from it, may
+    kept = _swapped(parts)
     try:
+        for part in parts:
+            if isinstance(part, nn.SyncBatchNorm):
+                part.training = False
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
-        with torch.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)
+        for part, name, buffer in kept:
+            part._buffers[name] = buffer
         for part, mode in modes:
             part.training = mode
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _swapped(parts: list[nn.Module]) -> list[tuple[nn.Module, str, Tensor]]:
+    """Put copies in the place of all buffers; returns the places with what was there."""
+    copies: dict[int, Tensor] = {}
+    kept = []
+    for part in parts:
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                kept.append((part, name, buffer))
+                copies.setdefault(id(buffer), buffer.detach().clone())
+    for part, name, buffer in kept:
+        part._buffers[name] = copies[id(buffer)]
+    return kept

@@ -79,7 +79,7 @@ class Doctor:
         on_look: Callable[[Look], None] | None = None,
     ) -> None:
         named = {"generator": generator, "discriminator": discriminator, "encoder": encoder, "decoder": decoder}
-        self.networks = {name: m for name, m in named.items() if m is not None}
+        self.networks = {name: _unwrapped(m) for name, m in named.items() if m is not None}
         if not self.networks:
             raise ConfigError("Doctor: no network. Give one at least, as in Doctor(generator=G, discriminator=D).")
         if not 0 < share < 1 or (every is not None and every < 1):
@@ -87,7 +87,7 @@ class Doctor:
                 f"Doctor: share in (0, 1) and every of at least 1 expected, got {share} and {every}. "
                 "The default share is 0.05."
             )
-        self.judge: Judge | None = judge or discriminator
+        self.judge: Judge | None = judge or self.networks.get("discriminator")
         self.schedule = Schedule(share, every=every)
         self.history = History()
         self.errors: list[str] = []
@@ -99,7 +99,6 @@ class Doctor:
         self._fake: deque[Tensor] = deque()
         self._before: Tensor | None = None
         self._call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self._busy = False
         self._seen = measure.Seen()
         self._compared: dict[str, float] = {}
         self._step = 0
@@ -124,12 +123,8 @@ class Doctor:
                 optimizers=optimizers or None,
             )
 
-            def remember(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                if (doctor := itself()) is not None:
-                    doctor._remember(args, kwargs)
-
             if (generator := self.networks.get("generator")) is not None:
-                self._handle = generator.register_forward_pre_hook(remember, with_kwargs=True)
+                self._handle = generator.register_forward_pre_hook(_Remember(itself), with_kwargs=True)
                 weakref.finalize(self, self._handle.remove)
         return self
 
@@ -269,27 +264,28 @@ class Doctor:
     # --- parts ------------------------------------------------------------------------------------------------
 
     def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._busy or not args or not isinstance(args[0], Tensor):
+        if _Looking.count or not args or not isinstance(args[0], Tensor):
             return
-        if args[0].is_floating_point() and args[0].ndim > 1:
+        if args[0].is_floating_point() and args[0].ndim > 1 and len(args[0]) > 1:
             self._call = (args, kwargs)
 
     @contextlib.contextmanager
     def _look(self, kind: str) -> Iterator[None]:
         """A measurement: timed, without traces, and unseen by the doctor's own hooks."""
-        self._busy = True
+        _Looking.count += 1
         try:
             with self.schedule.measuring(kind), aside(*self.networks.values()):
                 yield
         finally:
-            self._busy = False
+            _Looking.count -= 1
 
     def _keep(self, real: Tensor | None, fake: Tensor | None) -> None:
         for kept, batch, rows in ((self._real, real, 2 * measure.ROWS), (self._fake, fake, measure.ROWS)):
             if batch is None or not len(batch):
                 continue
-            # Of long samples what they are compared by, so that hundreds of them take no room.
-            kept.append(flattened(batch) if batch[0].numel() > KEPT_WHOLE else batch.detach())
+            # Of long samples what they are compared by, so that hundreds of them take no room. Copies, for loops that
+            # fill one tensor again and again.
+            kept.append(flattened(batch) if batch[0].numel() > KEPT_WHOLE else batch.detach()[:rows].clone())
             # Batches are of one size as a rule; a few too many do no harm.
             while (len(kept) - 1) * len(batch) >= rows:
                 kept.popleft()
@@ -347,7 +343,9 @@ class Doctor:
             made = generator(noise, *rest, **{k: first(v, len(noise)) for k, v in kwargs.items()})
             return made[0] if isinstance(made, tuple) else made
 
-        gap = measure.mode_gap(generator, lambda: generate(args[0]))
+        gap = None
+        with self._guarded:
+            gap = measure.mode_gap(generator, lambda: generate(args[0]))
         generator.eval()  # each sample from its own noise alone
         values, spectrum = measure.jacobian_values(generate, args[0])
         return values | ({} if gap is None else {"generator/mode_gap": gap}), spectrum
@@ -365,6 +363,33 @@ class Doctor:
             if tokens is not None and codes:
                 values["encoder/perplexity"] = perplexity(tokens.detach().cpu(), codes)
         return values
+
+
+class _Looking:
+    """How many doctors are looking just now: no hook takes their calls for the training's."""
+
+    count = 0
+
+
+class _Remember:
+    """A hook that tells a doctor of calls of the generator, as long as there is one; copies of it tell nobody."""
+
+    def __init__(self, doctor: Callable[[], Doctor | None] = lambda: None) -> None:
+        self.doctor = doctor
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if (doctor := self.doctor()) is not None:
+            doctor._remember(args, kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Remember, ()
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """What a wrapper for several devices wraps: called alone, the wrapper would wait for other processes."""
+    while isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+        module = module.module
+    return module
 
 
 class _Guard:

@@ -27,6 +27,7 @@ MEANS = {
     "update": "part by which one step changes the weights",
     "weight": "length of the weights over their first",
     "travel": "way of the weights over their first length",
+    "pace": "part of the steps in which an optimiser moved it",
     "reached": "steps at which a gradient reached it",
     "separation": "chance that a real sample is rated above a fake",
     "gap": "mean logit of real minus fake",

@@ -29,7 +29,18 @@ POINTS = 4
 
 def logits_of(judge: Judge, x: Tensor) -> Tensor:
     """Logits float32 ``(B,)`` of samples, the mean over patches where there are several a sample."""
-    logits = judge(x).float()
+    logits = judge(x)
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f"the discriminator returns {type(logits).__name__}; one tensor of logits expected. Give the doctor a "
+            "function that does: judge=lambda x: ..."
+        )
+    if logits.ndim == 0 or len(logits) != len(x):
+        raise ValueError(
+            f"the discriminator returns {tuple(logits.shape)} for {len(x)} samples, as if it took their mean; a logit "
+            "a sample expected. Give the doctor a function that returns them: judge=lambda x: ..."
+        )
+    logits = logits.float()
     return logits.flatten(1).mean(1) if logits.ndim > 1 else logits
 
 
@@ -142,17 +153,21 @@ def jacobian_values(generate: Callable[[Tensor], Tensor], noise: Tensor) -> tupl
 
 
 def mode_gap(generator: nn.Module, generate: Callable[[], Tensor]) -> float | None:
-    """Root mean squared difference of samples in train and eval mode over their spread; None without BatchNorm.
+    """Root mean squared difference of samples as the modes are and in eval mode, over their spread.
 
-    Run it within ``aside``, which puts mode and running statistics back.
+    None without a BatchNorm that learns: one that was frozen on purpose has no other mode. Run it within ``aside``,
+    which puts modes and running statistics back.
     """
-    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in generator.modules()):
+    modes = [(m, m.training) for m in generator.modules()]
+    learning = (m for m, training in modes if training)
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in learning):
         return None
     with torch.no_grad():
+        made = generate().float().flatten(1)
         generator.eval()
         calm = generate().float().flatten(1)
-        generator.train()
-        made = generate().float().flatten(1)
+        for module, mode in modes:
+            module.training = mode
     spread = float((made - made.mean(0)).square().mean().sqrt())
     return float((made - calm).square().mean().sqrt()) / max(spread, 1e-12)
 

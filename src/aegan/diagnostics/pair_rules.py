@@ -165,7 +165,7 @@ def unexplained(history: History) -> Iterator[Verdict]:
 
 def _evened(history: History, verdict: Verdict) -> Verdict:
     """The verdict with a remedy in front where the generator simply learns much faster than the discriminator."""
-    steps = [history.recent(f"{n}/reached") or 0.0 for n in ("discriminator", "generator")]
+    steps = [history.recent(f"{n}/pace") or 0.0 for n in ("discriminator", "generator")]
     moves = [history.recent(f"{n}/update") or 0.0 for n in ("discriminator", "generator")]
     if 0 < steps[0] < 0.5 * steps[1]:
         first = Remedy(do="Step the discriminator as often as the generator", paper="arXiv 1701.07875")

@@ -36,6 +36,8 @@ from aegan.diagnostics.history import median
 
 DEAD_AFTER = 10
 """Looks in a row that a unit gets no gradient in before it counts as dead."""
+UNMOVED = 10
+"""Steps of other networks after which one that no optimiser has moved counts as left out."""
 SIGNAL_OVER = 16
 """Steps over which a gradient's mean and variance are taken."""
 
@@ -48,6 +50,8 @@ class _Network:
     parameters: list[nn.Parameter] = field(default_factory=list)
     steps: int = 0
     reached: int = 0
+    moved: bool = False
+    paces: int = 0
     looks: int = 0
     start: Tensor | None = None
     length: float = 0.0
@@ -87,6 +91,7 @@ class GradientWatch:
         self._known: weakref.WeakKeyDictionary[Optimizer, tuple[str, ...]] = weakref.WeakKeyDictionary()
         self._measuring: set[str] = set()
         self._failed = self._fresh = False
+        self._taken = 0
         itself = weakref.ref(self)
 
         def before(optimizer: Optimizer, *_: Any) -> None:
@@ -111,13 +116,20 @@ class GradientWatch:
         values: dict[str, float] = {}
         found: dict[str, dict[str, float]] = {}
         notes: dict[str, str] = {}
+        self._taken += 1
+        for network in self.networks.values():
+            network.paces += network.moved
+            network.moved = False
         if not self._fresh:
             return values, found, notes
         self._fresh = False
         total = max((n.steps for n in self.networks.values()), default=0)
         for name, network in self.networks.items():
-            if total:
-                values[f"{name}/reached"] = network.reached / total
+            if network.steps:
+                values[f"{name}/reached"] = network.reached / network.steps
+            elif total >= UNMOVED:
+                values[f"{name}/reached"] = 0.0
+            values[f"{name}/pace"] = network.paces / self._taken
             values |= {f"{name}/{key}": value for key, value in network.values.items()}
             if network.layers:
                 found[name] = network.layers
@@ -151,6 +163,7 @@ class GradientWatch:
         for name in names:
             network = self.networks[name]
             network.steps += 1
+            network.moved = True
             for p in network.parameters:
                 if p.grad is not None:
                     network.reached += 1
