@@ -236,9 +236,9 @@ def test_a_source_of_another_kind_is_refused_by_that(
 def test_labels_missing_where_they_are_needed_are_asked_for(
     run: aegan.Estimator, table_run: aegan.Estimator, images: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    with pytest.raises(DataError, match="balance: the source carries no labels"):
+    with pytest.raises(DataError, match="balance: no labels: the source carries none"):
         run.augment(images[0], balance=True)
-    with pytest.raises(DataError, match="balance: the source carries no labels"):
+    with pytest.raises(DataError, match="balance: no labels: the source carries none"):
         table_run.augment(people(), balance=True)
     with pytest.raises(ConfigError, match=r"--label knd: no such column\. Did you mean 'kind'"):
         table_run.augment(people(), label="knd")
@@ -376,11 +376,28 @@ def test_a_dataset_gives_a_share_of_augmented_samples_anew_in_every_epoch(
     data.set_epoch(1)
     other = torch.cat([part[0] for part in loader])
     assert torch.equal(again, x) and not torch.equal(other, x)
+    kept = torch.utils.data.DataLoader(data, batch_size=16, num_workers=1, persistent_workers=True)
+    for epoch, expected in ((1, other), (0, x)):  # workers that live on hear of it
+        data.set_epoch(epoch)
+        assert torch.equal(torch.cat([part[0] for part in kept]), expected)
     item, label = data[-1]
     assert item.shape == (1, 8, 8) and int(label) == images[1][-1]
     assert torch.equal(AugmentedDataset(run, images[0], share=0.0)[3], real[3])
     with pytest.raises(ConfigError, match="share: a number from 0 to 1"):
         AugmentedDataset(run, images, share=1.5)
+
+
+class Same(torch.utils.data.Dataset):
+    """One picture four times, each through a transform."""
+
+    def __init__(self, transform: LatentTransform, picture: torch.Tensor) -> None:
+        self.transform, self.picture = transform, picture
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.transform(self.picture)
 
 
 def test_a_transform_takes_and_gives_pictures_arrays_and_tensors(
@@ -399,6 +416,9 @@ def test_a_transform_takes_and_gives_pictures_arrays_and_tensors(
     still = LatentTransform(run, images, strength=0.0)(whole.float() / 255)
     expected = run.reconstruct_tensors(TensorData(x=whole))
     assert torch.allclose(still * 2 - 1, expected, atol=1e-5)
+    loader = torch.utils.data.DataLoader(Same(transform, whole[0]), batch_size=None, num_workers=2)
+    epochs = [list(loader), list(loader)]
+    assert len({part.numpy().tobytes() for epoch in epochs for part in epoch}) == 8  # each worker, each epoch anew
     with pytest.raises(DataError, match=r"an image of shape \(1, 8, 8\) expected"):
         transform(torch.zeros(3, 8, 8))
     with pytest.raises(ConfigError, match="p: a chance from 0 to 1"):

@@ -74,7 +74,9 @@ def test_a_ratio_is_met_and_containers_come_back_as_they_were() -> None:
     x, y = numbers()
     made = LatentSampler(steps=3, sampling_strategy=0.5, checks=[], random_state=0)
     frame = pd.DataFrame(x, columns=list("abcd")).astype({"b": int})
+    frame["d"] = frame["d"] > frame["d"].quantile(0.8)
     rows, labels = made.fit_resample(frame, pd.Series(y, name="kind"))
+    assert not rows["d"].iloc[len(frame) :].all()  # of what is made too
     assert rows.dtypes.equals(frame.dtypes) and labels.name == "kind" and (labels == "few").sum() == 21
     spread, _ = made.fit_resample(sparse.csr_matrix(x), y)
     assert sparse.issparse(spread) and spread.shape == (63, 4)

@@ -225,6 +225,8 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
 def _labels(y: Any) -> tuple[np.ndarray, bool]:
     """Classes ``(N,)`` of a column, or of one column a class."""
     array = np.asarray(y)
+    if array.dtype == object and pd.isna(array).any():
+        raise ValueError("y: Input contains NaN: a class in every row expected. Remove such rows, or name the class.")
     one_hot = array.ndim == 2 and array.shape[1] > 1
     if one_hot:
         if type_of_target(array) != "multilabel-indicator" or not bool((array.sum(1) == 1).all()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,11 @@ def _from_error(events: list[dict[str, Any]]) -> list[Verdict]:
         return []
     where = message.split(": ", 1)[0]
     step = last.get("step")
-    return [verdict_of("non-finite", where=where, since=step if isinstance(step, int) else 0, confidence=0.99)]
+    told = verdict_of("non-finite", where=where, since=step if isinstance(step, int) else 0, confidence=0.99)
+    if "discriminator" in where:  # its learning rate is the one to lower
+        roles = {"lr": "lr_discriminator", "lr_generator": "lr_discriminator"}
+        told = replace(told, remedies=tuple(replace(r, role=roles.get(r.role, r.role)) for r in told.remedies))
+    return [told]
 
 
 def _from_health(data: dict[str, Any] | None, looks: list[Look]) -> list[Verdict]:

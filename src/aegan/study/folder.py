@@ -141,6 +141,8 @@ def _same(before: dict[str, Any], spec: StudySpec, jobs: Sequence[Job], path: Pa
         return
     then, now = before.get("spec", {}), spec.to_json()
     differ = sorted(k for k in now if then.get(k) != now[k] and k not in ("question", "claims", "metrics", "control"))
+    if not differ:  # a figure that needs looks of its own
+        differ = ["metrics ('condition')"]
     raise ConfigError(
         f"--out {path}: the folder holds another study ({then.get('name', '?')!r}): {', '.join(differ)} differ. "
         "Models, data and seeds may be added to a study, nothing else may change. Choose another folder."

@@ -14,7 +14,7 @@ from aegan.models.registry import entry
 from aegan.study import enlarge
 from aegan.study.inits import INITS
 from aegan.study.metrics import METRICS, Metric
-from aegan.study.sources import check_source, kind_of
+from aegan.study.sources import BUILT_IN, check_source, kind_of
 from aegan.study.spec import CLOCKS, FEWEST_STEPS, Budget, Claim, DataEntry, ModelEntry, StudySpec, flat, smallest_of
 
 
@@ -66,7 +66,7 @@ def spec_of(values: Mapping[str, Any], *, where: str = "study", folder: Path = P
         for c in _tables(values.get("claims", []), f"{where}: claims", empty=True)
     )
     _unique([c.name for c in claims], f"{where}: claims")
-    inits = tuple(map(str, values.get("inits", ("default",))))
+    inits = tuple(map(str, _list(values.get("inits", ("default",)), f"{where}: inits")))
     for init in inits:
         _one_of(init, INITS, f"{where}: inits")
     _unique(list(inits), f"{where}: inits")
@@ -78,7 +78,7 @@ def spec_of(values: Mapping[str, Any], *, where: str = "study", folder: Path = P
     return StudySpec(
         name=str(values["name"]), question=str(values.get("question", "")), models=models, data=data,
         seeds=_seeds(values["seeds"], where), budget=_budget(values["budget"], where, models), control=control,
-        metrics=metrics, inits=inits, claims=claims, keep_weights=bool(values.get("keep_weights", False)),
+        metrics=metrics, inits=inits, claims=claims, keep_weights=_flag(values, "keep_weights", False, where),
         threads=_count(values, "threads", 1, where), look_every=_count(values, "look_every", 10, where),
         samples=_count(values, "samples", 2000, where, least=50), alpha=alpha, device=device,
     )  # fmt: skip
@@ -93,10 +93,13 @@ def _model(values: Mapping[str, Any], where: str, data: Sequence[DataEntry]) -> 
     where = f"{where}: {name}"
     _known(values, {f.name for f in fields(ModelEntry)}, where)
     model = str(values.get("model", name))
-    by_kind, by_data = ({str(k): flat(v) for k, v in values.get(key, {}).items()} for key in ("by_kind", "by_data"))
+    by_kind, by_data = (
+        {str(k): flat(_table({k: v}, str(k), f"{where}: {key}")) for k, v in _table(values, key, where).items()}
+        for key in ("by_kind", "by_data")
+    )
     found = ModelEntry(
-        name=name, model=model, settings=flat(values.get("settings", {})), by_kind=by_kind, by_data=by_data,
-        augment=dict(values.get("augment", {})),
+        name=name, model=model, settings=flat(_table(values, "settings", where)), by_kind=by_kind, by_data=by_data,
+        augment=_table(values, "augment", where),
     )  # fmt: skip
     try:
         for kind in by_kind:
@@ -125,9 +128,12 @@ def _data(values: Mapping[str, Any], where: str, folder: Path) -> DataEntry:
         raise ConfigError(f"{where}: n = {n!r}: at least 8 training samples expected.")
     if not isinstance(holdout, (int, float)) or not 0 < holdout < 1:
         raise ConfigError(f"{where}: holdout = {holdout!r}: a part between 0 and 1 expected, such as 0.2.")
+    options = _table(values, "options", where)
+    if options and source in BUILT_IN:
+        raise ConfigError(f"{where}: options = {options}: {source!r} comes as it is, without options. Leave them out.")
     return DataEntry(
         name=name, source=source, kind=kind_of(source, values.get("kind"), where), n=n, holdout=float(holdout),
-        labels=bool(values.get("labels", True)), options=dict(values.get("options", {})), times=float(times),
+        labels=_flag(values, "labels", True, where), options=options, times=float(times),
     )  # fmt: skip
 
 
@@ -182,7 +188,7 @@ def _metrics(values: Any, data: Iterable[DataEntry], where: str) -> tuple[Metric
     if values is None:
         return tuple(m for m in METRICS.values() if m.usual and (not m.kinds or kinds & set(m.kinds)))
     found = []
-    for value in values:
+    for value in _list(values, where):
         if isinstance(value, Mapping):
             if "name" not in value or value.get("better") not in ("lower", "higher"):
                 raise ConfigError(f'{where}: {{ name = "...", better = "lower" or "higher" }} expected, got {value!r}.')
@@ -191,6 +197,11 @@ def _metrics(values: Any, data: Iterable[DataEntry], where: str) -> tuple[Metric
         else:
             _one_of(str(value), METRICS, where)
             found.append(METRICS[str(value)])
+        if found[-1].kinds and not kinds & set(found[-1].kinds):
+            raise ConfigError(
+                f"{where}: {found[-1].name!r} is of {', '.join(found[-1].kinds)} data, these are of "
+                f"{', '.join(sorted(kinds))} data. Leave it out."
+            )
     _unique([m.name for m in found], where)
     return tuple(found)
 
@@ -216,9 +227,11 @@ def _claim(
     for metric, amount in smallest.items():
         _one_of(metric, [m.name for m in metrics], f"{where}: smallest")
         smallest_of(amount, 1.0, f"{where}: smallest.{metric}")
-    on = tuple(map(str, values.get("data", ())))
+    on = tuple(map(str, _list(values["data"], f"{where}: data"))) if "data" in values else ()
     for item in on:
         _one_of(item, [d.name for d in data], f"{where}: data")
+    if values["model"] == values.get("control", control):
+        raise ConfigError(f"{where}: {values['model']!r} is compared with itself. Name another control.")
     return Claim(
         name=name, text=str(values.get("text", "")), model=str(values["model"]),
         control=str(values.get("control", control)), smallest=dict(smallest), data=on,
@@ -231,6 +244,26 @@ def _tables(values: Any, where: str, *, empty: bool = False) -> list[Mapping[str
     if not values and not empty:
         raise ConfigError(f"{where}: at least one expected.")
     return list(values)
+
+
+def _list(values: Any, where: str) -> list[Any]:
+    if not isinstance(values, (list, tuple)) or not values:
+        raise ConfigError(f"{where}: a list of one at least expected, got {values!r}.")
+    return list(values)
+
+
+def _table(values: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    found = values.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where}: {key} = {{ name = value }} expected, got {found!r}.")
+    return dict(found)
+
+
+def _flag(values: Mapping[str, Any], key: str, default: bool, where: str) -> bool:
+    found = values.get(key, default)
+    if not isinstance(found, bool):
+        raise ConfigError(f"{where}: {key} = {found!r}: true or false expected.")
+    return found
 
 
 def _name(values: Mapping[str, Any], where: str) -> str:
