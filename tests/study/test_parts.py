@@ -158,7 +158,7 @@ def test_digits_are_judged_in_one_space_for_all_runs(tmp_path: Path) -> None:
     from aegan.study.judge import judge
 
     item, arm = {"name": "d", "source": "digits", "n": 60}, {"name": "gan", "settings": TINY["gan"]}
-    first = jobs_of(spec_of(tiny(data=[item], models=[arm])))[0]
+    first = jobs_of(spec_of(tiny(data=[item], models=[arm], metrics=["energy"])))[0]
     data = load(first.data, 0)
     network, settings = job.network_for(first.model, data, 0, "default")
     network.requires_grad_(False)

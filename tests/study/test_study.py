@@ -58,7 +58,7 @@ def test_tables_and_page_show_every_arm(study: Study) -> None:
 def test_arms_of_a_seed_learn_from_the_same_samples_and_seeds_from_others() -> None:
     from aegan.study.sources import load
 
-    item = spec_of(tiny(data=[{"name": "d", "source": "digits", "n": 100}])).data[0]
+    item = spec_of(tiny(data=[{"name": "d", "source": "digits", "n": 100}], metrics=["energy"])).data[0]
     first, again, other = load(item, 0), load(item, 0), load(item, 1)
     x = [data.train.batch(torch.arange(100))["x"] for data in (first, again, other)]
     assert torch.equal(x[0], x[1]) and not torch.equal(x[0], x[2]) and len(first.train) == 100
