@@ -100,7 +100,7 @@ class Clock:
         unit = _unit(self.look)
         stamps = pd.DatetimeIndex(times.astype(f"datetime64[{unit}]"))
         if self.freq.endswith(" months"):
-            months = np.asarray(12 * stamps.year + stamps.month)
+            months = stamps.to_numpy().astype("datetime64[M]").astype(np.int64)
             places, rest = np.divmod(months - months[0], int(self.freq.split()[0]))
             same = np.array_equal(self._months(int(times[0]), months - months[0]), times)
             return places if same and not rest.any() else None
@@ -109,14 +109,15 @@ class Clock:
 
     def _months(self, start: int, later: np.ndarray) -> np.ndarray:
         """Counts of the stamps so many months after ``start``, on the same day or, in shorter months, the last one."""
-        unit = _unit(self.look)
-        first = pd.Timestamp(start, unit=unit)  # pyright: ignore[reportArgumentType]
-        month = np.datetime64(first.strftime("%Y-%m"), "M") + later
-        last = (month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")
-        ends = first.is_month_end and self.day > first.day  # a shorter month has moved the stamp
-        day = np.minimum(self.day if ends else first.day, last.astype(np.int64)) - 1
-        midnight = (month.astype("datetime64[D]") + day).astype(f"datetime64[{unit}]").astype(np.int64)
-        return midnight + (start - int(np.datetime64(first.strftime("%Y-%m-%d"), unit).astype(np.int64)))
+        first: Any = np.array(start).astype(f"datetime64[{_unit(self.look)}]")
+        month = first.astype("datetime64[M]") + later
+        on, ends = int(_day(first)), int(_day((first.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1))
+        if on == ends and self.day > on:
+            on = self.day  # a shorter month had moved the stamp
+        last = _day((month + 1).astype("datetime64[D]") - 1)
+        days = month.astype("datetime64[D]") + (np.minimum(on, last) - 1)
+        of_day = first - first.astype("datetime64[D]")
+        return (days + of_day).astype(first.dtype).astype(np.int64)
 
     def write(self, counts: np.ndarray) -> pd.Series:
         """Counts as stamps in the column's own type or format."""
@@ -148,6 +149,12 @@ class Clock:
 def _offset(freq: str) -> Any:
     """A calendar as pandas takes it."""
     return pd.DateOffset(months=int(freq.split()[0])) if freq.endswith(" months") else freq
+
+
+def _day(stamps: Any) -> Any:
+    """Day of the month, from 1."""
+    months = stamps.astype("datetime64[M]").astype("datetime64[D]")
+    return (stamps.astype("datetime64[D]") - months).astype(np.int64) + 1
 
 
 def _unit(look: Look) -> str:
@@ -213,8 +220,8 @@ def learn_clock(look: Look, times: Sequence[np.ndarray], *, utc: bool, name: str
     if isinstance(look, TimeLook) and np.median(gaps) >= look.day:
         tried += [Clock(**about, freq=freq) for freq in CALENDARS]
         if np.median(gaps) >= 28 * look.day:
-            days = pd.DatetimeIndex(np.concatenate(times).astype(f"datetime64[{look.unit}]")).day
-            tried += [Clock(**about, freq=freq, day=int(days.max())) for freq in MONTHLY]
+            latest = int(_day(np.concatenate(times).astype(f"datetime64[{look.unit}]")).max())
+            tried += [Clock(**about, freq=freq, day=latest) for freq in MONTHLY]
     for clock in tried:
         if _covered(clock, times) >= COVERED:
             return clock
