@@ -57,6 +57,9 @@ def test_completing_keeps_classes_that_change_rows_in_their_order_and_names_what
     assert (whole["v"].drop(107) == panel["v"].drop(107)).all()
     without = panel.drop(107)  # a step of the grid that is not there at all is put in behind the one before
     assert run.complete(without)["id"].tolist() == [0, 1, 2, 2, 3, 4, 0, 1, 3, 4, *panel["id"].tolist()[10:]]
+    stamped = fitted(panel.set_index("day"), id="id").complete(without.set_index("day"))  # the stamps go along
+    assert stamped["id"].tolist()[:4] == [0, 1, 2, 2]
+    assert stamped.index[:5].tolist() == [days[0]] * 3 + [days[1], days[0]]
 
 
 def test_ends_that_are_missing_are_filled_where_all_series_are_of_one_length() -> None:

@@ -197,7 +197,9 @@ def to_frame(
     names = form.table.names if form.table is not None else tuple(parts)
     frame = pd.DataFrame({name: parts[name] for name in names if name in parts}, copy=False)
     if rows is not None:
-        frame = frame.iloc[np.argsort(np.concatenate(rows), kind="stable")].reset_index(drop=True)
+        order = np.argsort(np.concatenate(rows), kind="stable")
+        frame = frame.iloc[order].reset_index(drop=True)
+        stamps = None if stamps is None else stamps.iloc[order].reset_index(drop=True)
     out = form.table.restore(frame) if form.table is not None else frame
     if form.time == "" and stamps is not None:
         index = pd.DatetimeIndex(stamps, name=form.index)
