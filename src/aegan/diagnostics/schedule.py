@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 SHARES = {"gradients": 0.016, "judge": 0.012, "samples": 0.010, "jacobian": 0.006, "terms": 0.006}
 """Part of the time that each kind of measurement may take; 5 % together."""
 MARGIN = 0.7
-"""Of the share, for what no clock sees: hooks that find nothing to do, and caches that a look leaves cold for the next
-step, which on steps of two milliseconds cost half as much again as the look itself."""
+"""Of the share, for what the clock does not see: hooks that find nothing to do, and caches that a look leaves cold for
+the next step. How much that is was never told from a machine's noise; docs/doctor.md has what was measured."""
 FIRST = 0.01
 """Seconds that a kind's share must have come to before its first look, whose cost is not known yet."""
 
