@@ -55,6 +55,8 @@ def test_completing_keeps_classes_that_change_rows_in_their_order_and_names_what
     whole = run.complete(panel.assign(v=panel["v"].mask(panel["v"] == 7)))
     assert whole.index.equals(panel.index) and whole["id"].tolist() == panel["id"].tolist()
     assert (whole["v"].drop(107) == panel["v"].drop(107)).all()
+    keyed = run.complete(panel.set_index(["id", "day"]))
+    assert {"id", "day"} <= set(keyed.columns) and keyed.index.nlevels == 1
     without = panel.drop(107)  # a step of the grid that is not there at all is put in behind the one before
     assert run.complete(without)["id"].tolist() == [0, 1, 2, 2, 3, 4, 0, 1, 3, 4, *panel["id"].tolist()[10:]]
     stamped = fitted(panel.set_index("day"), id="id").complete(without.set_index("day"))  # the stamps go along

@@ -243,7 +243,8 @@ def complete_series(estimator: Estimator, source: Any, *, seed: int = 0) -> Any:
     labels = None if opened.labels is None else [one if len(one) > 1 else str(one[0]) for one in opened.labels]
     made = decoder.restore(filled, opened.times, labels, opened.ids, opened.static, opened.rows)
     if isinstance(source, pd.DataFrame) and isinstance(made, pd.DataFrame) and len(made) == len(source):
-        if decoder.form.layout != "long":  # in the order of the source
+        told = {"index" if name is None else str(name) for name in source.index.names} & {str(c) for c in made.columns}
+        if decoder.form.layout != "long" and not told:  # in the order of the source, and its index is no column now
             made.index = source.index
     return made
 
