@@ -1,9 +1,9 @@
 """The cases of ``doctor.py``: healthy trainings, and ways to break them on purpose.
 
 Every case is one :class:`Setup`: a small loop, by hand, and what is changed in it. Each way to break a training has two
-cases here, on different data; by these the doctor's thresholds were set. ``doctor_held_out.py`` has two more of each,
-on other data and with other networks, which were never looked at for that: new data and networks, not a new kind of
-failure.
+cases here, on different data; by these the doctor's thresholds were set. ``doctor_looked_at.py`` has two more of each,
+on other data and with other networks, which stood apart until rules were mended by them; ``doctor_held_out.py`` has two
+that still do: new data and networks, not a new kind of failure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-DEVELOPMENT, HELD_OUT = "development", "held-out"
+DEVELOPMENT, LOOKED_AT, HELD_OUT = "development", "looked-at", "held-out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Setup:
 
     Attributes:
         model: ``gan``, ``vae``, ``vq`` or ``vae-gan``.
-        net: ``perceptron``, ``residual``, ``convolutional`` or ``recurrent``.
+        net: ``perceptron``, ``residual``, ``convolutional``, ``recurrent``, ``normalised``, ``wave`` or ``attention``.
         data: Of ``doctor_data.py``.
         count: Samples of it; 0 for all.
         loss: A name of ``aegan.losses.ADVERSARIAL``.
@@ -29,7 +29,7 @@ class Setup:
         lr_discriminator: Of the discriminator.
         depth: Hidden layers of each network.
         width: Units of each.
-        activation: ``leaky``, ``relu``, ``sigmoid`` or ``tanh``.
+        activation: ``leaky``, ``relu``, ``silu``, ``gelu``, ``sigmoid`` or ``tanh``.
         gain: What the initial weights are multiplied with.
         bias: Initial bias of the hidden layers.
         critics: Steps of the discriminator for one of the generator.
@@ -98,14 +98,14 @@ class Case:
 
     Attributes:
         name: Unique.
-        half: ``DEVELOPMENT`` or ``HELD_OUT``.
+        part: ``DEVELOPMENT``, ``LOOKED_AT`` or ``HELD_OUT``.
         setup: What is trained.
         expected: Verdicts that are right; empty for a healthy run.
         mended: What undoes the fault, where the remedy is to do just that (clean data, leave out a detach).
     """
 
     name: str
-    half: str
+    part: str
     setup: Setup
     expected: tuple[str, ...] = ()
     mended: dict[str, Any] = field(default_factory=dict)
@@ -273,12 +273,12 @@ BROKEN: dict[str, tuple[Setup, Setup, tuple[str, ...], dict[str, Any]]] = {
 
 def cases() -> list[Case]:
     """Those by which thresholds were set, healthy ones first."""
-    found = [Case(name=f"healthy: {name}", half=DEVELOPMENT, setup=setup) for name, setup in HEALTHY.items()]
+    found = [Case(name=f"healthy: {name}", part=DEVELOPMENT, setup=setup) for name, setup in HEALTHY.items()]
     for name, (*setups, expected, mended) in BROKEN.items():
         found += [broken(name, DEVELOPMENT, setup, expected, mended) for setup in setups]
     return found
 
 
-def broken(name: str, half: str, setup: Setup, expected: tuple[str, ...], mended: dict[str, Any]) -> Case:
+def broken(name: str, part: str, setup: Setup, expected: tuple[str, ...], mended: dict[str, Any]) -> Case:
     """One broken case, with its model and data in its name."""
-    return Case(name=f"{name} ({setup.model}, {setup.data})", half=half, setup=setup, expected=expected, mended=mended)
+    return Case(name=f"{name} ({setup.model}, {setup.data})", part=part, setup=setup, expected=expected, mended=mended)

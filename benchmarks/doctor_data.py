@@ -97,8 +97,43 @@ def skewed(stream: torch.Generator) -> Tensor:
     return (x - x.mean(0)) / x.std(0)
 
 
+def tones(stream: torch.Generator) -> Tensor:
+    """Waves ``(5000, 1, 32)``: two partials that rise, fade and glide, and a little hiss."""
+    t, n = torch.linspace(0, 1, 32), 5000
+    pitch, glide = (low + wide * torch.rand(n, 1, generator=stream) for low, wide in ((2.0, 3.0), (-1.0, 2.0)))
+    phase = 2 * math.pi * (pitch * t + 0.5 * glide * t.square() + torch.rand(n, 1, generator=stream))
+    attack, fade = 0.05 + 0.2 * torch.rand(n, 1, generator=stream), 1.0 + 3.0 * torch.rand(n, 1, generator=stream)
+    loud = (1 - torch.exp(-t / attack)) * torch.exp(-fade * t)
+    x = loud * (phase.sin() + 0.5 * torch.rand(n, 1, generator=stream) * (2 * phase).sin())
+    x = x + 0.01 * torch.randn(n, 32, generator=stream)
+    return (x / x.abs().max() / 0.6).clamp(-1, 1).unsqueeze(1)
+
+
+def paths(stream: torch.Generator) -> Tensor:
+    """Series ``(5000, 8, 2)``: balls that start in one corner and are reflected by the walls of a square."""
+    t, n = torch.arange(8.0).view(1, 8, 1), 5000
+    start, speed = torch.rand(n, 1, 2, generator=stream) * 0.5, 0.1 + 0.2 * torch.rand(n, 1, 2, generator=stream)
+    there = (start + speed * t) % 2.0
+    x = torch.where(there > 1.0, 2.0 - there, there) + 0.02 * torch.randn(n, 8, 2, generator=stream)
+    return (x - x.mean((0, 1))) / x.std((0, 1))
+
+
+def surfaces(stream: torch.Generator) -> Tensor:
+    """Rows ``(6000, 10)``: a roll and a bowl in three dimensions, turned into ten, with heavy-tailed noise."""
+    fixed, n = torch.Generator().manual_seed(11), 6000
+    u, v = torch.rand(2, n, generator=stream).unbind(0)
+    angle = 1.5 * math.pi * (1 + 2 * u)
+    roll = torch.stack([angle * angle.cos() / 8, 2 * v - 1, angle * angle.sin() / 8], 1)
+    bowl = torch.stack([4 * u - 2, 4 * v - 2, (2 * u - 1).square() + (2 * v - 1).square() + 1.5], 1)
+    x = torch.where(torch.rand(n, 1, generator=stream) < 0.6, roll, bowl) @ torch.randn(3, 10, generator=fixed)
+    heavy = torch.randn(n, 10, generator=stream) / (0.2 + torch.rand(n, 1, generator=stream))
+    x = x + 0.05 * heavy
+    return (x - x.mean(0)) / x.std(0)
+
+
 SOUND = {
     "images": images, "ring": ring, "series": series, "vectors": vectors,
     "figures": figures, "waves": waves, "skewed": skewed,
+    "tones": tones, "paths": paths, "surfaces": surfaces,
 }  # fmt: skip
 """Sound data by name."""

@@ -21,6 +21,7 @@ def overfitting(history: History) -> Iterator[Verdict]:
     few = below(history, "data/distinct", "distinct")
     often = above(history, "data/repeats", "repeats")
     told = history.recent("discriminator/separation")
+    unseen = unseen or (above(history, "discriminator/holdout", "holdout_few") if few and often else None)
     if unseen:
         stretch, evidence, _ = unseen
         confidence = 0.55 + 0.43 * min(1.0, stretch.looks / ENOUGH)
@@ -121,7 +122,14 @@ def mode_collapse(history: History) -> Iterator[Verdict]:
     partial = below(history, "samples/coverage", "coverage")
     right = above(history, "samples/precision", "precision")
     sure_different = below(history, "samples/p", "mmd_p")
-    if partial and right and sure_different and not _spreading(history):
+    # Samples of precision p that leave nothing out reach some p² of the data: each has to meet a real one closely.
+    if (
+        partial
+        and right
+        and sure_different
+        and partial[1].value < limit("coverage") * min(1.0, right[1].value) ** 2
+        and not _spreading(history)
+    ):
         looks = min(partial[0].looks, right[0].looks)
         evidence = [partial[1], right[1], sure_different[1]]
     elif alike and sure_different and not _still_learning(history):
@@ -228,9 +236,9 @@ def _still_learning(history: History, within: float = 0.5) -> bool:
         return True
     if median(values[-SMOOTH:]) > min(values[:SMOOTH]):
         return False
-    third = len(values) // 3
-    middle, last = sorted(values[third : 2 * third]), sorted(values[-third:])
-    return last[int(within * third)] < limit("progress") * middle[third // 2]
+    quarter = len(values) // 4
+    before, last = sorted(values[-2 * quarter : -quarter]), sorted(values[-quarter:])
+    return last[int(within * quarter)] < limit("progress") * before[quarter // 2]
 
 
 def _spreading(history: History) -> bool:
