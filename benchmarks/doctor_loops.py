@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,19 +44,21 @@ class Loop:
 
     def run(self) -> dict[str, Any]:
         """Train, and say how it went."""
+        began = time.process_time()
+        for _ in self.steps():
+            pass
+        return {"seconds": time.process_time() - began, "distance": self.distance(), "cost": self.doctor.cost}
+
+    def steps(self) -> Iterator[None]:
+        """Train, and come back after every step."""
         gan = self.setup.model == "gan"
         pair: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator} if gan else {
             "encoder": self.encoder, "decoder": self.generator,
             **({"discriminator": self.discriminator} if self.setup.model == "vae-gan" else {}),
         }  # fmt: skip
         self.doctor = Doctor(**pair, every=self.every)
-        began = time.process_time()
-        if self.watched:
-            with self.doctor:
-                (self._gan if gan else self._autoencoder)()
-        else:
-            (self._gan if gan else self._autoencoder)()
-        return {"seconds": time.process_time() - began, "distance": self.distance(), "cost": self.doctor.cost}
+        with self.doctor if self.watched else contextlib.nullcontext():
+            yield from (self._gan if gan else self._autoencoder)()
 
     def distance(self) -> float:
         """Energy distance of samples (of reconstructions, for autoencoders) to unseen data, in its own units."""
@@ -104,7 +108,7 @@ class Loop:
         optimizer.step()
         return loss.detach()
 
-    def _gan(self) -> None:
+    def _gan(self) -> Iterator[None]:
         setup = self.setup
         opt_d = torch.optim.Adam(self.discriminator.parameters(), lr=setup.lr_discriminator, betas=BETAS)
         spare = nn.Parameter(torch.zeros(1))
@@ -130,6 +134,7 @@ class Loop:
                 losses = {"generator": loss, "discriminator": loss_d}
                 unseen = self._unseen if self.every is None else self._unseen()
                 self.doctor.observe(real=real, fake=fake, losses=losses, holdout=unseen)
+            yield
 
     def _decode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Reconstruction, mean and log-variance, and tokens of the VQ."""
@@ -144,7 +149,7 @@ class Loop:
         codes = book[tokens]
         return self.generator(mu + (codes - mu).detach()), mu, codes, tokens
 
-    def _autoencoder(self) -> None:
+    def _autoencoder(self) -> Iterator[None]:
         setup = self.setup
         networks = [self.encoder, self.generator, *([self.codebook] if setup.model == "vq" else [])]
         optimizer = torch.optim.Adam([p for n in networks for p in n.parameters()], lr=setup.lr)
@@ -174,6 +179,7 @@ class Loop:
             optimizer.step()
             if self.watched:
                 self.doctor.observe(real=x, losses={"loss": loss}, **told)
+            yield
 
     def _clip(self, network: nn.Module) -> None:
         if self.setup.clip:

@@ -223,9 +223,9 @@ def test_long_samples_take_no_room() -> None:
     doctor = Doctor(generator=nn.Linear(1, 1), every=1000)
     for _ in range(3):
         doctor.observe(real=torch.zeros(4, 3, 80, 80), fake=torch.zeros(4, 3, 80, 80))
-    assert {batch.shape for batch in (*doctor._real, *doctor._fake)} == {(4, 64)}
+    assert {batch.shape for batch in (*doctor._batches.real, *doctor._batches.fake)} == {(4, 64)}
     doctor.observe(real=torch.zeros(4, 8))
-    assert doctor._real[-1].shape == (4, 8)
+    assert doctor._batches.real[-1].shape == (4, 8)
 
 
 def test_tokens_have_no_scale_and_may_repeat() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import math
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,10 @@ from torch.optim import Optimizer
 from aegan.diagnostics import measure
 from aegan.diagnostics.aside import aside
 from aegan.diagnostics.balance import Judge, compared
-from aegan.diagnostics.collapse import active_part, flattened, kl_per_dimension, perplexity
+from aegan.diagnostics.batches import Batches
+from aegan.diagnostics.collapse import active_part, kl_per_dimension, perplexity
 from aegan.diagnostics.gradients import first_non_finite, layers
+from aegan.diagnostics.guard import Guard, noted
 from aegan.diagnostics.health import diagnose
 from aegan.diagnostics.history import History, Look
 from aegan.diagnostics.schedule import Schedule
@@ -37,8 +38,6 @@ from aegan.diagnostics.watch import GradientWatch
 from aegan.errors import ConfigError
 from aegan.storage import write_json
 
-KEPT_WHOLE = 2**14
-"""Values of a sample up to which batches are kept as they are."""
 NOTHING_SEEN = (
     "Nothing was seen yet, so nothing can be said. Step the optimisers within `with doctor:`, call doctor.observe() "
     "after each step, and let the training run for some seconds, or give Doctor(..., every=1)."
@@ -91,13 +90,11 @@ class Doctor:
         self.schedule = Schedule(share, every=every)
         self.history = History()
         self.errors: list[str] = []
-        self._guarded = _Guard(self.errors)
+        self._guarded = Guard(self.errors)
         self.on_look = on_look
         self._watch: GradientWatch | None = None
         self._handle: Any = None
-        self._real: deque[Tensor] = deque()
-        self._fake: deque[Tensor] = deque()
-        self._before: Tensor | None = None
+        self._batches = Batches()
         self._call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self._seen = measure.Seen()
         self._compared: dict[str, float] = {}
@@ -119,7 +116,7 @@ class Doctor:
                 self.networks,
                 wants=lambda: schedule.due("gradients"),
                 spent=lambda: schedule.measuring("gradients"),
-                fail=lambda error: _noted(errors, error),
+                fail=lambda error: noted(errors, error),
                 optimizers=optimizers or None,
             )
 
@@ -177,7 +174,7 @@ class Doctor:
         spectrum: tuple[float, ...] = ()
         with self.schedule.working():
             with self._guarded:
-                self._keep(real, fake)
+                self._batches.keep(real, fake)
             with self._guarded:
                 notes |= self._broken(losses or {}, real, fake)
             layers_seen: dict[str, dict[str, float]] = {}
@@ -195,7 +192,7 @@ class Doctor:
                     self._judged(values, real, fake, holdout() if callable(holdout) else holdout, notes)
             if self.schedule.due("samples"):
                 with self._guarded, self._look("samples"):
-                    values |= self._samples()
+                    values |= self._batches.compared(self._step)
             if self.schedule.due("jacobian") and self._call is not None:
                 with self._guarded, self._look("jacobian"):
                     found, spectrum = self._jacobian()
@@ -230,7 +227,7 @@ class Doctor:
                     self._compared["decoder/balance"] = ratio
                     self._compared |= {} if turned is None else {"decoder/agreement": turned}
         except Exception as error:
-            _noted(self.errors, error)
+            noted(self.errors, error)
 
     # --- telling ----------------------------------------------------------------------------------------------
 
@@ -279,17 +276,6 @@ class Doctor:
         finally:
             _Looking.count -= 1
 
-    def _keep(self, real: Tensor | None, fake: Tensor | None) -> None:
-        for kept, batch, rows in ((self._real, real, 2 * measure.ROWS), (self._fake, fake, measure.ROWS)):
-            if batch is None or not len(batch):
-                continue
-            # Of long samples what they are compared by, so that hundreds of them take no room. Copies, for loops that
-            # fill one tensor again and again.
-            kept.append(flattened(batch) if batch[0].numel() > KEPT_WHOLE else batch.detach()[:rows].clone())
-            # Batches are of one size as a rule; a few too many do no harm.
-            while (len(kept) - 1) * len(batch) >= rows:
-                kept.popleft()
-
     def _broken(self, losses: Mapping[str, Tensor | float], real: Tensor | None, fake: Tensor | None) -> dict[str, str]:
         """Where a loss is not finite, the deepest cause that can be found: data, weights, samples, the loss."""
         bad = next((n for n, v in losses.items() if not _finite(v)), None)
@@ -319,15 +305,6 @@ class Doctor:
             if "discriminator" in self.networks:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
             values |= measure.judged_values(self.judge, real, fake, holdout)
-
-    def _samples(self) -> dict[str, float]:
-        if not self._real or not self._fake:
-            return {}
-        real = measure.different(torch.cat([flattened(b) for b in self._real]))[: 2 * measure.ROWS]
-        fake = torch.cat([flattened(b) for b in self._fake])[-measure.ROWS :]
-        values = measure.sample_values(real, fake, self._before, self._step)
-        self._before = fake
-        return values
 
     def _jacobian(self) -> tuple[dict[str, float], tuple[float, ...]]:
         generator = self.networks["generator"]
@@ -392,31 +369,8 @@ def _unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
-class _Guard:
-    """Looking must never break a training, nor one part of it another."""
-
-    def __init__(self, errors: list[str]) -> None:
-        self.errors = errors
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        _noted(self.errors, error)
-        return True
-
-
 def _finite(loss: Tensor | float) -> bool:
     """Whether a loss is, of a batch or of each sample."""
     if isinstance(loss, Tensor) and loss.numel() > 1:
         return bool(torch.isfinite(loss).all())
     return math.isfinite(loss)
-
-
-def _noted(errors: list[str], error: Exception) -> None:
-    """Keep what went wrong, once each, up to twenty of them."""
-    text = f"{type(error).__name__}: {error}"
-    if text not in errors and len(errors) < 20:
-        errors.append(text)
