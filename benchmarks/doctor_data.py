@@ -110,12 +110,12 @@ def tones(stream: torch.Generator) -> Tensor:
 
 
 def paths(stream: torch.Generator) -> Tensor:
-    """Series ``(5000, 8, 2)``: balls that start in one corner and are reflected by the walls of a square."""
+    """Series ``(5000, 8, 2)`` in [-1, 1]: balls that start in one corner and are reflected by the walls of a square."""
     t, n = torch.arange(8.0).view(1, 8, 1), 5000
     start, speed = torch.rand(n, 1, 2, generator=stream) * 0.5, 0.1 + 0.2 * torch.rand(n, 1, 2, generator=stream)
     there = (start + speed * t) % 2.0
     x = torch.where(there > 1.0, 2.0 - there, there) + 0.02 * torch.randn(n, 8, 2, generator=stream)
-    return (x - x.mean((0, 1))) / x.std((0, 1))
+    return 1.8 * (x - 0.5).clamp(-0.55, 0.55)
 
 
 def surfaces(stream: torch.Generator) -> Tensor:

@@ -13,13 +13,13 @@ from doctor_cases import BROKEN, CRITIC, FREE, HELD_OUT, Case, Setup, broken
 
 TONES = Setup(net="wave", data="tones", noise=12, width=16, bounded=True, batch=64, steps=500)
 PATHS = Setup(
-    net="attention", data="paths", noise=8, width=24, depth=1, activation="gelu", batch=64, lr=5e-4,
-    lr_discriminator=5e-4, steps=400,
+    net="attention", data="paths", noise=8, width=24, depth=1, activation="gelu", bounded=True, gamma=0.1, batch=64,
+    lr=5e-4, lr_discriminator=5e-4, steps=400,
 )  # fmt: skip
 SURFACES = Setup(net="normalised", data="surfaces", noise=10, width=64, activation="silu", batch=64, steps=600)
 VAE = {
     "tones": replace(TONES, model="vae"),
-    "paths": replace(PATHS, model="vae", lr=3e-3),
+    "paths": replace(PATHS, model="vae", lr=3e-3, beta=0.02),
     "surfaces": replace(SURFACES, model="vae"),
 }
 VQ = {name: replace(setup, model="vq") for name, setup in VAE.items()}
