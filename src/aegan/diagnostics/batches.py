@@ -29,7 +29,8 @@ class Batches:
                 continue
             # Of long samples what they are compared by, so that hundreds of them take no room. Copies, for loops that
             # fill one tensor again and again.
-            kept.append(flattened(batch) if batch[0].numel() > KEPT_WHOLE else batch.detach()[:rows].clone())
+            part = batch.detach() if len(batch) <= rows else batch.detach()[:rows]
+            kept.append(flattened(batch) if batch.numel() > KEPT_WHOLE * len(batch) else part.clone())
             # Batches are of one size as a rule; a few too many do no harm.
             while (len(kept) - 1) * len(batch) >= rows:
                 kept.popleft()

@@ -173,6 +173,10 @@ class Doctor:
         notes: dict[str, str] = {}
         spectrum: tuple[float, ...] = ()
         with self.schedule.working():
+            if self._watch is not None:
+                self._watch.tick()
+            if self._passes_over(losses or {}):
+                return
             with self._guarded:
                 self._batches.keep(real, fake)
             with self._guarded:
@@ -275,6 +279,16 @@ class Doctor:
                 yield
         finally:
             _Looking.count -= 1
+
+    def _passes_over(self, losses: Mapping[str, Tensor | float]) -> bool:
+        """Whether nothing but the losses is looked at in this step: where steps take a few milliseconds."""
+        if not self.schedule.crowded or (self._watch is not None and self._watch.fresh):
+            return False
+        with self._guarded:
+            if all(_finite(loss) for loss in losses.values()):
+                self.schedule.settle()
+                return True
+        return False
 
     def _broken(self, losses: Mapping[str, Tensor | float], real: Tensor | None, fake: Tensor | None) -> dict[str, str]:
         """Where a loss is not finite, the deepest cause that can be found: data, weights, samples, the loss."""

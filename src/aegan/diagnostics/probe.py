@@ -119,6 +119,7 @@ class DoctorProbe:
                 with self._aside(trainer, kind):
                     self._gathered |= ask(trainer)
         if self._watch is not None:
+            self._watch.tick()
             values, found, notes = self._watch.take()
             if found or notes:
                 self._gathered |= values

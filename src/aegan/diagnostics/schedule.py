@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 
 SHARES = {"gradients": 0.016, "judge": 0.012, "samples": 0.010, "jacobian": 0.006, "terms": 0.006}
 """Part of the time that each kind of measurement may take; 5 % together."""
-MARGIN = 0.7
+MARGIN = 0.5
 """Of the share, for what the clock does not see: hooks that find nothing to do, and caches that a look leaves cold for
-the next step. How much that is was never told from a machine's noise; docs/doctor.md has what was measured."""
+the next step. That is about as much again, on steps of two to six milliseconds (docs/doctor.md)."""
+AROUND = 0.01
+"""Part of the training's time that may go into what is around the measurements; steps are passed over above it."""
 FIRST = 0.01
 """Seconds that a kind's share must have come to before its first look, whose cost is not known yet."""
 
@@ -61,6 +63,16 @@ class Schedule:
         """Start the clock, once."""
         if self._start is None:
             self._start = time.perf_counter()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether what is around the measurements took so much already that this step is better passed over."""
+        return self.every is None and self.overhead > AROUND * self._training
+
+    def leave_out(self, seconds: float) -> None:
+        """Say that so much of the time since the first step was no training, such as an evaluation between epochs."""
+        if self._start is not None:
+            self._start += seconds
 
     def due(self, kind: str) -> bool:
         """Whether to measure this now."""

@@ -74,6 +74,9 @@ class GradientWatch:
         spent: Told the seconds that a measurement took, by a context manager.
         fail: Told of an exception; the training goes on.
         optimizers: Those to watch; every optimiser of the process whose parameters are the networks' when None.
+
+    Attributes:
+        fresh: Whether something was measured since the last :meth:`take`.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class GradientWatch:
         self._optimizers = None if optimizers is None else {id(o) for o in optimizers}
         self._known: weakref.WeakKeyDictionary[Optimizer, tuple[str, ...]] = weakref.WeakKeyDictionary()
         self._measuring: set[str] = set()
-        self._failed = self._fresh = False
+        self.fresh = self._failed = False
         self._taken = 0
         itself = weakref.ref(self)
 
@@ -111,25 +114,28 @@ class GradientWatch:
         _remove(self._handles)
         self._handles = []
 
+    def tick(self) -> None:
+        """End of a step: note which networks were moved in it."""
+        self._taken += 1
+        for network in self.networks.values():
+            network.paces += network.moved
+            network.moved = False
+
     def take(self) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, str]]:
         """Values, layers and notes measured since the last call, by ``network/statistic`` and network."""
         values: dict[str, float] = {}
         found: dict[str, dict[str, float]] = {}
         notes: dict[str, str] = {}
-        self._taken += 1
-        for network in self.networks.values():
-            network.paces += network.moved
-            network.moved = False
-        if not self._fresh:
+        if not self.fresh:
             return values, found, notes
-        self._fresh = False
+        self.fresh = False
         total = max((n.steps for n in self.networks.values()), default=0)
         for name, network in self.networks.items():
             if network.steps:
                 values[f"{name}/reached"] = network.reached / network.steps
             elif total >= UNMOVED:
                 values[f"{name}/reached"] = 0.0
-            values[f"{name}/pace"] = network.paces / self._taken
+            values[f"{name}/pace"] = network.paces / max(self._taken, 1)
             values |= {f"{name}/{key}": value for key, value in network.values.items()}
             if network.layers:
                 found[name] = network.layers
@@ -169,7 +175,7 @@ class GradientWatch:
                     network.reached += 1
                     break
         if names and self._wants() and not _overflowed(optimizer):
-            self._fresh = True
+            self.fresh = True
             with self._spent():
                 for name in names:
                     self._measure(self.networks[name], _scale(optimizer))
