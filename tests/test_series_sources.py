@@ -13,7 +13,8 @@ import torch
 
 import aegan
 from aegan.data.series import SeriesAdapter
-from aegan.errors import AeganWarning
+from aegan.data.series_write import write_series
+from aegan.errors import AeganWarning, DataError
 
 SMALL = {"state": "8", "hidden": "8", "parts": "2", "latent_dim": "4", "width": "4", "batch_size": "8"}
 HOURS = pd.date_range("2024-01-01", periods=60, freq="h")
@@ -136,3 +137,64 @@ def test_days_of_utc_shown_in_a_zone_with_summer_time_are_regular() -> None:
     index = pd.date_range("2024-01-01", periods=200, freq="D", tz="UTC").tz_convert("Europe/Berlin")
     adapter = SeriesAdapter(window=6).fit(pd.DataFrame({"v": RNG.normal(size=200)}, index=index))
     assert adapter.clock is not None and adapter.clock.describe() == "a step every 1 days"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "known", "base"),
+    [("int16", 40_000.0, 0), ("int8", 300.0, 0), ("uint8", -3.0, 0), ("float32", 1e300, 0), ("int64", 4e6 + 0.49, 4e6)],
+)
+def test_known_values_beyond_the_data_type_stay(dtype: str, known: float, base: float) -> None:
+    values = (np.arange(60) % 9 + base).astype(dtype)
+    gaps = values.astype("float64")
+    gaps[0], gaps[1] = known, np.nan
+    whole = fitted(pd.DataFrame({"t": HOURS, "q": values}), window=12).complete(pd.DataFrame({"t": HOURS, "q": gaps}))
+    assert whole["q"][0] == known and whole["q"].notna().all() and (whole["q"][2:] == gaps[2:]).all()
+    made = fitted(values.reshape(5, 12, 1)).complete(gaps.reshape(5, 12, 1))
+    assert made[0, 0, 0] == known and np.isfinite(made).all()
+
+
+def test_stamps_go_on_behind_the_end_of_nanoseconds() -> None:
+    years = pd.DataFrame({"date": pd.date_range("2000", periods=60, freq="YS"), "v": NOISE})
+    made = fitted(years, window=6).sample(60)
+    assert made["date"].iloc[-1].year == 2059 + 360 and made["date"].dt.month.eq(1).all()
+    days = fitted(years.assign(date=pd.date_range("2261-12-01", periods=60)), window=6).sample(60)
+    assert days["date"].diff().dropna().eq(pd.Timedelta(days=1)).all()
+    text = fitted(years.assign(date=years["date"].dt.strftime("%Y-%m-%d")), window=6).sample(60)
+    assert text["date"].iloc[-1] == "2419-01-01"
+
+
+def test_text_that_all_series_share_is_an_attribute() -> None:
+    panel = pd.DataFrame({"pid": np.repeat(range(5), 12), "t": np.tile(range(12), 5), "v": NOISE, "site": "Oslo"})
+    assert fitted(panel, id="pid", time="t").sample(2)["site"].eq("Oslo").all()
+    assert fitted(panel[panel["pid"] == 0], id="pid", time="t", window=4).sample(2)["site"].eq("Oslo").all()
+
+
+def test_a_word_among_numbers_is_named_and_an_empty_series_told() -> None:
+    frame = pd.DataFrame({"t": HOURS, "v": NOISE.astype(object)})
+    frame.loc[17, "v"] = "oops"
+    with pytest.raises(DataError, match="'oops' in row 18"):
+        fitted(frame, window=12)
+    with pytest.raises(DataError, match="no steps"):
+        fitted([np.ones((length, 2)) for length in (5, 0, 7)])
+
+
+def test_files_keep_the_classes_of_their_header(tmp_path: Path) -> None:
+    source = tmp_path / "x.arff"
+    head = "@relation R\n@attribute a1 numeric\n@attribute a2 numeric\n@attribute target {up, 'down'}\n@data\n"
+    source.write_text(head + "".join(f"{i},{i % 3},{('up', 'down')[i % 2]}\n" for i in range(12)))
+    made = fitted(source).sample(3, where={"class": "up"})
+    adapter: Any = fitted(source).adapter
+    for suffix, line in ((".arff", "@attribute target {up,down}"), (".ts", "@classLabel true up down")):
+        write_series(made, tmp_path / f"o{suffix}", form=adapter.decoder.form)
+        assert line in (tmp_path / f"o{suffix}").read_text()
+    source.write_text(head + "1,2,sideways\n")
+    with pytest.raises(DataError, match="sideways.*up, down"):
+        SeriesAdapter().fit(source)
+
+
+def test_timegan_takes_small_windows() -> None:
+    frame = pd.DataFrame({"t": HOURS, "v": NOISE})
+    made = aegan.fit(
+        frame, kind="series", window=12, model="timegan", steps=2, evaluate=False, doctor=False, quiet=True
+    )
+    assert len(made.sample(2)) == 24

@@ -187,7 +187,7 @@ def accepts(model: str, settings: Mapping[str, Any], spec: Spec) -> Callable[[st
 
 def accepts_of(path: Path) -> Callable[[str, str], bool] | None:
     """The same for a run's folder; None where its files do not tell."""
-    with contextlib.suppress(AeganError, KeyError):
+    with contextlib.suppress(AeganError, KeyError, TypeError, ValueError):
         run = RunFolder.open(path)
         spec = adapter_class(run.adapter["adapter"]).from_json(run.adapter).spec
         entry(run.config["model"])

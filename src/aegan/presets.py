@@ -72,7 +72,7 @@ def _of_series(model: str, spec: Spec, samples: int) -> dict[str, Any]:
     nested = getattr(defaults, "autoencoder", None)
     changes: dict[str, Any] = {}
     own: dict[str, Any] = changes if nested is None else {}
-    if steps * channels < 64:
+    if steps * channels < 64 and hasattr(defaults if nested is None else nested, "latent_dim"):
         own["latent_dim"] = max(2, steps * channels // 4)
     if steps > 64:
         # A step on long series is dear: smaller ones, so that there are enough of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -260,23 +261,43 @@ def _whole(opened: SeriesSet, decoder: Decoder, adapter: SeriesAdapter) -> Serie
 def _keeping(decoder: Decoder, opened: SeriesSet) -> Decoder:
     """The decoder with wider data types for channels whose known values the fitted ones would round."""
     form, known = decoder.form, np.concatenate(opened.values)
-    lost = [_loses(look, column) for look, column in zip(form.looks, known.T, strict=True)]
+    arrays = form.container != "frame"
+    lost = [
+        _loses(look, column) or (arrays and _beyond(form.dtype, column))
+        for look, column in zip(form.looks, known.T, strict=True)
+    ]
     if not any(lost):
         return decoder
     wider = NumberLook(dtype="float64", decimals=None)
     looks = tuple(wider if gone else look for look, gone in zip(form.looks, lost, strict=True))
-    dtype = "float64" if np.dtype(form.dtype).kind in "iub" else form.dtype
-    return replace(decoder, form=replace(form, looks=looks, dtype=dtype))
+    kept = np.dtype(form.dtype).kind == "f" and not _beyond(form.dtype, known)
+    return replace(decoder, form=replace(form, looks=looks, dtype=form.dtype if kept else "float64"))
 
 
 def _loses(look: NumberLook, values: np.ndarray) -> bool:
-    """Whether a channel's own data type and decimals change values by more than rounding to float32 does."""
+    """Whether a channel's own data type and decimals change values by more than its own rounding does."""
     values = values[np.isfinite(values)]
     if "bool" in look.dtype:
         return not np.isin(values, (0.0, 1.0)).all()
+    if _beyond(look.dtype, values):
+        return True
     if look.decimals is None:
         return False
-    return bool((np.abs(np.round(values, look.decimals) - values) > 1e-6 * np.maximum(1.0, np.abs(values))).any())
+    # Values of float32 end in digits that nobody wrote.
+    near = 1e-12 if _beyond("float32", values) or (values != values.astype(np.float32)).any() else 1e-6
+    return bool((np.abs(np.round(values, look.decimals) - values) > near * np.maximum(1.0, np.abs(values))).any())
+
+
+def _beyond(dtype: str, values: np.ndarray) -> bool:
+    """Whether a data type, of NumPy or pandas, has no place for some of the values."""
+    kind = re.match(r"(u?int|float)(8|16|32|64)", dtype.lower())
+    values = values[np.isfinite(values)]
+    if kind is None or not len(values):
+        return False
+    low, high = (np.finfo(kind[0]).min, np.finfo(kind[0]).max) if kind[1] == "float" else (
+        np.iinfo(kind[0]).min, np.iinfo(kind[0]).max
+    )  # fmt: skip
+    return bool(values.min() < float(low) or values.max() > float(high))
 
 
 def _tiles(length: int, window: int) -> list[list[tuple[int, int, int]]]:

@@ -118,7 +118,7 @@ def test_longer_than_any_fitted():
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({"b": "word"}, {}, r"column 'b' holds 'word' and is to be a channel; expected numbers.*label='b'"),
+        ({"b": "word"}, {}, r"column 'b' holds 'word' in row \d+ and is to be a channel; expected numbers.*label='b'"),
         ({"a": np.inf}, {}, "infinite value at step 1 of channel 'a'"),
         ({"when": "soon"}, {"time": "when"}, "'when' does not hold time stamps of one known form"),
         ({"kind": ["p"] * 39 + [None]}, {"label": "kind"}, "row 40 has no class"),

@@ -30,11 +30,19 @@ class SeriesFile:
         values: One float64 array ``(T, C)`` a series, NaN where missing.
         labels: A class a series; None without classes.
         title: Name of the problem or relation.
+        classes: All classes that the header names; empty: those that there are.
     """
 
     values: list[np.ndarray]
     labels: list[str] | None
     title: str = "series"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def declared(self) -> list[str]:
+        """Classes for a header."""
+        found = sorted(set(self.labels or ()) - set(self.classes))
+        return [*self.classes, *found] if self.labels else []
 
 
 def read_ts(path: Path) -> SeriesFile:
@@ -75,7 +83,8 @@ def read_ts(path: Path) -> SeriesFile:
             stacklevel=2,
         )
         labels = []
-    return SeriesFile(values=values, labels=labels or None, title=head.get("problemname", path.stem))
+    classes = tuple(flags[1:]) if labels else ()
+    return SeriesFile(values=values, labels=labels or None, title=head.get("problemname", path.stem), classes=classes)
 
 
 def _check_class(label: str, classes: list[str], parted: bool, path: Path, line: int) -> None:
@@ -104,6 +113,7 @@ def read_arff(path: Path) -> SeriesFile:
             f"{path}: attributes {', '.join(sorted(set(others)))}; expected numbers, or one relational attribute, and "
             "at most one nominal one at the end, the class. Drop the others."
         )
+    classes = tuple(head["classes"].split("\n")) if labelled and head.get("classes") else ()
     values, labels = [], []
     for number, line in lines:
         cells = next(csv.reader([line], quotechar='"' if line.lstrip().startswith('"') else "'", skipinitialspace=True))
@@ -111,13 +121,19 @@ def read_arff(path: Path) -> SeriesFile:
             raise DataError(f"{path}: line {number} has {len(cells)} values; expected {len(kinds)}, one an attribute.")
         if labelled:
             labels.append(cells.pop().strip().strip("'\""))
+            if classes and labels[-1] not in (*classes, *_GONE):
+                raise DataError(
+                    f"{path}: line {number} ends with {labels[-1]!r}; expected one of the classes of the last "
+                    f"@attribute: {', '.join(classes)}."
+                )
         rows = re.split(r"\\n|\n", cells[0]) if relational else [",".join(cells)]
         values.append(_stack([_numbers(row.split(","), path, number) for row in rows], path, number))
         if values[-1].shape[1] != values[0].shape[1]:
             raise DataError(
                 f"{path}: line {number} has {values[-1].shape[1]} dimensions; expected {values[0].shape[1]}."
             )
-    return SeriesFile(values=values, labels=labels or None, title=head.get("relation", path.stem).strip("'\""))
+    title = head.get("relation", path.stem).strip("'\"")
+    return SeriesFile(values=values, labels=labels or None, title=title, classes=classes)
 
 
 def _header(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
@@ -147,6 +163,8 @@ def _header(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
             nested = False
         elif name == "attribute" and not nested:
             attributes.append(_attribute(rest))
+            if attributes[-1] == "nominal":
+                head["classes"] = "\n".join(_names(rest))
             nested = attributes[-1] == "relational"
         elif name != "attribute":
             head[name] = rest.strip()
@@ -159,6 +177,13 @@ def _header(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
 def _attribute(text: str) -> str:
     kind = re.sub(r"^('[^']*'|\"[^\"]*\"|\S+)\s+", "", text.strip()).strip().lower()
     return "nominal" if kind.startswith("{") else "relational" if kind.startswith("relational") else "numeric"
+
+
+def _names(text: str) -> list[str]:
+    """What a nominal attribute may be: the names between braces."""
+    inside = text[text.index("{") + 1 :].partition("}")[0]
+    cells = next(csv.reader([inside], quotechar="'", skipinitialspace=True), [])
+    return [name for cell in cells if (name := cell.strip().strip('"'))]
 
 
 def _numbers(cells: Sequence[str], path: Path, line: int) -> np.ndarray:
@@ -194,7 +219,7 @@ def ts_text(file: SeriesFile) -> str:
     """The text of a ``.ts`` file."""
     lengths = {len(one) for one in file.values}
     missing = any(np.isnan(one).any() for one in file.values)
-    classes = list(dict.fromkeys(sorted(file.labels))) if file.labels else []
+    classes = file.declared
     head = [
         f"@problemName {file.title}",
         "@timeStamps false",
@@ -221,7 +246,7 @@ def arff_text(file: SeriesFile) -> str:
     head = [f"@relation {file.title.replace(' ', '_')}"]
     head += numbers if flat else ["@attribute series relational", *(f"  {one}" for one in numbers), "@end series"]
     if file.labels:
-        head.append(f"@attribute target {{{','.join(dict.fromkeys(sorted(file.labels)))}}}")
+        head.append(f"@attribute target {{{','.join(file.declared)}}}")
     lines = [_row(one[:, 0]) if flat else "'" + "\\n".join(map(_row, one.T)) + "'" for one in file.values]
     if file.labels:
         lines = [f"{line},{label}" for line, label in zip(lines, file.labels, strict=True)]

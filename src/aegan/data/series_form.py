@@ -48,6 +48,7 @@ class SeriesForm:
         ndim: Axes of arrays: 1 (T,), 2 (T, C) or (N, T), 3 (N, T, C).
         pair: Whether a pair (arrays, labels) was given.
         title: Name of the problem, for files.
+        classes_named: Classes that a file's header names.
     """
 
     container: str
@@ -67,6 +68,7 @@ class SeriesForm:
     ndim: int = 3
     pair: bool = False
     title: str = "series"
+    classes_named: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict."""
@@ -76,6 +78,7 @@ class SeriesForm:
             "repeated": [list(one) for one in self.repeated],
             "table": self.table and self.table.to_json(),
             "static": list(self.static),
+            "classes_named": list(self.classes_named),
             "names": dict(self.names),
         }
 
@@ -92,6 +95,7 @@ class SeriesForm:
             values["repeated"] = tuple(tuple(float(v) for v in one) for one in values.get("repeated", ()))
             values["table"] = values["table"] and TableForm.from_json(values["table"])
             values["static"] = tuple(values["static"])
+            values["classes_named"] = tuple(map(str, values.get("classes_named", ())))
             form = cls(**values)
             if form.container not in CONTAINERS or form.layout not in LAYOUTS:
                 raise ValueError(f"container {form.container!r}, layout {form.layout!r}")

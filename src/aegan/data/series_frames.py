@@ -148,10 +148,11 @@ def _columns(
             series = series.astype("boolean")  # with gaps
         empty = bool(series.isna().all())
         if not (empty or pd.api.types.is_numeric_dtype(series.dtype)):
+            row, cell = _no_number(series)
             raise DataError(
-                f"{name}: column {column!r} holds {series.dropna().iloc[0]!r} and is to be a channel; expected "
-                f"numbers. Say what it is (label={column!r}, id={column!r}, static=[...]), or name the columns "
-                "that are channels: channels=[...]."
+                f"{name}: column {column!r} holds {cell!r} in row {row + 1} and is to be a channel; expected "
+                f"numbers. Mend that, say what it is (label={column!r}, id={column!r}, static=[...]), or name the "
+                "columns that are channels: channels=[...]."
             )
         if empty:
             warnings.warn(
@@ -161,9 +162,24 @@ def _columns(
             )
         dtype = "object" if objects == "decimal" else "float64" if series.dtype == object else dtype_name(series)
         numbers[:, i] = np.nan if empty else series.to_numpy(dtype=np.float64, na_value=np.nan)
+        if series.dtype.kind in "iu" and not empty and float(series.abs().max()) > 2.0**53:
+            warnings.warn(
+                f"{name}: channel {column!r} holds whole numbers above 2^53, of which some 16 digits are kept. If they "
+                f"name something, say so (id={column!r}, label={column!r}) or leave the column out.",
+                AeganWarning,
+                stacklevel=2,
+            )
         places = _decimals(numbers[:, i], dtype)
         looks.append(NumberLook(dtype=dtype, decimals=places, objects=objects == "decimal"))
     return numbers, tuple(looks), tuple(rest), tuple(static)
+
+
+def _no_number(series: pd.Series) -> tuple[int, Any]:
+    """Place and value of the first cell that is no number, as one word among numbers is; else of the first there is."""
+    there = np.asarray(series.notna(), dtype=bool)
+    wrong = np.asarray(pd.isna(pd.to_numeric(series, errors="coerce")), dtype=bool) & there
+    row = int(np.flatnonzero(wrong if wrong.any() else there)[0])
+    return row, series.iloc[row]
 
 
 def _decimals(values: np.ndarray, dtype: str) -> int | None:

@@ -11,6 +11,8 @@ import numpy as np
 from aegan.errors import DataError
 
 SCALINGS = ("minmax", "robust")
+FARTHEST = 1e6
+"""What values far off the fitted range are cut to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Scaler:
         scaled = (values - np.nan_to_num(centre)) / safe
         if self.method == "robust":
             scaled = np.arcsinh(scaled) / reach
-        return np.where(width > 0, scaled, 0.0).astype(np.float32)
+        return np.where(width > 0, scaled, 0.0).clip(-FARTHEST, FARTHEST).astype(np.float32)
 
     def decode(self, x: np.ndarray) -> np.ndarray:
         """Inverse of :meth:`encode` as float64; ``x`` is cut to [-1, 1] first."""

@@ -171,7 +171,9 @@ def _from_list(items: Sequence[Any], name: str) -> SeriesSet:
             raise DataError(f"{name}: item {i} has {width} channels; expected {arrays[0].shape[1]}, as item 0 has.")
     dtype = np.result_type(*arrays)
     form = SeriesForm(container="list", layout="many", dtype=str(dtype), ndim=arrays[0].ndim)
-    return _unnamed([one.astype(np.float64).reshape(len(one), -1) for one in arrays], form, name)
+    return _unnamed(
+        [one.astype(np.float64).reshape(len(one), one.shape[1] if one.ndim == 2 else 1) for one in arrays], form, name
+    )
 
 
 def _unnamed(values: list[np.ndarray], form: SeriesForm, name: str) -> SeriesSet:
@@ -187,7 +189,7 @@ def _unnamed(values: list[np.ndarray], form: SeriesForm, name: str) -> SeriesSet
 
 def _from_file(path: Path) -> SeriesSet:
     read = read_ts(path) if path.suffix.lower() == ".ts" else read_arff(path)
-    form = SeriesForm(container="file", layout="many", title=read.title)
+    form = SeriesForm(container="file", layout="many", title=read.title, classes_named=read.classes)
     opened = _unnamed(read.values, form, str(path))
     if read.labels is not None:
         opened.labels = [np.array([label], dtype=object) for label in read.labels]

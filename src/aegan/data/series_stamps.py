@@ -165,8 +165,13 @@ def check_repeats(
 
 
 def constant(series: pd.Series, owner: np.ndarray) -> bool:
-    """Whether a column tells series apart, but never changes within one."""
+    """Whether a column never changes within a series, and is no channel: it tells series apart, or holds text."""
     codes, _ = pd.factorize(series, use_na_sentinel=False)
     firsts = np.unique(owner, return_index=True)[1]
-    several = len(firsts) > 1 and bool((np.bincount(owner) > 1).any())
-    return several and bool((codes == codes[firsts][owner]).all()) and len(np.unique(codes)) > 1
+    if not (np.bincount(owner) > 1).any() or (codes != codes[firsts][owner]).any():
+        return False
+    text = not pd.api.types.is_numeric_dtype(series.dtype) and pd.api.types.infer_dtype(series) in (
+        "string",
+        "categorical",
+    )
+    return text or (len(firsts) > 1 and len(np.unique(codes)) > 1)

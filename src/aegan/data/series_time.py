@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aegan.data.table_looks import Look, TimeLook, look_from_json
-from aegan.errors import AeganWarning, DataError
+from aegan.data.table_looks import Look, TimeLook, look_from_json, within
+from aegan.errors import AeganWarning, ConfigError, DataError
 
 COVERED = 0.8
 """Least part of a regular grid's stamps that have to be there for time to count as regular."""
@@ -83,7 +83,14 @@ class Clock:
             return self._months(int(start), np.arange(n) * int(self.freq.split()[0]))
         if self.freq is not None:
             unit = _unit(self.look)
-            stamps = pd.date_range(pd.Timestamp(int(start), unit=unit), periods=n, freq=_offset(self.freq))  # pyright: ignore
+            first = pd.Timestamp(int(start), unit=unit).as_unit(unit)
+            try:
+                stamps = pd.date_range(first, periods=n, freq=_offset(self.freq), unit=unit)  # pyright: ignore
+            except pd.errors.OutOfBoundsDatetime as error:
+                raise ConfigError(
+                    f"{n} steps of {self.freq!r} behind {self.show(start)}: {error}. Ask for fewer of them: --num, "
+                    "--steps (Python: num, steps)."
+                ) from None
             return stamps.to_numpy().astype(f"datetime64[{unit}]").astype(np.int64)
         return start + np.arange(n) * (self.step if self.step is not None else self.gap)
 
@@ -125,7 +132,8 @@ class Clock:
             counts = np.rint(counts).astype(np.int64)
             if self.utc and self.look.zone is not None:
                 stamps = pd.Series(counts.astype(f"datetime64[{self.look.unit}]"))
-                return stamps.dt.tz_localize("UTC").dt.tz_convert(self.look.zone).astype(self.look.dtype)  # pyright: ignore
+                stamps = stamps.dt.tz_localize("UTC").dt.tz_convert(self.look.zone)
+                return stamps.astype(within(stamps, self.look.dtype))  # pyright: ignore
         return self.look.write(counts, np.zeros(len(counts), dtype=bool))
 
     def to_json(self) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def write_series(
     opened = _apart(_opened(series, form), each)
     if suffix in (".ts", ".arff"):
         labels = None if opened.classes is None else [str(one) for one in opened.classes]
-        file = SeriesFile(values=opened.values, labels=labels, title=opened.form.title)
+        file = SeriesFile(
+            values=opened.values, labels=labels, title=opened.form.title, classes=form.classes_named if form else ()
+        )
         write_text(path, ts_text(file) if suffix == ".ts" else arff_text(file))
         return path
     arrays = {"x": pad(opened.values, max(opened.lengths))}

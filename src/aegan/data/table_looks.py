@@ -18,6 +18,8 @@ from aegan.errors import ConfigError, DataError
 
 Read = tuple[np.ndarray, np.ndarray]
 """Plain values and which are missing, both ``(N,)``; a missing one's value means nothing."""
+_NS_YEARS = (1677, 2262)
+"""Years in which the time of nanoseconds begins and ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +226,7 @@ class TimeLook(Look):
         series = pd.Series(counts)
         if self.zone is not None:
             series = _localised(series, self.zone)
-        return series.astype(make_dtype(self.dtype))
+        return series.astype(make_dtype(within(series, self.dtype)))
 
     def parse(self, text: Any) -> tuple[int, int]:
         """All the time that a text means: a whole day for ``2024-02-01``, a month for ``2024-02``."""
@@ -235,6 +237,18 @@ class TimeLook(Look):
         """ISO 8601, without the time of day where it is midnight."""
         text = str(np.array(int(value)).astype(f"datetime64[{self.unit}]").astype("datetime64[us]")).replace("T", " ")
         return text.removesuffix(".000000").removesuffix(" 00:00:00")
+
+
+def within(times: pd.Series, dtype: str) -> str:
+    """The data type for times, or that of microseconds where nanoseconds end in 2262 and the times do not.
+
+    >>> within(pd.Series(np.array(["2300-01-01"], dtype="datetime64[us]")), "datetime64[ns]")
+    'datetime64[us]'
+    """
+    if not dtype.startswith("datetime64[ns") or not len(times):
+        return dtype
+    ends = [end for end in (times.min(), times.max()) if not pd.isna(end)]
+    return dtype if all(_NS_YEARS[0] < end.year < _NS_YEARS[1] for end in ends) else dtype.replace("[ns", "[us")
 
 
 @dataclass(frozen=True, kw_only=True)

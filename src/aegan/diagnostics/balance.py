@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -47,9 +48,28 @@ def input_slopes(judge: Judge, x: Tensor) -> Tensor:
     [5.0, 5.0]
     """
     with torch.enable_grad():
-        x = x.detach().float().requires_grad_(True)
+        x = (x.detach() if x.is_floating_point() else x.detach().float()).requires_grad_(True)
         (gradient,) = torch.autograd.grad(judge(x).float().sum(), x, allow_unused=True)
     return torch.zeros(len(x)) if gradient is None else gradient.float().flatten(1).norm(dim=1)
+
+
+def _in_use(module: nn.Module) -> dict[str, Tensor]:
+    """Weights as the layers multiply with them: what a spectral or weight norm makes of its parameters."""
+    found: dict[str, Tensor] = dict(layers(module))
+    for name, owner in module.named_modules():
+        normed = nn.utils.parametrize.is_parametrized(owner, "weight")
+        if not normed and not isinstance(owner.__dict__.get("weight"), Tensor):
+            continue
+        training, owner.training = owner.training, False  # an asked-for spectral norm moves its vectors in training
+        with contextlib.suppress(Exception):
+            weight = owner.weight.detach()  # type: ignore[operator,union-attr]
+            own = f"{name}." if name else ""
+            for key in [k for k in found if k == name or k.startswith((f"{own}weight", f"{own}parametrizations"))]:
+                del found[key]
+            found = {k: v for k, v in found.items() if not k.startswith(f"{own}weight")}
+            found[name or "weight"] = weight
+        owner.training = training
+    return {k: w for k, w in found.items() if w.ndim > 1}
 
 
 @torch.no_grad()
@@ -65,7 +85,7 @@ def spectral_norms(module: nn.Module, iterations: int = 8) -> dict[str, float]:
     {'weight': 5.0}
     """
     found = {}
-    for name, weight in layers(module).items():
+    for name, weight in _in_use(module).items():
         matrix = weight.detach().float().flatten(1)
         if min(matrix.shape) <= EXACT_SPECTRUM:
             gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix

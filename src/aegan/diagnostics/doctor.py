@@ -93,6 +93,8 @@ class Doctor:
         self._guarded = Guard(self.errors)
         self.on_look = on_look
         self._watch: GradientWatch | None = None
+        self._earlier: GradientWatch | None = None
+        self._closed = False
         self._handle: Any = None
         self._batches = Batches()
         self._call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
@@ -118,7 +120,9 @@ class Doctor:
                 spent=lambda: schedule.measuring("gradients"),
                 fail=lambda error: noted(errors, error),
                 optimizers=optimizers or None,
+                earlier=self._earlier,
             )
+            self._earlier, self._closed = None, False
 
             if (generator := self.networks.get("generator")) is not None:
                 self._handle = generator.register_forward_pre_hook(_Remember(itself), with_kwargs=True)
@@ -126,12 +130,14 @@ class Doctor:
         return self
 
     def close(self) -> None:
-        """Remove all hooks; what was measured stays. Done by itself at the end of a ``with``."""
+        """Remove all hooks, as the end of a ``with`` does; what was measured stays, and a later one goes on there."""
         if self._watch is not None:
             self._watch.close()
+            self._earlier = self._watch
         if self._handle is not None:
             self._handle.remove()
         self._watch = self._handle = self._call = None
+        self._closed = True
 
     def __enter__(self) -> Doctor:
         return self.watch()
@@ -167,7 +173,8 @@ class Doctor:
             codes: Size of that codebook.
             step: Number of the step; counted from 1 when left out.
         """
-        self.watch()
+        if not self._closed:
+            self.watch()
         self._step = self._step + 1 if step is None else step
         values: dict[str, float] = {}
         notes: dict[str, str] = {}
@@ -184,7 +191,8 @@ class Doctor:
             layers_seen: dict[str, dict[str, float]] = {}
             if self._watch is not None:
                 found, layers_seen, places = self._watch.take()
-                notes = places | notes
+                if not notes.get("non-finite", "").startswith("real"):  # broken data come before what they break
+                    notes |= places
                 if len(found) > len(self.networks):  # more than the counters
                     values |= found
             values |= self._compared
@@ -217,7 +225,8 @@ class Doctor:
             adversarial: The same.
             shared: Weight that both reach; the last layer of the decoder, or of the generator, when left out.
         """
-        self.watch()
+        if not self._closed:
+            self.watch()
         if not self.schedule.due("terms"):
             return
         try:
@@ -268,7 +277,7 @@ class Doctor:
         if _Looking.count or not args or not isinstance(args[0], Tensor):
             return
         if args[0].is_floating_point() and args[0].ndim > 1 and len(args[0]) > 1:
-            self._call = (args, kwargs)
+            self._call = (tuple(map(_cut, args)), {name: _cut(value) for name, value in kwargs.items()})
 
     @contextlib.contextmanager
     def _look(self, kind: str) -> Iterator[None]:
@@ -381,6 +390,11 @@ def _unwrapped(module: nn.Module) -> nn.Module:
     while isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
         module = module.module
     return module
+
+
+def _cut(value: Any) -> Any:
+    """A tensor without its graph."""
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _finite(loss: Tensor | float) -> bool:

@@ -104,6 +104,10 @@ def first_last(found: Mapping[str, LayerGradient]) -> float | None:
     return values[0] / values[-1] if len(values) > 1 and values[-1] > 0 else None
 
 
+WEIGHTS = ("weight", "original", "original1", "weight_orig", "weight_v")
+"""What a layer's weight is called, by itself, and parametrised by a spectral or weight norm of either kind."""
+
+
 @torch.no_grad()
 def silent_units(module: nn.Module) -> dict[str, Tensor]:
     """For each layer with a gradient, which of its units (output features or channels) get none, bool ``(units,)``.
@@ -114,7 +118,7 @@ def silent_units(module: nn.Module) -> dict[str, Tensor]:
     found = {}
     for name, owner in module.named_modules():
         # Not by attribute: asking for a parametrised weight computes it, and moves a spectral norm's vectors.
-        key = "weight" if "weight" in owner._parameters else "original"
+        key = next((k for k in WEIGHTS if k in owner._parameters), "weight")
         weight = owner._parameters.get(key)
         if weight is None or weight.grad is None or weight.ndim < 2 or isinstance(owner, nn.Embedding):
             continue

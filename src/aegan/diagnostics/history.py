@@ -49,12 +49,14 @@ class Look:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Look:
         """Inverse of :meth:`to_json`; what is missing or of a wrong type is left out."""
+        spectrum = data.get("spectrum")
+        spectrum = spectrum if isinstance(spectrum, list) else []
         return cls(
-            step=int(data.get("step") or 0),
+            step=whole(data.get("step")),
             stage=str(data.get("stage") or ""),
             values=_numbers(data.get("values")),
             layers={str(k): _numbers(v) for k, v in _mapping(data.get("layers")).items()},
-            spectrum=tuple(_numbers(dict(enumerate(data.get("spectrum") or ()))).values()),
+            spectrum=tuple(_numbers(dict(enumerate(spectrum))).values()),
             notes={str(k): str(v) for k, v in _mapping(data.get("notes")).items()},
         )
 
@@ -182,6 +184,16 @@ def median(values: list[float]) -> float:
     ordered = sorted(values)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else 0.5 * (ordered[middle - 1] + ordered[middle])
+
+
+def whole(value: Any) -> int:
+    """A number of steps; 0 for what is none.
+
+    >>> whole(3), whole("abc"), whole(float("inf")), whole(None)
+    (3, 0, 0, 0)
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if number and math.isfinite(value) else 0
 
 
 def _rounded(values: Mapping[Any, float]) -> dict[Any, float]:

@@ -51,12 +51,13 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
         dim = int(moving.sum())
         if dim == 0:
             return None
-        basis = torch.eye(noise[0].numel(), device=noise.device)[moving]
+        noise = noise.detach() if noise.is_floating_point() else noise.detach().float()
+        basis = torch.eye(noise[0].numel(), device=noise.device, dtype=noise.dtype)[moving]
         if dim > EXACT_UP_TO:
             stream = torch.Generator().manual_seed(0)
             basis = torch.linalg.qr(torch.randn(dim, EXACT_UP_TO, generator=stream))[0].T.to(basis) @ basis
-        along = torch.zeros(len(noise), len(basis), device=noise.device, requires_grad=True)
-        made = generate((noise.detach().float().flatten(1) + along @ basis).view_as(noise))
+        along = torch.zeros(len(noise), len(basis), device=noise.device, dtype=noise.dtype, requires_grad=True)
+        made = generate((noise.flatten(1) + along @ basis).view_as(noise))
         if not bool(torch.isfinite(made).all()):
             return None
         try:
@@ -74,7 +75,7 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
 
 def _moves(generate: Callable[[Tensor], Tensor], noise: Tensor) -> Tensor:
     """Which numbers of the noise ``(D,)`` move any sample at all."""
-    asked = noise.detach().float().requires_grad_(True)
+    asked = (noise.detach() if noise.is_floating_point() else noise.detach().float()).requires_grad_(True)
     made = generate(asked)
     if not made.requires_grad:
         return torch.zeros(noise[0].numel(), dtype=torch.bool, device=noise.device)

@@ -44,9 +44,15 @@ def logits_of(judge: Judge, x: Tensor) -> Tensor:
     return logits.flatten(1).mean(1) if logits.ndim > 1 else logits
 
 
+def as_given(x: Tensor) -> Tensor:
+    """Data in the precision in which the training has them; whole numbers as float32."""
+    return x.detach() if x.is_floating_point() else x.detach().float()
+
+
 def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None) -> dict[str, float]:
     """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``."""
-    real, fake = real[:JUDGED].detach().float(), fake[:JUDGED].detach().float()
+    real = as_given(real[:JUDGED])
+    fake = fake[:JUDGED].detach().to(real.dtype)
     with torch.no_grad():
         high, low = logits_of(judge, real), logits_of(judge, fake)
     values = {
@@ -73,8 +79,8 @@ def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | No
 @torch.no_grad()
 def holdout_values(judge: Judge, real: Tensor, judge_unseen: Judge, unseen: Tensor) -> dict[str, float]:
     """How much better the discriminator rates its training data than unseen data; each with its own labels bound."""
-    high = logits_of(judge, real[:JUDGED].detach().float())
-    low = logits_of(judge_unseen, unseen[:JUDGED].detach().float())
+    high = logits_of(judge, as_given(real[:JUDGED]))
+    low = logits_of(judge_unseen, unseen[:JUDGED].detach().to(as_given(real[:1]).dtype))
     return {
         "discriminator/holdout": separation(high, low),
         "discriminator/holdout_gap": float(high.mean() - low.mean()),

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from aegan.diagnostics import measure
 from aegan.diagnostics.balance import gradient_of, gradients_by_layer
-from aegan.diagnostics.collapse import flattened
+from aegan.diagnostics.collapse import active_part, flattened, kl_per_dimension, perplexity
 from aegan.diagnostics.gradients import cosine, layers
 from aegan.diagnostics.health import diagnose
 from aegan.diagnostics.history import History, Look
@@ -222,6 +222,8 @@ class DoctorProbe:
         if place:
             self._notes["non-finite"] = place
         trained = {name for phase in self._stage.phases for name in phase.networks} if self._stage else set()
+        if "encoder" in trained or "autoencoder" in trained:
+            values |= _of_codes(model, batch["x"])
         if "discriminator" not in trained or model.spec.discrete or not self._makes_samples(trainer):
             return values
         y = self._labels(model, batch)
@@ -311,3 +313,16 @@ class DoctorProbe:
                 if (turned := cosine(one, other)) is not None:
                     values["decoder/agreement"] = turned
         return values
+
+
+@torch.no_grad()
+def _of_codes(model: Any, x: Tensor) -> dict[str, float]:
+    """How much of its code, or of its codebook, an autoencoder uses for a batch; nothing where it has neither."""
+    model = getattr(model, "autoencoder", model)
+    if hasattr(model, "quantiser") and hasattr(model, "tokens"):
+        return {"encoder/perplexity": perplexity(model.tokens(x).cpu(), model.quantiser.size)}
+    try:
+        mu, logvar = model.posterior(x)
+    except (AttributeError, ConfigError, TypeError):
+        return {}  # no distribution of codes given data
+    return {"encoder/active": active_part(mu), "encoder/kl": float(kl_per_dimension(mu, logvar).sum())}

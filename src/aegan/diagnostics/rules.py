@@ -98,7 +98,9 @@ def learning_rate(history: History) -> Iterator[Verdict]:
             yield _at_rate(told, network, USUAL_UPDATE / step if step else 0.1, most=0.3)
         small = below(history, f"{network}/update", "update_low")
         still = below(history, f"{network}/travel", "travel_low")
-        if small and still and small[0].looks >= ENOUGH and not _stopped(history, network):
+        # Adam divides by what gradients were: after one that was enormous no step moves anything.
+        shaken = any(v > limit("relative_high") for _, v in history.points(f"{network}/relative"))
+        if small and still and small[0].looks >= ENOUGH and not shaken and not _stopped(history, network):
             told = verdict_of("learning-rate-low", where=network, since=small[0].since,
                               confidence=min(small[2], 0.95), evidence=[small[1], still[1]])  # fmt: skip
             yield _at_rate(told, network, USUAL_UPDATE / max(small[0].value, EPSILON), most=1e6)
@@ -150,6 +152,8 @@ def gradients(history: History) -> Iterator[Verdict]:
             place = f"{network}, the first layers, until step {stretch.since}"
             yield verdict_of("vanishing-gradients", where=place, since=0, confidence=0.9, evidence=[evidence])
         huge = above(history, f"{network}/relative", "relative_high")
+        if network in ("encoder", "decoder") and (history.early(f"{network}/relative") or 0) < limit("relative_high"):
+            huge = None  # a likelihood that grows sharp has ever longer gradients, which Adam does not mind
         grown = _ratio(history, f"{network}/gradient", "grown", rising=True)
         if (history.recent(f"{network}/relative") or 0.0) < limit("grown_to"):
             grown = None  # up from nothing is not too much

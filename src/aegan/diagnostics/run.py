@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aegan.diagnostics.health import diagnose, verdict_of
-from aegan.diagnostics.history import History, Look
+from aegan.diagnostics.history import History, Look, whole
 from aegan.diagnostics.verdicts import Accepts, Verdict, report_text, without_refused
 from aegan.errors import RunError
 
@@ -63,9 +63,10 @@ def diagnose_run(path: Path | str, *, accepts: Accepts | None = None) -> Diagnos
     """
     path = Path(path)
     config = _object(path / "config.json")
-    if config is None:
+    if not config:
         raise RunError(
-            f"{path}: not a run folder: config.json is missing or cannot be read. Give a folder made by `aegan fit`."
+            f"{path}: not a run folder: config.json is missing, empty or cannot be read. Give a folder made by "
+            "`aegan fit`."
         )
     events = _events(path / "events.jsonl")
     looks = [Look.from_json(e) for e in _standing(events)]
@@ -100,7 +101,7 @@ def _standing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if event.get("event") == "start":
             kept = []
         elif event.get("event") == "resume" and isinstance(event.get("step"), int):
-            kept = [e for e in kept if e.get("step", 0) <= event["step"]]
+            kept = [e for e in kept if whole(e.get("step")) <= event["step"]]
         elif event.get("event") == "health":
             kept.append(event)
     return kept

@@ -87,6 +87,8 @@ class Remedy:
             if isinstance(now, bool) or not isinstance(now, int | float):
                 continue
             new = max(now * self.factor, self.least) if self.factor >= 1 else now * self.factor
+            if self.factor > 1 and self.role.startswith("lr"):
+                new = max(min(new, HIGHEST_RATE), float(now))
             return None if new == now else (name, f"{round(new) if isinstance(now, int) else float(f'{new:.3g}'):g}")
         return None
 
@@ -129,6 +131,8 @@ class Verdict:
         return plain
 
 
+HIGHEST_RATE = 0.01
+"""A learning rate that no remedy goes beyond."""
 Accepts = Callable[[str, str], bool]
 """Name and new value of a setting to whether the model at hand takes it."""
 

@@ -62,7 +62,6 @@ class _Network:
     silent: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, float] = field(default_factory=dict)
     layers: dict[str, float] = field(default_factory=dict)
-    note: str | None = None
 
 
 class GradientWatch:
@@ -74,6 +73,7 @@ class GradientWatch:
         spent: Told the seconds that a measurement took, by a context manager.
         fail: Told of an exception; the training goes on.
         optimizers: Those to watch; every optimiser of the process whose parameters are the networks' when None.
+        earlier: A watch of the same networks that this one goes on from.
 
     Attributes:
         fresh: Whether something was measured since the last :meth:`take`.
@@ -87,19 +87,33 @@ class GradientWatch:
         spent: Callable[[], Any],
         fail: Callable[[Exception], None],
         optimizers: Sequence[Optimizer] | None = None,
+        earlier: GradientWatch | None = None,
     ) -> None:
         self.networks = {name: _Network(module, list(module.parameters())) for name, module in networks.items()}
+        if earlier is not None:
+            self.networks |= {n: old for n, old in earlier.networks.items() if n in networks}
         self._wants, self._spent, self._fail = wants, spent, fail
         self._optimizers = None if optimizers is None else {id(o) for o in optimizers}
-        self._known: weakref.WeakKeyDictionary[Optimizer, tuple[str, ...]] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[Optimizer, tuple[int, tuple[str, ...]]] = weakref.WeakKeyDictionary()
         self._measuring: set[str] = set()
+        self._first: dict[str, int] = {}
+        self._place: str | None = None
         self.fresh = self._failed = False
-        self._taken = 0
+        self._taken = 0 if earlier is None else earlier._taken
         itself = weakref.ref(self)
 
-        def before(optimizer: Optimizer, *_: Any) -> None:
-            if (watch := itself()) is not None:
+        def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if (watch := itself()) is None or watch._failed:
+                return None
+            closure = kwargs.get("closure") or next((a for a in args[1:] if callable(a)), None)
+            if closure is None or not watch._mine(optimizer):
                 watch._guarded(watch._before, optimizer)
+                return None
+            # The gradients are made within the step.
+            called = _Once(closure, lambda: watch._guarded(watch._before, optimizer))
+            if "closure" in kwargs:
+                return args, kwargs | {"closure": called}
+            return tuple(called if a is closure else a for a in args), kwargs
 
         def after(optimizer: Optimizer, *_: Any) -> None:
             if (watch := itself()) is not None:
@@ -120,6 +134,7 @@ class GradientWatch:
         for network in self.networks.values():
             network.paces += network.moved
             network.moved = False
+        self._first = {}
 
     def take(self) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, str]]:
         """Values, layers and notes measured since the last call, by ``network/statistic`` and network."""
@@ -139,9 +154,9 @@ class GradientWatch:
             values |= {f"{name}/{key}": value for key, value in network.values.items()}
             if network.layers:
                 found[name] = network.layers
-            if network.note:
-                notes["non-finite"] = f"{name}: {network.note}"
-            network.values, network.layers, network.note = {}, {}, None
+            network.values, network.layers = {}, {}
+        if self._place is not None:
+            notes["non-finite"], self._place = self._place, None
         return values, found, notes
 
     def _guarded(self, measure: Callable[[Optimizer], None], optimizer: Optimizer) -> None:
@@ -157,15 +172,17 @@ class GradientWatch:
         """Networks that this optimiser moves."""
         if self._optimizers is not None and id(optimizer) not in self._optimizers:
             return ()
-        if optimizer not in self._known:
+        count = sum(len(group["params"]) for group in optimizer.param_groups)  # more may be added later
+        known = self._known.get(optimizer)
+        if known is None or known[0] != count:
             moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            self._known[optimizer] = tuple(
-                name for name, n in self.networks.items() if any(id(p) in moved for p in n.module.parameters())
-            )
-        return self._known[optimizer]
+            names = (n for n, one in self.networks.items() if any(id(p) in moved for p in one.module.parameters()))
+            known = self._known[optimizer] = (count, tuple(names))
+        return known[1]
 
     def _before(self, optimizer: Optimizer) -> None:
-        names = self._mine(optimizer)
+        # A frozen network has no gradient to judge.
+        names = [n for n in self._mine(optimizer) if any(p.requires_grad for p in self.networks[n].parameters)]
         for name in names:
             network = self.networks[name]
             network.steps += 1
@@ -178,7 +195,9 @@ class GradientWatch:
             self.fresh = True
             with self._spent():
                 for name in names:
-                    self._measure(self.networks[name], _scale(optimizer))
+                    # Of several optimisers of one network the first one's step begins, and the last one's ends it.
+                    if self._first.setdefault(name, id(optimizer)) == id(optimizer):
+                        self._measure(name, _scale(optimizer))
                     self._measuring.add(name)
 
     def _after(self, optimizer: Optimizer) -> None:
@@ -186,12 +205,13 @@ class GradientWatch:
         if names:
             with self._spent():
                 for name in names:
-                    self._measure_update(self.networks[name])
+                    self._measure_update(name)
                     self._measuring.discard(name)
 
     @torch.no_grad()
-    def _measure(self, network: _Network, scale: float) -> None:
+    def _measure(self, name: str, scale: float) -> None:
         """Read the gradients, which are ``scale`` times too long."""
+        network = self.networks[name]
         module, values = network.module, network.values
         network.parameters = list(module.parameters())
         found = {
@@ -204,8 +224,8 @@ class GradientWatch:
         values["gradient"] = total
         if not torch.isfinite(torch.tensor(total)):
             named = dict(module.named_parameters())
-            network.note = first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()})
-            network.note = network.note or first_non_finite(dict(named))
+            place = first_non_finite(dict(named))
+            self._say(name, place or first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()}))
             return
         self._by_depth(network, found, top)
         self._units(network)
@@ -255,19 +275,37 @@ class GradientWatch:
         network.previous = g
 
     @torch.no_grad()
-    def _measure_update(self, network: _Network) -> None:
+    def _measure_update(self, name: str) -> None:
+        network = self.networks[name]
         weights = list(layers(network.module).values())
         if len(weights) == len(network.before):
             ratios = update_ratios(network.before, weights)
             network.values |= {"update": median(ratios)} if ratios else {}
-            bad = first_non_finite(dict(network.module.named_parameters()))
-            network.note = network.note or bad
-        network.before = []
+            self._say(name, first_non_finite(dict(network.module.named_parameters())))
+
+    def _say(self, name: str, place: str | None) -> None:
+        """Keep the first place that is not finite: what comes later in a step follows from it."""
+        if place is not None and self._place is None:
+            self._place = f"{name}: {place}"
 
     def dead_where(self, name: str) -> str:
         """Layer of a network with the largest part of dead units."""
         silent = self.networks[name].silent
         return max(silent, key=lambda layer: float((silent[layer] >= DEAD_AFTER).float().mean()), default="")
+
+
+class _Once:
+    """A closure that something is done behind the first call of."""
+
+    def __init__(self, closure: Callable[..., Any], then: Callable[[], None]) -> None:
+        self.closure, self.then, self.done = closure, then, False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        out = self.closure(*args, **kwargs)
+        if not self.done:
+            self.done = True
+            self.then()
+        return out
 
 
 def _scale(optimizer: Optimizer) -> float:

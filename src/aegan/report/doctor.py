@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from aegan.diagnostics.run import diagnose_run
+from aegan.errors import RunError
 from aegan.report import curves, page
 from aegan.report.reader import RunFolder, number
 from aegan.report.theme import BLUE, CYCLE, GREEN, GREY, ORANGE, RED, TEMPLATE, label
@@ -25,6 +28,10 @@ def doctor_section(run: RunFolder) -> str:
     """A card with the verdicts of ``diagnosis.json`` and figures of the ``health`` events; empty without either."""
     looks = run.of("health")
     verdicts = _verdicts(run.diagnosis)
+    with contextlib.suppress(RunError):  # also what the evaluation found, which came after diagnosis.json
+        named = {verdict.get("name") for verdict in verdicts}
+        later = [v for v in diagnose_run(run.path).to_json()["verdicts"] if v["name"] not in {*named, "healthy"}]
+        verdicts = [*(v for v in verdicts if not later or v.get("name") != "healthy"), *later]
     if not looks and not verdicts:
         return ""
     charts = ""

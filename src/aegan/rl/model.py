@@ -72,13 +72,18 @@ class TransitionModel:
         """
         if not completes(self.table.model):
             raise ConfigError("step: the model of rows cannot draw given values. Fit model='autoregressive'.")
-        seen = np.asarray(observations)
-        acts = self.rows.space.shaped(np.asarray(actions), "step")
+        seen, taken = np.asarray(observations), np.asarray(actions)
+        if not seen.ndim or not taken.ndim:
+            raise DataError("step: a single number; observations (N, …) and actions (N,) or (N, A) expected.")
+        acts = self.rows.space.shaped(taken, "step")
         if len(seen) != len(acts):
             raise DataError(f"step: {len(seen)} observations, {len(acts)} actions; as many of either expected.")
         states = seen if self.frames is None else self.frames.encode(seen)
         if states.shape[1:] != self.rows.shape:
             raise DataError(f"step: observations of shape {states.shape[1:]}; {self.rows.shape} expected.")
+        if states.dtype.kind == "f" and not np.isfinite(states).all():
+            row = int(np.flatnonzero(~np.isfinite(states).reshape(len(states), -1).all(axis=1))[0])
+            raise DataError(f"step: observation {row} is not finite; numbers expected.")
         frame = pd.DataFrame(self.rows.given(states, acts))
         for name in self.rows.types:
             if name not in frame:
@@ -211,7 +216,10 @@ def augment(
     count = round(ratio * len(real)) if 0 < ratio < float("inf") else 0
     if count < 1:
         raise ConfigError(f"augment: ratio is {ratio} of {len(real)} transitions; enough for one at least expected.")
-    model = model or fit(real, seed=seed, **options)
+    if model is None:
+        model = fit(real, seed=seed, **options)
+    elif model.frames is None:
+        model.rows.check(real)
     return model.sample(count, seed=seed)
 
 
