@@ -152,12 +152,15 @@ def evaluate_sources(
 
 def write_results(estimator: Estimator, *, console: bool = False, target: str | None = "auto") -> None:
     """Judge a fitted model and write ``metrics.json``, samples and ``report.html`` into its folder."""
+    from aegan.diagnostics.run import add_found
+    from aegan.healing import accepts_of
     from aegan.report import write_report
 
     if estimator.train is None:
         raise ConfigError("write_results: only a model that was just fitted can be judged without data.")
     _health(estimator, estimator.holdout if estimator.holdout is not None else estimator.train)
     estimator.kind.write_results(estimator, console=console, target=target)
+    add_found(estimator.run.path, accepts=accepts_of(estimator.run.path))
     write_report(estimator.run.path)
 
 

@@ -13,8 +13,10 @@ from aegan.cli.main import main
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.diagnostics.gradients import layers
+from aegan.diagnostics.health import diagnose
+from aegan.diagnostics.history import History, Look
 from aegan.diagnostics.probe import DoctorProbe
-from aegan.diagnostics.run import diagnose_run, read_looks
+from aegan.diagnostics.run import add_found, diagnose_run, read_looks
 from aegan.errors import RunError
 from aegan.models.registry import build
 from aegan.train.fabric import Backend
@@ -23,11 +25,11 @@ from aegan.types import Spec
 from tests.conftest import TINY, TINY_SET, bars
 
 
-def trained(name: str, probes=(), *, folder: Path | None = None, steps: int = 10) -> Trainer:
+def trained(name: str, probes=(), *, folder: Path | None = None, steps: int = 10, **settings: float) -> Trainer:
     torch.manual_seed(0)
     pixels, labels = bars(64)
     data = TensorData(x=torch.from_numpy(pixels)[:, None], y=torch.from_numpy(labels))
-    model = build(name, Spec(kind="image", shape=(1, 8, 8), classes=("across", "down")), TINY[name])
+    model = build(name, Spec(kind="image", shape=(1, 8, 8), classes=("across", "down")), TINY[name] | settings)
     if folder is not None:
         folder.mkdir()
     run = Trainer(
@@ -163,3 +165,36 @@ def test_damaged_events_are_passed_over(tmp_path: Path) -> None:
     assert [v.name for v in found.verdicts] == ["healthy"]
     with pytest.raises(RunError, match="config.json"):
         diagnose_run(tmp_path)
+
+
+def test_collapsed_codes_are_seen_while_a_model_trains() -> None:
+    probe = DoctorProbe(every=1)
+    trained("variational", [probe], steps=20, beta=3000.0)
+    assert {"encoder/active", "encoder/kl"} <= set(probe.history.names)
+    assert "posterior-collapse" in {v.name for v in probe.verdicts()}
+    probe = DoctorProbe(every=4)
+    trained("vector-quantised", [probe], steps=12)
+    assert "encoder/perplexity" in probe.history.names
+
+
+def test_what_the_evaluation_found_comes_into_the_diagnosis(tmp_path: Path) -> None:
+    findings = {"findings": ["Posterior collapse: the decoder ignores the code."]}
+    folder = made_up(tmp_path / "run", [], health=findings)
+    (folder / "diagnosis.json").write_text(json.dumps({"verdicts": [{"name": "healthy"}], "cost": 0.01}))
+    add_found(folder)
+    told = json.loads((folder / "diagnosis.json").read_text())
+    assert [v["name"] for v in told["verdicts"]] == ["posterior-collapse"] and told["cost"] == 0.01
+
+
+def test_a_rate_is_not_called_low_after_an_enormous_gradient_and_none_is_set_beyond_a_hundredth() -> None:
+    def history(first: float) -> History:
+        relative = [first, *[1.0] * 30]
+        return History(
+            Look(step=i, values={"discriminator/update": 1e-9, "discriminator/travel": 1e-4,
+                                 "discriminator/relative": r, "discriminator/gradient": r})
+            for i, r in enumerate(relative)
+        )  # fmt: skip
+
+    low = [v for v in diagnose(history(1.0)) if v.name == "learning-rate-low"]
+    assert low and low[0].remedies[0].setting({"lr_discriminator": 1e-4}) == ("lr_discriminator", "0.01")
+    assert not [v for v in diagnose(history(1e12)) if v.name == "learning-rate-low"]

@@ -12,6 +12,7 @@ from aegan.diagnostics.health import diagnose, verdict_of
 from aegan.diagnostics.history import History, Look, whole
 from aegan.diagnostics.verdicts import Accepts, Verdict, report_text, without_refused
 from aegan.errors import RunError
+from aegan.storage import write_json
 
 UNWATCHED = (
     "The run holds no `health` events: it was trained without the doctor, or stopped before its first look. "
@@ -87,6 +88,22 @@ def diagnose_run(path: Path | str, *, accepts: Accepts | None = None) -> Diagnos
         cost=cost,
         notes=() if looks else (UNWATCHED,),
     )
+
+
+def add_found(path: Path, *, accepts: Accepts | None = None) -> None:
+    """Put into a run's ``diagnosis.json`` what ``health.json`` and ``metrics.json`` say, which came after it."""
+    written = _object(path / "diagnosis.json")
+    if written is None:
+        return
+    told = written.get("verdicts")
+    before = [v for v in told if isinstance(v, dict)] if isinstance(told, list) else []
+    named = {v.get("name") for v in before}
+    later = [
+        v for v in diagnose_run(path, accepts=accepts).to_json()["verdicts"] if v["name"] not in {*named, "healthy"}
+    ]
+    if later:
+        kept = [v for v in before if v.get("name") != "healthy"]
+        write_json(path / "diagnosis.json", written | {"verdicts": [*kept, *later]})
 
 
 def read_looks(path: Path) -> list[Look]:

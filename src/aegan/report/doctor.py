@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from aegan.diagnostics.run import diagnose_run
-from aegan.errors import RunError
 from aegan.report import curves, page
 from aegan.report.reader import RunFolder, number
 from aegan.report.theme import BLUE, CYCLE, GREEN, GREY, ORANGE, RED, TEMPLATE, label
@@ -28,10 +25,6 @@ def doctor_section(run: RunFolder) -> str:
     """A card with the verdicts of ``diagnosis.json`` and figures of the ``health`` events; empty without either."""
     looks = run.of("health")
     verdicts = _verdicts(run.diagnosis)
-    with contextlib.suppress(RunError):  # also what the evaluation found, which came after diagnosis.json
-        named = {verdict.get("name") for verdict in verdicts}
-        later = [v for v in diagnose_run(run.path).to_json()["verdicts"] if v["name"] not in {*named, "healthy"}]
-        verdicts = [*(v for v in verdicts if not later or v.get("name") != "healthy"), *later]
     if not looks and not verdicts:
         return ""
     charts = ""
@@ -99,7 +92,7 @@ def gradient_map(looks: Looks, network: str) -> go.Figure:
 
 def balance(looks: Looks) -> go.Figure | None:
     """How well the discriminator tells the sides apart, and how far samples are from the data; None without either."""
-    figure = _figure("Discriminator and generator", 280)
+    figure, second = _figure("Discriminator and generator", 280), {}
     for key, name, colour in (
         ("discriminator/separation", "real rated above fake (0.5: a coin)", BLUE),
         ("discriminator/holdout", "training data rated above unseen", ORANGE),
@@ -108,17 +101,21 @@ def balance(looks: Looks) -> go.Figure | None:
     ):
         xs, ys = _points(looks, key)
         if len(xs):
+            beyond = max(ys) > 1.1  # a distance has no end; all others are shares
+            if beyond:
+                second = {"yaxis2": {"overlaying": "y", "side": "right", "type": "log", "title": {"text": "distance"}}}
             figure.add_scatter(
                 x=xs,
                 y=ys,
                 mode="lines",
-                name=name,
+                name=f"{name} (right)" if beyond else name,
                 line={"color": colour, "width": 2},
                 hovertemplate="%{x:,.0f}: %{y:.3f}",
+                yaxis="y2" if beyond else "y",
             )
     if not figure.data:
         return None
-    figure.update_layout(xaxis={"title": {"text": "steps"}}, yaxis={"range": [0, 1.1]}, showlegend=True)
+    figure.update_layout(xaxis={"title": {"text": "steps"}}, yaxis={"range": [0, 1.1]}, showlegend=True, **second)
     return figure.update_layout(legend={"y": -0.3, "yanchor": "top"})
 
 
