@@ -92,7 +92,8 @@ def gradient_map(looks: Looks, network: str) -> go.Figure:
 
 def balance(looks: Looks) -> go.Figure | None:
     """How well the discriminator tells the sides apart, and how far samples are from the data; None without either."""
-    figure, second = _figure("Discriminator and generator", 280), {}
+    figure = _figure("Discriminator and generator", 280)
+    second: dict[str, Any] = {}
     for key, name, colour in (
         ("discriminator/separation", "real rated above fake (0.5: a coin)", BLUE),
         ("discriminator/holdout", "training data rated above unseen", ORANGE),
