@@ -187,6 +187,7 @@ def test_remedies_become_settings_of_the_model_at_hand() -> None:
     stronger = CATALOGUE["not-lipschitz"].remedies[0]
     assert stronger.paste({"joint": {"gamma": 1.0}}) == "--set joint.gamma=3"
     assert stronger.paste({"penalty": {"r1": 0.0}}) == "--set penalty.r1=1"
+    assert stronger.paste({"penalty": {"r1": 1.0, "r2": 0.0}}) == "--set penalty.r1=3 --set penalty.r2=1"
     assert stronger.paste({}) == ""
     lower = Remedy(do="slower", role="lr", factor=0.3)
     assert lower.paste({"lr": 0.001}) == "--set lr=0.0003"

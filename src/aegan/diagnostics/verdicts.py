@@ -93,9 +93,11 @@ class Remedy:
         return None
 
     def paste(self, settings: Mapping[str, Any]) -> str:
-        """The change as an option of ``aegan fit``, as in ``--set joint.gamma=3``; empty where there is none."""
-        found = self.setting(settings)
-        return f"--set {found[0]}={found[1]}" if found else ""
+        """The change as options of ``aegan fit``, as in ``--set joint.gamma=3``; empty where there is none."""
+        found = [self.setting(settings)]
+        if found[0] is not None and found[0][0] == "penalty.r1":  # R1 and R2 go together
+            found.append(replace(self, role="gamma_fake").setting(settings))
+        return " ".join(f"--set {one[0]}={one[1]}" for one in found if one is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
