@@ -154,14 +154,19 @@ CHUNK = 25
 def in_turn(setup: Setup, seed: int, first: bool) -> tuple[dict[bool, float], float, int]:
     """Processor seconds of a training with a doctor (True) and without, by turns; what it tells of its cost; its looks.
 
-    Whatever else the machine does hits both alike. Which one is made ``first`` moves the figures by up to a tenth, by
-    where their tensors come to lie.
+    Whatever else the machine does hits both alike. Hooks on optimisers are the process's, so they are taken away while
+    the other one has its turn. Which one is made ``first`` moves the figures by up to a tenth, by where their tensors
+    come to lie.
     """
     loops = {watched: Loop(setup, seed, watched=watched, every=None) for watched in (first, not first)}
     steps = {watched: loop.steps() for watched, loop in loops.items()}
     seconds = dict.fromkeys(steps, 0.0)
     for turn in range(setup.steps // CHUNK):
         for watched in (True, False) if turn % 2 else (False, True):
+            if turn and watched:
+                loops[True].doctor.watch()
+            elif turn:
+                loops[True].doctor.close()
             began, clock = time.process_time(), time.perf_counter()
             for _ in itertools.islice(steps[watched], CHUNK):
                 pass
