@@ -64,9 +64,8 @@ def _in_use(module: nn.Module) -> dict[str, Tensor]:
         with contextlib.suppress(Exception):
             weight = owner.weight.detach()  # type: ignore[operator,union-attr]
             own = f"{name}." if name else ""
-            for key in [k for k in found if k == name or k.startswith((f"{own}weight", f"{own}parametrizations"))]:
-                del found[key]
-            found = {k: v for k, v in found.items() if not k.startswith(f"{own}weight")}
+            raw = (f"{own}weight", f"{own}parametrizations")
+            found = {k: v for k, v in found.items() if k != name and not k.startswith(raw)}
             found[name or "weight"] = weight
         owner.training = training
     return {k: w for k, w in found.items() if w.ndim > 1}

@@ -205,12 +205,6 @@ def codes(history: History) -> Iterator[Verdict]:
             stretch, evidence, sure = found
             yield verdict_of("imbalance", where=f"{which} is drowned", since=stretch.since, confidence=sure,
                              evidence=[evidence])  # fmt: skip
-    note = history.first_note("finding")
-    if note is not None:
-        step, text = note
-        name = "codebook-collapse" if "codebook" in text.lower() else "posterior-collapse"
-        if "collapse" in text.lower():
-            yield verdict_of(name, since=step, confidence=0.9, where="codes", why=text)
 
 
 def _far(history: History) -> Stretch | None:
