@@ -35,7 +35,8 @@ from aegan.data.series import SeriesAdapter
 from aegan.errors import AeganWarning
 from aegan.metrics.series_downstream import series_downstream
 from aegan.metrics.series_scores import discriminative_score, predictive_score
-from aegan.series import draw, in_units
+from aegan.series import draw
+from aegan.series_judging import in_units
 
 WINDOWS = {
     "stocks": ("timegan_stock/stock_data.csv", 24),

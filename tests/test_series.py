@@ -14,8 +14,9 @@ import aegan
 from aegan.cli.main import main
 from aegan.data.kinds import detect_kind
 from aegan.errors import AeganWarning, ConfigError, DataError
-from aegan.series import draw, side_by_side
+from aegan.series import draw
 from aegan.series_filling import forecast_series
+from aegan.series_judging import side_by_side
 
 SMALL = {"state": "24", "hidden": "12", "parts": "3", "latent_dim": "6", "width": "8", "batch_size": "32", "lr": "5e-3"}
 OPTIONS = {"evaluate": False, "doctor": False, "precision": "fp32"}
@@ -242,8 +243,8 @@ def test_whole_runs_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = {"discriminative_iterations": 5, "predictive_iterations": 5}
-    monkeypatch.setattr("aegan.series.QUICK", few)
-    monkeypatch.setattr("aegan.series.PUBLISHED", few)
+    monkeypatch.setattr("aegan.series_judging.QUICK", few)
+    monkeypatch.setattr("aegan.series_judging.PUBLISHED", few)
     source, out = tmp_path / "hours.csv", tmp_path / "run"
     hours(260).reset_index().to_csv(source, index=False)
     sets = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]

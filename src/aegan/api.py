@@ -88,7 +88,7 @@ def fit(
             where that shall not be found out, as in ``{"zip": "categorical"}``, and ``rules``, ``"auto"``, ``"none"``
             or a list such as ``["start <= end"]``, and ``inf``, infinite numbers: ``"error"`` or ``"missing"``. Series
             (:class:`~aegan.data.series.SeriesAdapter`): ``window``, ``stride``, ``id``, ``time``, ``label``,
-            ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``, ``irregular``.
+            ``static``, ``channels``, ``layout``, ``scaling``, ``per_series``, ``irregular``, ``seasons``.
             Text (:class:`~aegan.data.text.TextAdapter`): ``column`` and
             ``label`` of a table, ``each`` (``"line"`` or ``"paragraph"`` is a sample), ``unit``, ``length``.
 

@@ -23,6 +23,7 @@ from aegan.data.table_looks import NumberLook
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.models.base import noise_for
 from aegan.series import AT_ONCE, extended, series_adapter
+from aegan.series_places import begins, drawn_places, known_stretch
 
 if TYPE_CHECKING:
     from aegan.data.series_back import Decoder
@@ -116,20 +117,17 @@ def forecast_series(estimator: Estimator, source: Any, *, steps: int, num: int =
     y, static = _labels(adapter, opened)
     window = adapter.spec.shape[0]
     context = max(1, window // 2, window - steps)
-    samples, gaps = [], []
+    samples, gaps, first = [], [], begins(estimator, opened)
     _say_trends(decoder, values, window, opened)
     for i, (one, known) in enumerate(zip(values, there, strict=True)):
         kept = min(len(one), context)
-        made = _continued(
-            estimator,
-            one[-kept:],
-            known[-kept:],
-            steps,
-            num,
-            seed * _AGAIN + i,
-            None if y is None else y[i],
-            None if static is None else static[i],
-        )
+        part, own = (one[-kept:], known[-kept:]), seed * _AGAIN + i
+        about = None if y is None else y[i], None if static is None else static[i]
+        if first is None:
+            place = drawn_places(estimator, *part, *about, num, seed=own)
+        else:
+            place = torch.full((num,), first[i] + len(one) - kept)
+        made = _continued(estimator, *part, steps, num, own, *about, place)
         flat = decoder.scaler.decode(made.flatten(0, 1).numpy())
         samples.append(decoder.form.numbers(flat[:, : len(decoder.channels)]).reshape(num, steps, -1))
         gaps.append(flat[:, -1].reshape(num, steps))
@@ -187,6 +185,7 @@ def _continued(
     seed: int,
     y: int | None,
     static: Tensor | None,
+    place: Tensor | None,
 ) -> Tensor:
     """``num`` continuations ``(num, steps, C)`` of one series ``(L, C)``, L less than a window."""
     model: Any = estimator.model
@@ -201,8 +200,10 @@ def _continued(
         many = [t.expand(count, *t.shape).to(estimator.device) for t in (given, mask)]
         labels = None if y is None else torch.full((count,), y, device=estimator.device)
         rows = None if static is None else static.expand(count, -1).to(estimator.device)
-        done = model.fill(noise, *many, labels, rows).cpu().clamp_(-1.0, 1.0)
-        whole = extended(estimator, done, length + steps, seed=seed + 1, start=start, y=labels, static=rows)
+        at = None if place is None else place[start : start + count].to(estimator.device)
+        done = model.fill(noise, *many, labels, rows, at).cpu().clamp_(-1.0, 1.0)
+        more = {"seed": seed + 1, "start": start, "y": labels, "static": rows, "place": at}
+        whole = extended(estimator, done, length + steps, **more)
         out.append(whole[:, length : length + steps])
     return torch.cat(out)
 
@@ -230,12 +231,13 @@ def complete_series(estimator: Estimator, source: Any, *, seed: int = 0) -> Any:
     decoder = _keeping(decoder, opened)
     values, there = _scaled(adapter, decoder, opened)
     y, static = _labels(adapter, opened)
-    done = [one.clone() for one in values]
+    done, first = [one.clone() for one in values], begins(estimator, opened)
     for i, (one, known) in enumerate(zip(done, there, strict=True)):
         label = None if y is None else y[i]
         row = None if static is None else static[i]
+        begin = _begin(estimator, one, known, label, row) if first is None else first[i]
         for tiles in _tiles(len(one), adapter.spec.shape[0]):
-            _fill_tiles(estimator, one, known, tiles, seed * _AGAIN + i, label, row)
+            _fill_tiles(estimator, one, known, tiles, seed * _AGAIN + i, label, row, begin)
     width = len(decoder.channels)
     filled = []
     for raw, one in zip(opened.values, done, strict=True):
@@ -313,6 +315,13 @@ def _tiles(length: int, window: int) -> list[list[tuple[int, int, int]]]:
     return [every[::2], every[1::2]]
 
 
+def _begin(estimator: Estimator, x: Tensor, known: Tensor, y: int | None, static: Tensor | None) -> int | None:
+    """The likeliest place in its seasons of the first step of a series ``(L, C)``."""
+    part = known_stretch(known, estimator.adapter.spec.shape[0])
+    found = drawn_places(estimator, x[part], known[part], y, static, 1, seed=0)
+    return None if found is None else int(found) - part.start
+
+
 def _fill_tiles(
     estimator: Estimator,
     x: Tensor,
@@ -321,8 +330,9 @@ def _fill_tiles(
     seed: int,
     y: int | None,
     static: Tensor | None,
+    begin: int | None,
 ) -> None:
-    """Draw what is unknown in the pieces of one series ``(L, C)``, in place."""
+    """Draw what is unknown in the pieces of one series ``(L, C)``, in place, whose first step is at ``begin``."""
     model: Any = estimator.model
     window = estimator.adapter.spec.shape[0]
     open_ = [tile for tile in tiles if not bool(known[tile[1] : tile[2]].all())]
@@ -336,10 +346,11 @@ def _fill_tiles(
         noise = noise_for(seed, len(chunk), model.noise_dim).to(estimator.device)
         labels = None if y is None else torch.full((len(chunk),), y, device=estimator.device)
         rows = None if static is None else static.expand(len(chunk), -1).to(estimator.device)
-        drawn = model.fill(noise, given.to(estimator.device), mask.to(estimator.device), labels, rows).cpu()
-        for one, (first, begin, end) in zip(drawn.clamp_(-1.0, 1.0), chunk, strict=True):
-            x[begin:end] = torch.where(known[begin:end], x[begin:end], one[begin - first : end - first])
-            known[begin:end] = True
+        places = None if begin is None else torch.tensor([begin + tile[0] for tile in chunk], device=estimator.device)
+        drawn = model.fill(noise, given.to(estimator.device), mask.to(estimator.device), labels, rows, places).cpu()
+        for one, (seen, at, end) in zip(drawn.clamp_(-1.0, 1.0), chunk, strict=True):
+            x[at:end] = torch.where(known[at:end], x[at:end], one[at - seen : end - seen])
+            known[at:end] = True
 
 
 def _filling(estimator: Estimator) -> tuple[SeriesAdapter, Decoder]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aegan.series import draw, in_units, judged_part, series_adapter
+from aegan.series import draw, series_adapter
+from aegan.series_judging import in_units, judged_part
 from aegan.storage import write_json
 
 if TYPE_CHECKING:

@@ -61,6 +61,8 @@ class Spec:
         fields: What each value of a table's row is. For series, the fields of what belongs to a whole series (length,
             attributes, amplitudes), whose values are in ``static`` (N, F) rather than in ``x``. Empty for other kinds.
         vocabulary: Number of tokens of text, of which 0 is the end and 1 what there is none for; 0 for other kinds.
+        seasons: Steps after which time series repeat themselves, such as 24 hours. Each sample's first step then has
+            its ``place`` (N,) beside ``x``, in steps of the line of time that all share.
     """
 
     kind: str
@@ -70,6 +72,7 @@ class Spec:
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fields: tuple[Field, ...] = ()
     vocabulary: int = 0
+    seasons: tuple[float, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -89,9 +92,11 @@ class Spec:
     def to_json(self) -> dict[str, Any]:
         """Plain dict for ``adapter.json``."""
         plain = asdict(self)
-        for name in ("fields", "labels", "vocabulary"):
+        for name in ("fields", "labels", "vocabulary", "seasons"):
             if not plain[name]:
                 del plain[name]
+        if "seasons" in plain:
+            plain["seasons"] = list(plain["seasons"])
         for one in plain.get("fields", ()):
             if one["entropy"] is None:
                 del one["entropy"]
@@ -108,6 +113,7 @@ class Spec:
             labels=tuple((name, tuple(values)) for name, values in data.get("labels", ())),
             fields=tuple(Field(**one) for one in data.get("fields", ())),
             vocabulary=data.get("vocabulary", 0),
+            seasons=tuple(data.get("seasons", ())),
         )
 
 

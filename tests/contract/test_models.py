@@ -49,6 +49,7 @@ SPECS = {
     "labelled-text": replace(TEXT, classes=("a", "b")),
     "series": SERIES,
     "labelled-series": replace(SERIES, classes=("a", "b")),
+    "seasonal-series": replace(SERIES, seasons=(4.0, 7.5)),
 }
 SLOW = ("began", "ebgan", "alae", "latent-gan, correcting", "autoregressive")
 """Whose codes come late: the first three learn at lower rates, the last two have few steps for them."""
@@ -62,11 +63,12 @@ CASES = [
     if SPECS[spec].kind in MODELS[ALL[name][0]].kinds
     and not (SPECS[spec].discrete and name in NOT_OF_TABLES)
     and (SPECS[spec].kind == "text") == (name in OF_TEXTS)
+    and (spec != "seasonal-series" or name in OF_SERIES)
 ]
 PAIRS = [
     (name, spec)
     for name, spec in CASES
-    if spec in ("labelled", "table", "text") or (spec == "series" and ALL[name][0] in OF_SERIES)
+    if spec in ("labelled", "table", "text", "seasonal-series") or (spec == "series" and ALL[name][0] in OF_SERIES)
 ]
 """Every model on images, every one that can on rows and text, and those of series alone."""
 
@@ -94,6 +96,8 @@ def data_for(spec: Spec, n: int = 32) -> TensorData:
         return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
     if spec.kind == "series":
         x = waves(n, *spec.shape)
+        if spec.seasons:
+            return TensorData(x=x, place=3 * torch.arange(n))
         return TensorData(x=x, y=torch.arange(n) % 2) if spec.classes else TensorData(x=x)
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (n, *spec.shape), generator=generator, dtype=torch.uint8)

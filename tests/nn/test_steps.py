@@ -147,19 +147,21 @@ def test_where_few_values_lie_at_an_end_of_the_range_draws_do_not_heap_up_there(
     assert not bool(net.scales.heap_low)
 
 
-def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(monkeypatch) -> None:
-    net, x = _nets(), swings(20)
+@pytest.mark.parametrize("shape", [None, (20, 4), (20, 12, 4)])
+def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(shape, monkeypatch) -> None:
+    net, x = _nets(condition=4 if shape else 0), swings(20)
+    given = None if shape is None else torch.randn(shape)
     seen: list[Tensor] = []
     mixture = net.mixture
     monkeypatch.setattr(net, "mixture", lambda numbers, *rest: seen.append(numbers) or mixture(numbers, *rest))
     with torch.no_grad():
-        net(x, torch.ones_like(x, dtype=torch.bool), None)
+        net(x, torch.ones_like(x, dtype=torch.bool), given)
         first, rest = seen[0], seen[1].unflatten(0, (20, 11))
         seen.clear()
         # The first series is unknown throughout, so that nothing can be read at once; the others are known.
         known = torch.ones_like(x, dtype=torch.bool)
         known[0] = False
-        out = draw_series(net, torch.rand(20, 12, 3), None, x=x, known=known)
+        out = draw_series(net, torch.rand(20, 12, 3), given, x=x, known=known)
     assert torch.equal(out[1:], x[1:])
     for c in range(3):
         assert torch.allclose(seen[c][1:], first[1:, c], atol=1e-5)
@@ -188,14 +190,17 @@ def test_values_that_were_not_observed_change_nothing() -> None:
     assert torch.equal(a, b) and not a[:, 4:6, 1].any()
 
 
-def test_known_prefixes_are_read_at_once_and_step_by_step_alike() -> None:
-    net, x = _nets(), swings(4)
+@pytest.mark.parametrize("shape", [None, (4, 2), (4, 12, 2)])
+def test_known_prefixes_are_read_at_once_and_step_by_step_alike(shape) -> None:
+    net, x = _nets(condition=2 if shape else 0), swings(4)
+    given = None if shape is None else torch.randn(shape)
+    more = None if given is None else torch.cat([given, given[:1]])
     known = torch.zeros_like(x, dtype=torch.bool)
     known[:, :7] = True
     uniform = torch.rand(4, 12, 3)
-    fast = draw_series(net, uniform, None, x=x, known=known)
+    fast = draw_series(net, uniform, given, x=x, known=known)
     mixed = torch.cat([known, torch.zeros_like(known[:1])])
-    slow = draw_series(net, torch.cat([uniform, uniform[:1]]), None, x=torch.cat([x, x[:1]]), known=mixed)[:4]
+    slow = draw_series(net, torch.cat([uniform, uniform[:1]]), more, x=torch.cat([x, x[:1]]), known=mixed)[:4]
     assert torch.equal(fast[:, :7], x[:, :7]) and torch.allclose(fast, slow, atol=1e-3)
 
 

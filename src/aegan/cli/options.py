@@ -114,6 +114,9 @@ class SeriesFit:
     """Scale each series by its own range, and learn the range beside it."""
     irregular: Literal["channel", "ignore"] = "channel"
     """Where time is irregular: learn the gaps between stamps, or take the steps as they come."""
+    season: Annotated[Repeated[list[float]], tyro.conf.arg(metavar="STEPS")] = field(default_factory=list)
+    """Steps after which a long series repeats itself, such as 24 of hourly values; may be repeated. Found in the data
+    when left out; 0: none."""
 
     def given(self) -> dict[str, Any]:
         """As keywords of :func:`aegan.fit` and :func:`aegan.evaluate`."""
@@ -121,6 +124,7 @@ class SeriesFit:
         own = {name: getattr(self, name) for name in names} | {"static": self.static or None}
         # Other kinds have options of these names too: theirs stay unless these are meant.
         own |= {"label": self.label} if self.label is not None else {}
+        own |= {"seasons": [steps for steps in self.season if steps]} if self.season else {}
         return own | ({"channels": self.channel} if self.channel else {})
 
 

@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "scaling": "minmax",
         "per_series": False,
         "irregular": "channel",
+        "seasons": None,
     },
     "audio": {
         "rate": None,

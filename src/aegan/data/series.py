@@ -20,6 +20,7 @@ from aegan.data.series_ids import Names
 from aegan.data.series_json import from_plain, to_plain
 from aegan.data.series_options import check_options, fit_table, fitted_roles, roles_of
 from aegan.data.series_scale import Scaler
+from aegan.data.series_seasons import in_words, places_of, seasons_of
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_source import open_series
 from aegan.data.series_time import Clock
@@ -50,10 +51,11 @@ class SeriesAdapter(Adapter):
         per_series: Scale each sample by its own range; centre and half range of each channel become static attributes.
         irregular: ``"channel"``: where time is irregular, the gap between stamps becomes the last channel;
             ``"ignore"``: steps are taken as they come, and stamps go on at the median gap.
+        seasons: Steps after which long series repeat themselves, as in ``[24, 168]``; None: found in the data.
 
     Attributes:
-        spec: Kind ``"series"``, shape ``(T, C)``, T the longest, C with the gap channel; classes; ``fields``: static
-            attributes, length and amplitudes as a table codes them. Set by :meth:`fit`.
+        spec: Kind ``"series"``, shape ``(T, C)``, T the longest, C with the gap channel; classes; seasons; ``fields``:
+            static attributes, length and amplitudes as a table codes them. Set by :meth:`fit`.
         channels: Names of the data's channels.
         clock: Time stamps and their step; None without time.
         table: The adapter of the static attributes; None where nothing varies.
@@ -82,6 +84,7 @@ class SeriesAdapter(Adapter):
         scaling: str = "minmax",
         per_series: bool = False,
         irregular: str = "channel",
+        seasons: Sequence[float] | None = None,
     ) -> None:
         self.options: dict[str, Any] = {
             "id": id,
@@ -95,6 +98,7 @@ class SeriesAdapter(Adapter):
             "scaling": scaling,
             "per_series": bool(per_series),
             "irregular": irregular,
+            "seasons": seasons,
         }
         check_options(self.options)
         self.channels: tuple[str, ...] = ()
@@ -141,6 +145,7 @@ class SeriesAdapter(Adapter):
             shape=(longest, done.x.shape[2]),
             classes=tuple(sorted(names, key=natural_key)),
             fields=() if self.table is None else self.table.spec.fields,
+            seasons=seasons_of(opened, self.clock, self.window, self.options["seasons"]),
         )
         self.decoder = Decoder(
             form=replace(opened.form, repeated=repeated_values(opened.values, opened.form.looks)),
@@ -201,7 +206,8 @@ class SeriesAdapter(Adapter):
             value. Where there are any, ``mask`` bool ``(N, T, C)``, True where observed. With series of differing
             length ``length`` int64 ``(N,)``. With attributes ``static`` float32 ``(N, F)``, ``k + u`` for each of
             ``spec.fields`` (see :class:`~aegan.data.table.TableAdapter`). With classes ``y`` int64 ``(N,)``. For
-            windows ``origin`` int64 ``(N, 2)``: series and first step.
+            windows ``origin`` int64 ``(N, 2)``: series and first step. With ``spec.seasons``, where it is known,
+            ``place`` int64 ``(N,)``, the first step on the line of time that all share.
 
         Raises:
             DataError: Unreadable, other channels, a class or frequency that the fitted data do not have, or a series
@@ -228,6 +234,8 @@ class SeriesAdapter(Adapter):
             fields["y"] = torch.from_numpy(map_labels(index, present, self.spec.classes, opened.name))
         if self.window is not None:
             fields["origin"] = torch.from_numpy(np.stack([done.owner, done.starts], axis=1))
+        if self.spec.seasons and (places := places_of(opened, self.clock)) is not None:
+            fields["place"] = torch.from_numpy(places[done.owner] + done.starts)
         return TensorData(**fields)
 
     def open(self, source: Any) -> SeriesSet:
@@ -280,7 +288,7 @@ class SeriesAdapter(Adapter):
             ConfigError: A condition that cannot be met, or ``begin`` without time.
         """
         decoder = self._fitted()
-        values = _checked(x, self.spec.shape, "x", longer=self.window is not None)
+        values = samples.checked(x, self.spec.shape, "x", longer=self.window is not None)
         table = None
         if self.table is not None:
             if static is None:
@@ -309,7 +317,7 @@ class SeriesAdapter(Adapter):
             DataError: Another shape, or values that are not finite.
         """
         decoder = self._fitted()
-        values = _checked(x, self.spec.shape, "x")
+        values = samples.checked(x, self.spec.shape, "x")
         table = None if self.table is None or static is None else self.table.from_tensors(static)
         return torch.from_numpy(decoder.amounts(values, decoder.attributes(table, len(values)))).float()
 
@@ -359,6 +367,8 @@ class SeriesAdapter(Adapter):
         lines = [head, "channels: " + ", ".join(self.channels) + (", time gap" if decoder.gaps else "")]
         if self.clock is not None:
             lines.append(f"time: {self.clock.describe()}")
+        if self.spec.seasons:
+            lines.append("seasons: " + ", ".join(in_words(steps, self.clock) for steps in self.spec.seasons))
         if self.spec.classes:
             lines.append("classes: " + ", ".join(self.spec.classes))
         if self.table is not None:
@@ -382,15 +392,3 @@ class SeriesAdapter(Adapter):
         if self.decoder is None:
             raise ConfigError("SeriesAdapter: not fitted yet. Call fit(source) first, or from_json.")
         return self.decoder
-
-
-def _checked(x: Tensor, shape: tuple[int, ...], name: str, *, longer: bool = False) -> np.ndarray:
-    fits = x.ndim == 3 and x.shape[2] == shape[1] and (longer or x.shape[1] == shape[0])
-    if not x.is_floating_point() or not fits:
-        raise DataError(
-            f"from_tensors: {name} is {x.dtype} {tuple(x.shape)}; expected floats (N, {shape[0]}, {shape[1]})."
-        )
-    values = x.detach().cpu().float().numpy()
-    if not np.isfinite(values).all():
-        raise DataError("from_tensors: the series hold NaN or infinite values; the model that drew them diverged.")
-    return values

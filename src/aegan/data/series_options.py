@@ -32,11 +32,23 @@ def check_options(options: dict[str, Any]) -> None:
     for name, choices in _CHOICES.items():
         if options[name] not in choices:
             raise ConfigError(f"SeriesAdapter: {name} is {options[name]!r}; expected one of {', '.join(choices)}.")
+    if options["seasons"] is not None:
+        options["seasons"] = _seasons(options["seasons"])
     for name in ("static", "channels"):
         value = options[name]
         if isinstance(value, str):
             raise ConfigError(f"SeriesAdapter: {name} is {value!r}; expected a list of columns, [{value!r}].")
         options[name] = None if value is None else list(map(str, value))
+
+
+def _seasons(given: Any) -> list[float]:
+    try:
+        found = [float(steps) for steps in given]
+    except (TypeError, ValueError):
+        found = [0.0]
+    if not all(2 <= steps < float("inf") for steps in found):
+        raise ConfigError(f"SeriesAdapter: seasons is {given!r}; expected numbers of steps of at least 2, as in [24].")
+    return found
 
 
 def roles_of(options: Mapping[str, Any]) -> Roles:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from aegan.data.series_scale import Scaler, amplitudes
 from aegan.data.series_set import SeriesSet
@@ -194,3 +195,20 @@ def window_labels(labels: list[np.ndarray], done: Encoded) -> list[str]:
         names, counts = np.unique(labels[i][start : start + length].astype(str), return_counts=True)
         out.append(str(names[np.argmax(counts)]))
     return out
+
+
+def checked(x: Tensor, shape: tuple[int, ...], name: str, *, longer: bool = False) -> np.ndarray:
+    """Network output ``(N, T, C)`` as an array, of any T if ``longer``.
+
+    Raises:
+        DataError: Another shape, or values that are not finite.
+    """
+    fits = x.ndim == 3 and x.shape[2] == shape[1] and (longer or x.shape[1] == shape[0])
+    if not x.is_floating_point() or not fits:
+        raise DataError(
+            f"from_tensors: {name} is {x.dtype} {tuple(x.shape)}; expected floats (N, {shape[0]}, {shape[1]})."
+        )
+    values = x.detach().cpu().float().numpy()
+    if not np.isfinite(values).all():
+        raise DataError("from_tensors: the series hold NaN or infinite values; the model that drew them diverged.")
+    return values

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegan import series
+from aegan import series, series_judging
 from aegan.kinds.base import Kind
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class SeriesKind(Kind):
     def evaluate(
         self, estimator: Estimator, real: Any, *, features: Any, num: int | None, seed: int, **own: Any
     ) -> Any:
-        return series.evaluate_run(estimator, real, num=num, seed=seed)
+        return series_judging.evaluate_run(estimator, real, num=num, seed=seed)
 
     def evaluate_sources(self, real: Any, synthetic: Any, *, holdout: Any, seed: int, **own: Any) -> Any:
-        return series.evaluate_series_sources(real, synthetic, holdout=holdout, seed=seed, **own)
+        return series_judging.evaluate_series_sources(real, synthetic, holdout=holdout, seed=seed, **own)
 
     def write_evaluation(self, values: Mapping[str, Any], path: Any) -> Any:
         from aegan.report import write_series_evaluation
@@ -68,7 +68,7 @@ class SeriesKind(Kind):
         return write_series_evaluation(values, path)
 
     def write_results(self, estimator: Estimator, *, console: bool, target: str | None) -> None:
-        series.write_series_results(estimator, console=console)
+        series_judging.write_series_results(estimator, console=console)
 
     def in_form(self, estimator: Estimator, x: Tensor, data: TensorData | None = None) -> Any:
         return series.in_form(estimator, x, data)

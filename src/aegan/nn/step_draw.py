@@ -27,7 +27,7 @@ def draw_series(
     Args:
         net: The distribution.
         uniform: A number of [0, 1] for each value, ``(B, T, C)``; not read where values are known.
-        condition: ``(B, D)``, or None for a net without one.
+        condition: ``(B, D)``, or ``(B, T, D)`` where it differs by step; None for a net without one.
         x: Series ``(B, T, C)``; only known values are read.
         known: Bool ``(B, T, C)``; known values are kept.
         aside: What is known besides the values before a step.
@@ -50,6 +50,10 @@ def draw_series(
         start, off = prefix, offs[:, -1:]
     mean = scales.mean.expand(count, 1, channels)
 
+    def given(t: int) -> Tensor | None:
+        """The condition at step ``t``."""
+        return condition[:, t : t + 1] if condition is not None and condition.ndim == 3 else condition
+
     def before(t: int) -> tuple[Tensor, Tensor]:
         """The values one step and two steps before step ``t``."""
         past = mean if t == 0 else out[:, t - 1 : t]
@@ -60,14 +64,14 @@ def draw_series(
             step, lately = (net.start.context(begin), None if aside is None else aside.first()), None
         else:
             past, older = before(t)
-            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), off, there, condition)
+            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), off, there, given(t - 1))
             own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
             step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0], off[:, 0])
         out[:, t] = _draw_step(net, uniform[:, t], *step, lately, out[:, t], known[:, t])
         if t + 1 < steps:
             now, latest = out[:, t : t + 1], before(t)
             off = scales.off_next(now, latest[0], off) if t else off
-            state = net.recurrent(net.inputs(now, *latest, off, there, condition), state)[1]
+            state = net.recurrent(net.inputs(now, *latest, off, there, given(t)), state)[1]
     return out
 
 

@@ -171,7 +171,7 @@ class StepNetworks(nn.Module):
         Args:
             x: Series ``(B, T, C)``.
             mask: Bool, alike; True where observed.
-            condition: ``(B, condition)``, or None for a net without one.
+            condition: ``(B, condition)``, or ``(B, T, condition)`` where it differs by step; None for a net without.
             aside: What is known besides the values before.
         """
         scales = self.scales
@@ -208,7 +208,7 @@ class StepNetworks(nn.Module):
             older: Those of the step before that.
             off: How far the values lie off their moving averages; see :meth:`StepScales.off`.
             mask: Bool; True where observed.
-            condition: ``(B, D)`` or None.
+            condition: ``(B, D)``, ``(B, T, D)`` or None.
         """
         parts = [self._standard(x, before, older, mask), off, (~mask).to(x.dtype)]
         return torch.cat(parts + _along(condition, x.shape[1]), 2)
@@ -241,7 +241,9 @@ class StepNetworks(nn.Module):
 
     def given(self, condition: Tensor | None, like: Tensor) -> Tensor:
         """What the first step is made from: the condition, or a constant."""
-        return torch.ones(len(like), 1, device=like.device) if condition is None else condition
+        if condition is None:
+            return torch.ones(len(like), 1, device=like.device)
+        return condition[:, 0] if condition.ndim == 3 else condition
 
     def _seen(self, now: Tensor, change: Tensor, anchors: tuple[Tensor, ...], mask: Tensor) -> Tensor:
         """Numbers ``(B, C, FEATURES)`` that later channels see of a step's earlier ones."""
@@ -368,8 +370,10 @@ def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tenso
 
 
 def _along(condition: Tensor | None, steps: int) -> list[Tensor]:
-    """A condition ``(B, D)`` at every step, if there is one."""
-    return [] if condition is None else [condition[:, None].expand(-1, steps, -1)]
+    """A condition ``(B, D)`` at every step, or the first steps of one ``(B, T, D)``, if there is any."""
+    if condition is None:
+        return []
+    return [condition[:, :steps] if condition.ndim == 3 else condition[:, None].expand(-1, steps, -1)]
 
 
 def second(before: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ linear prediction, and around the mean (see :mod:`aegan.nn.steps`).
 
 The series' distribution is learnt first, and samples and forecasts come from it. A second stage learns what later
 values say of the steps before them, so that gaps are filled given both sides; a third one learns whole-window codes by
-an autoencoder of its own. Classes are given, attributes and lengths drawn first, and the series given these.
+an autoencoder of its own. Classes are given, attributes and lengths drawn first, and the series given these. Of data
+with seasons the networks are told at which place in them each step lies.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from aegan.models.base import Model
 from aegan.nn.backbone import decoder_for, encoder_for
 from aegan.nn.fields import FieldEmbedding
 from aegan.nn.init import class_embedding, linear
+from aegan.nn.seasons import Seasons
 from aegan.nn.series import SERIES_NETWORKS
 from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import draw_series
@@ -136,9 +138,10 @@ class Recurrent(Model):
         self.conditional = spec.num_classes > 0
         conditioned = bool(spec.classes or spec.fields)
         self.condition = _Condition(spec) if conditioned else None
+        self.seasons = Seasons(spec.seasons) if spec.seasons else None
         self.steps = StepNetworks(
             channels,
-            CONDITION if conditioned else 0,
+            (CONDITION if conditioned else 0) + (self.seasons.size if self.seasons else 0),
             state=config.state,
             hidden=config.hidden,
             layers=config.layers,
@@ -153,7 +156,8 @@ class Recurrent(Model):
             rows = Spec(kind="table", shape=(len(fields),), likelihood="categorical", fields=fields)
             self.attributes = Autoregressive(rows, AutoregressiveConfig(hidden=32, dropout=0.2, code_share=0.0))
         self.static_dim = 0 if self.attributes is None else self.attributes.noise_dim
-        self.noise_dim = self.draw_dim = self.values + self.static_dim
+        # The last number says at which place in its seasons a series begins.
+        self.noise_dim = self.draw_dim = self.values + self.static_dim + bool(spec.seasons)
         self.gaps = AsideNetwork(self.steps, state=64, width=128) if config.gaps_share else None
         self.encoder = self.decoder = None
         if config.code_share:
@@ -221,11 +225,21 @@ class Recurrent(Model):
             return {"reconstruction": Term(squared_error(out[mask], x[mask]))}
         raise ConfigError(f"Recurrent has no phase {phase!r}.")
 
-    def generate(self, noise: Tensor, y: Tensor | None, static: Tensor | None = None) -> Tensor:
-        """Series ``(B, T, C)`` from noise ``(B, noise_dim)`` and classes; attributes are drawn where none are given."""
+    def generate(
+        self, noise: Tensor, y: Tensor | None, static: Tensor | None = None, place: Tensor | None = None
+    ) -> Tensor:
+        """Series ``(B, T, C)`` from noise ``(B, noise_dim)`` and classes.
+
+        Attributes, and the places ``(B,)`` of the first steps in the seasons, are drawn where none are given.
+        """
         if self.attributes is not None and static is None:
             static = self.draw_static(noise, y)
-        return draw_series(self.steps, self._uniform(noise), self._given(y, static))
+        place = self.places(noise) if place is None else place
+        return draw_series(self.steps, self._uniform(noise), self._given(y, static, place))
+
+    def places(self, noise: Tensor) -> Tensor | None:
+        """Places ``(B,)`` in the seasons at which series of this noise begin; None of data without seasons."""
+        return None if self.seasons is None else self.seasons.drawn(torch.special.ndtr(noise[:, -1]))
 
     def draw_static(self, noise: Tensor, y: Tensor | None, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
         """Rows ``(B, F)`` of attributes, given classes, within what is allowed by position of a field."""
@@ -243,11 +257,17 @@ class Recurrent(Model):
         if shift and y is not None:
             rows[:, 0], known[:, 0] = y + 0.5, True
         masks = {place + shift: mask for place, mask in (allowed or {}).items()}
-        rows = self.attributes.complete(noise[:, self.values :], rows, known, masks)
+        rows = self.attributes.complete(noise[:, self.values : self.values + self.static_dim], rows, known, masks)
         return rows[:, shift:], rows[:, 0].long() if shift else None
 
     def fill(
-        self, noise: Tensor, x: Tensor, known: Tensor, y: Tensor | None = None, static: Tensor | None = None
+        self,
+        noise: Tensor,
+        x: Tensor,
+        known: Tensor,
+        y: Tensor | None = None,
+        static: Tensor | None = None,
+        place: Tensor | None = None,
     ) -> Tensor:
         """Series ``(B, T, C)`` whose known values are kept and whose others are drawn given all of them.
 
@@ -257,6 +277,7 @@ class Recurrent(Model):
             known: Bool ``(B, T, C)``.
             y: Classes ``(B,)``, where there are any.
             static: Attributes ``(B, F)``, where there are any.
+            place: Places ``(B,)`` in the seasons at which they begin; the likeliest ones where they are not given.
 
         Raises:
             ConfigError: Values are known behind unknown ones, and the model was fitted with ``gaps_share=0``.
@@ -270,7 +291,38 @@ class Recurrent(Model):
             raise ConfigError("Filling gaps needs its stage: fit with gaps_share above 0.")
         else:
             aside = self.gaps(self.steps.scales, x.masked_fill(~known, 0.0), known)
-        return draw_series(self.steps, self._uniform(noise), self._given(y, static), x=x, known=known, aside=aside)
+        if place is None and self.seasons is not None:
+            rows = [[None if part is None else part[i : i + 1] for part in (y, static)] for i in range(len(x))]
+            chances = [self.place_chances(*pair, *own) for *pair, own in zip(x, known, rows, strict=True)]
+            place = torch.stack([places[chance.argmax()] for places, chance in chances])
+        given = self._given(y, static, place)
+        return draw_series(self.steps, self._uniform(noise), given, x=x, known=known, aside=aside)
+
+    @torch.no_grad()
+    def place_chances(
+        self, x: Tensor, known: Tensor, y: Tensor | None = None, static: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """At which places in its seasons a series ``(T, C)`` may begin.
+
+        Args:
+            x: ``(T, C)``, T at most that of a window.
+            known: Bool ``(T, C)``; the others are not read.
+            y: Its class ``(1,)``, where there are any.
+            static: Its attributes ``(1, F)``, where there are any.
+
+        Returns:
+            Places ``(K,)``, and the probability ``(K,)`` of each, all being as likely before.
+        """
+        if self.seasons is None:
+            raise ConfigError("These series have no seasons.")
+        x, chances = x.masked_fill(~known, 0.0), []
+        places = self.seasons.tried().to(x.device)
+        for part in places.split(max(1, MOST // max(1, x.numel()))):
+            labels, rows = (None if one is None else one.expand(len(part), *one.shape[1:]) for one in (y, static))
+            given = self._given(labels, rows, part)
+            nll = self.steps(x.expand(len(part), *x.shape), known.expand(len(part), *x.shape), given)
+            chances.append(-nll.sum((1, 2)).double())
+        return places, torch.cat(chances).softmax(0)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, D)`` of whole series."""
@@ -282,8 +334,8 @@ class Recurrent(Model):
 
     @torch.no_grad()
     def health(self, x: Tensor) -> Health:
-        """The log-likelihood of held-out series, in nats a value; not where classes or attributes would be needed."""
-        if self.condition is not None:
+        """The log-likelihood of held-out series, in nats a value; not where more than the values would be needed."""
+        if self.condition is not None or self.seasons is not None:
             return Health()
         nll = self.steps(x, torch.ones_like(x, dtype=torch.bool), None)
         return Health(figures={"log_likelihood": -nll.mean().item()})
@@ -291,11 +343,18 @@ class Recurrent(Model):
     def _uniform(self, noise: Tensor) -> Tensor:
         return torch.special.ndtr(noise[:, : self.values]).view(-1, *self.spec.shape)
 
-    def _given(self, y: Tensor | None, static: Tensor | None) -> Tensor | None:
-        return None if self.condition is None else self.condition(y, static)
+    def _given(self, y: Tensor | None, static: Tensor | None, place: Tensor | None = None) -> Tensor | None:
+        """What the networks of the steps are given: classes and attributes ``(B, D)``, with seasons ``(B, T, D)``."""
+        given = None if self.condition is None else self.condition(y, static)
+        if self.seasons is None:
+            return given
+        if place is None:
+            raise ConfigError("These series have seasons; expected the place of their first steps beside them.")
+        phases = self.seasons(place, self.spec.shape[0])
+        return phases if given is None else torch.cat([given[:, None].expand(-1, phases.shape[1], -1), phases], 2)
 
     def _condition(self, batch: Batch) -> Tensor | None:
-        return self._given(batch.get("y"), batch.get("static"))
+        return self._given(batch.get("y"), batch.get("static"), batch.get("place"))
 
     def _rows(self, batch: Batch) -> Tensor:
         """Attributes and, in front of them, classes as rows of a table."""
