@@ -17,6 +17,7 @@ from aegan.errors import ConfigError
 from aegan.models.base import noise_for
 from aegan.nn.seasons import Seasons
 from aegan.series import draw
+from aegan.series_judging import at_like_places, side_by_side
 from aegan.types import Spec
 
 SMALL = {"state": "24", "hidden": "12", "parts": "2", "batch_size": "64", "lr": "5e-3", "code_share": "0"}
@@ -139,6 +140,17 @@ def test_samples_keep_the_season_of_their_stamps(run: aegan.Estimator) -> None:
     assert len(places.unique()) == 24 and torch.bincount(places).min() > 40
     whole = draw(run, 8, seed=3)
     assert torch.equal(draw(run, 4, seed=3, start=4).x, whole.x[4:])
+
+
+def test_written_samples_are_judged_beside_windows_of_the_same_hours() -> None:
+    adapter = SeriesAdapter(window=24).fit(days())
+    real, made = adapter.to_tensors(days()), adapter.to_tensors(days(24 * 30, begin="2024-05-01 03:00"))
+    apart = side_by_side(adapter, made)
+    assert len(apart) == 30
+    like = at_like_places(adapter, real, apart)
+    assert set((like.fields["place"] % 24).tolist()) == {3} and len(like) == 49
+    few = real.subset((real.fields["place"] % 24 == 5).nonzero().squeeze(1))
+    assert at_like_places(adapter, few, apart) is few
 
 
 def test_longer_samples_keep_it_too(run: aegan.Estimator) -> None:

@@ -14,12 +14,15 @@ from aegan.errors import AeganError, ConfigError
 from aegan.metrics.series import DISCRIMINATIVE_ITERATIONS, PREDICTIVE_ITERATIONS, evaluate_series
 from aegan.metrics.series_evaluation import SeriesEvaluation
 from aegan.models.base import in_blocks
+from aegan.nn.seasons import Seasons
 from aegan.series import Drawn, draw, series_adapter, shown_samples, write_samples
 from aegan.storage import write_json
 
 if TYPE_CHECKING:
     from aegan.estimator import Estimator
 
+FEW = 20
+"""Series of either side that are judged at least."""
 JUDGED = 3_000
 """Series at most of each side of an evaluation."""
 QUICK: dict[str, Any] = {"discriminative_iterations": 500, "predictive_iterations": 500}
@@ -69,7 +72,7 @@ def evaluate_run(
     if train is None:
         raise ConfigError("evaluate: a loaded run does not hold its training data. Give real data: evaluate(real).")
     made = draw(estimator, num or min(len(train), JUDGED), seed=seed)
-    few = holdout is None or len(holdout) < 20
+    few = holdout is None or len(holdout) < FEW
     reconstructions = None
     if estimator.model.code_dim and holdout is not None and not few:
         rebuilt = estimator.reconstruct_tensors(holdout)
@@ -137,8 +140,10 @@ def evaluate_series_sources(
             reference, held = reference.subset(kept), reference.subset(apart)
         except AeganError:
             held = None
+    reference = at_like_places(adapter, reference, made)
+    held = None if held is None else at_like_places(adapter, held, made)
     sets = [in_units(adapter, judged_part(one, seed)) for one in (reference, made, held)]
-    few = sets[2] is None or len(sets[2]) < 20
+    few = sets[2] is None or len(sets[2]) < FEW
     return evaluate_series(
         train=sets[0],
         synthetic=sets[1],
@@ -147,6 +152,20 @@ def evaluate_series_sources(
         seed=seed,
         **PUBLISHED,
     )
+
+
+def at_like_places(adapter: SeriesAdapter, real: TensorData, made: TensorData) -> TensorData:
+    """Real windows that begin where in the seasons synthetic ones do, which follow each other; all where these are few.
+
+    Windows of a day that all begin at midnight would be told from others by that alone.
+    """
+    places = [data.fields.get("place") for data in (real, made)]
+    if not all(isinstance(place, Tensor) for place in places) or adapter.clock is None:
+        return real
+    cycle = Seasons(adapter.spec.seasons).cycle
+    own, other = (torch.as_tensor(place) % cycle for place in places)
+    alike = torch.isin(own, other).nonzero().squeeze(1)
+    return real.subset(alike) if len(alike) >= FEW else real
 
 
 def side_by_side(adapter: SeriesAdapter, made: TensorData) -> TensorData:
@@ -171,7 +190,7 @@ def write_series_results(estimator: Estimator, *, console: bool = False) -> None
     folder = estimator.run.path
     write_samples(estimator, shown_samples(estimator), str(folder / "samples" / "series.csv"), overwrite=True)
     train = estimator.train
-    if train is None or len(train) < 20:
+    if train is None or len(train) < FEW:
         return
     write_pictures(estimator, folder / "samples" / "series.json")
     evaluation = evaluate_run(estimator, **QUICK)
