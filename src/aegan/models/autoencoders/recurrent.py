@@ -148,6 +148,7 @@ class Recurrent(Model):
             dropped=config.dropout,
             parts=config.parts,
             spans=_spans(steps, config.averages),
+            phases=self.seasons.size if self.seasons else 0,
         )
         self.attributes: Autoregressive | None = None
         if spec.fields:
@@ -197,7 +198,8 @@ class Recurrent(Model):
         if stage == "steps":
             scales = self.steps.scales
             part = data.batch(scales.sample(len(data), self.spec.shape[0]))
-            scales.fit(part["x"], _mask(part))
+            phases = None if self.seasons is None else self._phases(part.get("place"))
+            scales.fit(part["x"], _mask(part), phases)
             for index in torch.arange(len(data)).split(1024):
                 part = data.batch(index)
                 scales.widen(part["x"], _mask(part))
@@ -348,10 +350,13 @@ class Recurrent(Model):
         given = None if self.condition is None else self.condition(y, static)
         if self.seasons is None:
             return given
-        if place is None:
-            raise ConfigError("These series have seasons; expected the place of their first steps beside them.")
-        phases = self.seasons(place, self.spec.shape[0])
+        phases = self._phases(place)
         return phases if given is None else torch.cat([given[:, None].expand(-1, phases.shape[1], -1), phases], 2)
+
+    def _phases(self, place: Tensor | None) -> Tensor:
+        if place is None or self.seasons is None:
+            raise ConfigError("These series have seasons; expected the place of their first steps beside them.")
+        return self.seasons(place.to(self.seasons.frequencies.device), self.spec.shape[0])
 
     def _condition(self, batch: Batch) -> Tensor | None:
         return self._given(batch.get("y"), batch.get("static"), batch.get("place"))
