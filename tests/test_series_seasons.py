@@ -64,6 +64,31 @@ def test_two_seasons_are_found_without_their_harmonics_and_sums() -> None:
     assert {24.0, 168.0} <= set(found) and all(abs(168 / s - round(168 / s)) < 0.01 for s in found)
 
 
+def test_short_events_show_the_season_and_sure_ones_have_no_neighbours() -> None:
+    rng, t = np.random.default_rng(0), np.arange(6000)
+    for period, share in ((288, 12), (96, 96), (7, 7)):
+        event = (t % period < period // share)[:, None] + 0.05 * rng.normal(size=(6000, 1))
+        assert period in seasons(event)
+    for period in (7, 24, 96):
+        assert seasons(np.sin(2 * np.pi * t / period)[:, None] + 0.02 * rng.normal(size=(6000, 1))) == (period,)
+
+
+def test_what_keeps_no_time_is_no_season() -> None:
+    rng, t = np.random.default_rng(0), np.arange(4000.0)
+    walk = rng.normal(size=4000).cumsum()
+    for counter in (1e6 + 0.1 * t, 1.7e9 + t, t**2 * 1e-3):
+        assert seasons(np.stack([walk, counter], 1)) == () == seasons(counter[:, None])
+    walk[np.arange(4000) % 7 == 6] = np.nan  # Sundays
+    assert seasons(walk[:, None]) == ()
+
+
+def test_natural_seasons_are_preferred_where_there_are_stamps() -> None:
+    rng, t = np.random.default_rng(0), np.arange(3652)
+    value = 3 * np.sin(2 * np.pi * t / 365.25) + (t % 7 >= 5) + 0.3 * rng.normal(size=3652)
+    frame = pd.DataFrame({"x": value}, index=pd.date_range("2010-01-01", periods=3652, freq="D"))
+    assert set(SeriesAdapter(window=28).fit(frame).spec.seasons) == {7.0, 365.25}
+
+
 def test_lines_between_hourly_values_are_a_season() -> None:
     rng = np.random.default_rng(0)
     hourly = rng.normal(size=400).cumsum()
@@ -105,7 +130,7 @@ def test_seasons_can_be_given_and_refused() -> None:
     noise = np.random.default_rng(0).normal(size=300)
     assert SeriesAdapter(window=10, seasons=[12, 50.5]).fit(noise).spec.seasons == (12.0, 50.5)
     assert SeriesAdapter(window=10, seasons=[]).fit(days()).spec.seasons == ()
-    for wrong in ([1], ["day"], 24, [float("inf")]):
+    for wrong in ([1], ["day"], 24, "24", [float("inf")]):
         with pytest.raises(ConfigError, match=r"expected numbers of steps of at least 2, as in \[24\]"):
             SeriesAdapter(seasons=wrong)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="wholes, which have no window"):
@@ -122,10 +147,18 @@ def test_phases_come_again_after_a_cycle() -> None:
     assert day.cycle == 168 and torch.equal(day.tried().sort().values, torch.arange(168))
     phases = day(torch.tensor([5, 5 + 168, 6]), 4)
     assert torch.equal(phases[0], phases[1]) and torch.allclose(phases[0, 1:], phases[2, :3])
-    assert Seasons([2.0]).size == 2 and Seasons([30.4]).cycle == 2**16
+    assert Seasons([2.0]).size == 2 and Seasons([30.4]).cycle == 2**16 and not Seasons([30.4]).exact
+    capped = Seasons([105120.0, 288.0, 2016.0])
+    assert capped.cycle % 2016 == 0 and 60_000 < capped.cycle <= 2**16 and not capped.exact
     long = Seasons([12.0, 2016.0])
     assert len(long.tried()) == 512 == len(long.tried().unique()) and len((long.tried() % 12).unique()) == 12
-    assert day.drawn(torch.tensor([0.0, 1.0])).tolist() == [0, 167]
+    assert day.drawn(torch.tensor([0.0, 1.0])).tolist() == [0, 167] and day.gap == 1
+    day.begun.zero_()
+    day.learn(torch.tensor([12, 180 + 24, 5 + 168]))
+    assert set(day.drawn(torch.rand(100)).tolist()) == {5, 12, 36}
+    day.begun.zero_()
+    day.learn(24 * torch.arange(30) + 3)
+    assert day.gap == 24
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -147,10 +180,25 @@ def test_written_samples_are_judged_beside_windows_of_the_same_hours() -> None:
     real, made = adapter.to_tensors(days()), adapter.to_tensors(days(24 * 30, begin="2024-05-01 03:00"))
     apart = side_by_side(adapter, made)
     assert len(apart) == 30
-    like = at_like_places(adapter, real, apart)
-    assert set((like.fields["place"] % 24).tolist()) == {3} and len(like) == 49
-    few = real.subset((real.fields["place"] % 24 == 5).nonzero().squeeze(1))
-    assert at_like_places(adapter, few, apart) is few
+    like, held = at_like_places(adapter, real, real.subset(torch.arange(600, 1177)), apart)
+    assert set((like.fields["place"] % 24).tolist()) == {3} and len(like) == 49 and held is not None
+    assert set((held.fields["place"] % 24).tolist()) == {3} and len(held) == 24
+    # All windows of both where one of them would have too few.
+    few = real.subset(torch.arange(100))
+    assert at_like_places(adapter, real, few, apart) == (real, few)
+
+
+def test_windows_that_all_begin_at_midnight_can_be_gone_on_with_at_noon(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    strided = aegan.fit(
+        days(2400), out=out, window=24, stride=24, steps=260, settings=SMALL | {"gaps_share": "0"}, **OPTIONS
+    )
+    model = strided.model
+    assert model.places(noise_for(0, 50, model.noise_dim)).unique().tolist() == [0]  # type: ignore[operator]
+    course_at = draw(strided, 200, seed=0).x[..., 0].mean(0).numpy()
+    assert np.corrcoef(course_at, DAY)[0, 1] > 0.95
+    noon = draw(strided, 200, seed=0, places=torch.full((200,), 12)).x[..., 0].mean(0).numpy()
+    assert np.corrcoef(noon[:12], DAY[12:])[0, 1] > 0.9 and np.sign(noon[3:9].mean()) == -1
 
 
 def test_longer_samples_keep_it_too(run: aegan.Estimator) -> None:

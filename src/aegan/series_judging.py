@@ -140,8 +140,7 @@ def evaluate_series_sources(
             reference, held = reference.subset(kept), reference.subset(apart)
         except AeganError:
             held = None
-    reference = at_like_places(adapter, reference, made)
-    held = None if held is None else at_like_places(adapter, held, made)
+    reference, held = at_like_places(adapter, reference, held, made)
     sets = [in_units(adapter, judged_part(one, seed)) for one in (reference, made, held)]
     few = sets[2] is None or len(sets[2]) < FEW
     return evaluate_series(
@@ -154,18 +153,24 @@ def evaluate_series_sources(
     )
 
 
-def at_like_places(adapter: SeriesAdapter, real: TensorData, made: TensorData) -> TensorData:
+def at_like_places(
+    adapter: SeriesAdapter, reference: TensorData, held: TensorData | None, made: TensorData
+) -> tuple[TensorData, TensorData | None]:
     """Real windows that begin where in the seasons synthetic ones do, which follow each other; all where these are few.
 
     Windows of a day that all begin at midnight would be told from others by that alone.
     """
-    places = [data.fields.get("place") for data in (real, made)]
-    if not all(isinstance(place, Tensor) for place in places) or adapter.clock is None:
-        return real
-    cycle = Seasons(adapter.spec.seasons).cycle
-    own, other = (torch.as_tensor(place) % cycle for place in places)
-    alike = torch.isin(own, other).nonzero().squeeze(1)
-    return real.subset(alike) if len(alike) >= FEW else real
+    kept: list[TensorData] = []
+    seasons = Seasons(adapter.spec.seasons)
+    if adapter.clock is None or not seasons.exact or not isinstance(made.fields.get("place"), Tensor):
+        return reference, held
+    other = torch.as_tensor(made.fields["place"]) % seasons.cycle
+    for data in (reference, held):
+        if data is not None and isinstance(place := data.fields.get("place"), Tensor):
+            kept.append(data.subset(torch.isin(place % seasons.cycle, other).nonzero().squeeze(1)))
+    if len(kept) < 1 + (held is not None) or min(map(len, kept)) < FEW:
+        return reference, held
+    return kept[0], kept[1] if held is not None else None
 
 
 def side_by_side(adapter: SeriesAdapter, made: TensorData) -> TensorData:

@@ -43,7 +43,7 @@ def check_options(options: dict[str, Any]) -> None:
 
 def _seasons(given: Any) -> list[float]:
     try:
-        found = [float(steps) for steps in given]
+        found = [0.0] if isinstance(given, str) else [float(steps) for steps in given]
     except (TypeError, ValueError):
         found = [0.0]
     if not all(2 <= steps < float("inf") for steps in found):

@@ -15,26 +15,33 @@ import numpy as np
 from aegan.data.series_set import SeriesSet
 from aegan.data.series_time import Clock
 from aegan.data.series_windows import interpolate
+from aegan.data.table_looks import TimeLook
 from aegan.errors import ConfigError
 
 CYCLES = 8
 """Times at least that a season comes in the series."""
-SHORTEST = 4
-"""Steps at least of one."""
+FEWEST = 256
+"""Steps at least of a series that is searched."""
+SHORTEST = 3
+"""Steps at least of a season."""
 MOST = 3
 """Seasons at most."""
-HARMONICS = 3
-"""Parts of a season that are told by itself: of frequencies up to so many times its own."""
+TOLD = 3
+"""Harmonics of a season that networks are told of; see :class:`~aegan.nn.seasons.Seasons`."""
+PARTS = 24
+"""Harmonics by which a season may be known: short events at the same time of a day have many."""
 CLEAR = 30.0
 """Times the median around it that a peak has; of noise, one in a thousand million of single frequencies."""
+CLEAREST = 1e4
+"""Times that count at most, so that one channel does not outshout all others."""
 AROUND = 32
 """Frequencies on either side, or thereabouts, that a peak is compared with."""
-NEAR = 3, 9
-"""Frequencies away that are close by; a season's own peak is two wide on either side."""
+NEAR = 4, 10
+"""Frequencies away that are close by; a season's own peak is three wide on either side."""
+LEAK = 5
+"""Frequencies away that a peak may be seen at."""
 LONGEST = 2**20
 """Steps at the end of the series that are looked at."""
-FINER = 8
-"""Parts of the distance of two frequencies that a peak is found to."""
 
 
 def seasons_of(
@@ -59,7 +66,7 @@ def seasons_of(
     if given is not None:
         return tuple(given)
     longest = max(range(len(opened)), key=lambda i: opened.lengths[i])
-    return seasons(interpolate(opened.values[longest]))
+    return seasons(opened.values[longest], natural=_natural(clock))
 
 
 def places_of(opened: SeriesSet, clock: Clock | None) -> np.ndarray | None:
@@ -88,10 +95,20 @@ def in_words(steps: float, clock: Clock | None) -> str:
     return f"{steps:.4g} steps{span}"
 
 
-def seasons(values: np.ndarray) -> tuple[float, ...]:
-    """Periods in steps, the clearest first, of a series ``(T, C)`` without missing values.
+def _natural(clock: Clock | None) -> list[float]:
+    """Steps of an hour, a day, a week and a year."""
+    if clock is None or clock.step is None or not isinstance(clock.look, TimeLook):
+        return []
+    day = clock.look.day / clock.step
+    return [steps for steps in (day / 24, day, 7 * day, 365.25 * day) if steps >= 2]
 
-    A whole number of steps where one fits. Peaks that are harmonics of a clearer one are left out.
+
+def seasons(values: np.ndarray, natural: Sequence[float] = ()) -> tuple[float, ...]:
+    """Periods in steps, the clearest first, of a series ``(T, C)``; missing values are NaN.
+
+    A natural period where one fits, else a whole number of steps where one does. A peak of the spectrum may be a
+    harmonic: the season is then the longest one that explains most of the other peaks as well. Peaks that one found
+    before explains are left out.
 
     >>> t = np.arange(600.0)
     >>> noise = np.random.default_rng(0).normal(size=(600, 1))
@@ -100,91 +117,136 @@ def seasons(values: np.ndarray) -> tuple[float, ...]:
     """
     values = np.asarray(values, dtype=np.float64)[-LONGEST:]
     total = len(values) - 2
-    least, most = CYCLES, total // SHORTEST
-    if most - least < 2 * AROUND:
+    if total < FEWEST:
         return ()
-    # Where a course is the same but not its level: hourly values between which lines are drawn bend at every hour.
-    bends = np.abs(np.diff(values, n=2, axis=0))
-    signals = [np.diff(values, axis=0)[1:], np.minimum(bends, 3.0 * bends.mean(axis=0))]
-    tapered = [part for signal in signals if (part := _standard(signal) * np.hanning(total)[:, None]).shape[1]]
-    if not tapered:
-        return ()
-    around = [np.stack([_background(channel) for channel in part.T]) for part in tapered]
-    power = [np.abs(np.fft.rfft(part.T)) ** 2 for part in tapered]
-    clear = np.stack([(own / level).mean(axis=0) for own, level in zip(power, around, strict=True)])
+    clear = np.max([_clear(signals) for signals in _signals(values)], axis=0)
+    frequencies, weights = _peaks(clear[0], clear[1], total)
     found: list[float] = []
-    for k in np.argsort(-clear.max(axis=0)[least:most]) + least:
-        if clear[:, k].max() < CLEAR or len(found) == MOST:
-            break
-        for part in range(HARMONICS, 0, -1):  # what is clearest may be a harmonic of what is clear as well
-            own = max(least, round(k / part) - 1) + np.arange(3 if part > 1 else 1)
-            own = own if part > 1 else np.array([k])
-            at = own[clear[:, own].max(axis=0).argmax()]
-            if clear[:, at].max() >= CLEAR:
-                break
-        which = clear[:, at].argmax()
-        frequency = _peak(tapered[which] / np.sqrt(around[which][:, at]), int(at))
-        if any(abs(frequency - known) < 1.5 / total for known in _of(found)):
-            continue
-        found.append(1.0 / frequency)
+    while len(weights) and len(found) < MOST:
+        base, multiple = _fundamental(frequencies, weights, total)
+        found.append(base)
+        own = multiple > 0
+        main = weights[own & (multiple <= TOLD)].max(initial=0.0)
+        own &= (multiple <= TOLD) | (weights <= TOLD * main)
+        own[weights.argmax()] = True
+        apart = np.abs(frequencies[:, None] - frequencies[own]).min(axis=1)
+        left = (apart > LEAK / total) & ~_mixed(frequencies, found, total)
+        frequencies, weights = frequencies[left], weights[left]
     snapped: dict[float, float] = {}
-    for period in sorted(found):  # the frequency of short ones is the better known one in steps
-        snapped[period] = _whole(1.0 / period, 0.25 / total, list(snapped.values()))
-    return tuple(snapped[period] for period in found)
+    for base in sorted(found, reverse=True):
+        snapped[base] = _whole(base, 0.2 / total, natural, list(snapped.values()))
+    return tuple(dict.fromkeys(snapped[base] for base in found))
 
 
-def _whole(frequency: float, error: float, found: list[float]) -> float:
-    """The period of a frequency known to ``error``: a whole multiple of a shorter season, a whole number, or as it is.
+def _signals(values: np.ndarray) -> list[np.ndarray]:
+    """What is searched ``(T - 2, C')``: changes, and how much the series bends, of zero mean and unit deviation.
 
-    >>> _whole(1 / 167.2, 1e-4, [24.0]), _whole(1 / 167.2, 1e-4, []), _whole(1 / 30.4, 1e-6, [])
-    (168.0, 167.0, 30.4)
+    Where a course is the same but not its level, as of hourly values between which lines are drawn, it bends at every
+    hour. What a missing value has a part in is 0.
     """
-    period = 1.0 / frequency
-    for unit in (*reversed(found), 1.0):
-        near = unit * round(period / unit)
-        if near > unit and near == round(near) and abs(1.0 / near - frequency) < error:
-            return float(near)
-    return round(float(period), 6)
+    gone = ~np.isfinite(values)
+    bends = np.abs(np.diff(interpolate(values), n=2, axis=0))
+    bends = np.where(gone[2:] | gone[1:-1] | gone[:-2], np.nan, bends)
+    changes = np.where(gone[2:] | gone[1:-1], np.nan, np.diff(interpolate(values), axis=0)[1:])
+    size = np.nanmax(np.abs(np.where(gone, 0.0, values)), axis=0)
+    count = np.maximum(np.isfinite(bends).sum(axis=0), 1)
+    bends = np.minimum(bends, 3.0 * np.nansum(bends, axis=0) / count)
+    return [_standard(signal, size) for signal in (changes, bends)]
 
 
-def _of(periods: list[float]) -> list[float]:
-    """Frequencies at which these seasons have power too: harmonics, and where one season changes another's course."""
-    harmonics = [m / p for p in periods for m in range(1, HARMONICS + 1)]
-    mixed = [
-        abs(m / p + n / q)
-        for p in periods
-        for q in periods
-        if p != q
-        for m in range(1, 4 * HARMONICS + 1)
-        for n in range(-HARMONICS, HARMONICS + 1)
-        if n
-    ]
-    return harmonics + mixed
+def _standard(signal: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Channels that vary by more than rounding does, of zero mean and unit deviation; 0 where missing."""
+    there = np.isfinite(signal)
+    mean = np.where(there, signal, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    signal = np.where(there, signal - mean, 0.0)
+    spread = signal.std(axis=0)
+    varied = spread > 1e-9 * size
+    return signal[:, varied] / spread[varied]
 
 
-def _standard(signal: np.ndarray) -> np.ndarray:
-    """Of channels that vary ``(T, C')``, with zero mean and unit deviation."""
-    signal = signal[:, signal.std(axis=0) > 0]
-    return (signal - signal.mean(axis=0)) / signal.std(axis=0)
+def _clear(signals: np.ndarray) -> np.ndarray:
+    """Power of signals ``(T, C)`` at each frequency in parts of that around it, ``(2, F)``.
+
+    The mean over channels, each of which counts ``CLEAREST`` at most; and without such a bound, which tells the place
+    of a peak.
+    """
+    taper = np.hanning(len(signals)) ** 2
+    total = np.zeros((2, len(signals) // 2 + 1))
+    for signal in signals.T:
+        power = np.abs(np.fft.rfft(signal * taper)) ** 2
+        power /= _background(power)
+        total += np.minimum(power, CLEAREST), power
+    return total / max(1, signals.shape[1])
 
 
-def _background(channel: np.ndarray) -> np.ndarray:
-    """Median power of a signal ``(T,)`` around each frequency, or close by if that is more."""
-    power = np.abs(np.fft.rfft(channel)) ** 2
-    blocks = max(1, len(power) // (2 * AROUND))
-    ends = np.linspace(0, len(power), blocks + 1).astype(int)
-    medians = [np.median(power[a:b]) for a, b in itertools.pairwise(ends)]
-    around = np.interp(np.arange(len(power)), (ends[1:] + ends[:-1] - 1) / 2, medians)
+def _background(power: np.ndarray) -> np.ndarray:
+    """Median power ``(F,)`` around each frequency, or close by if that is more."""
+    # Narrow stretches at first: there the power rises or falls by the most.
+    first = 2 * AROUND * np.array([0, 0.25, 0.5])
+    ends = np.concatenate([first, np.linspace(2 * AROUND, len(power), max(1, len(power) // (2 * AROUND)))]).astype(int)
+    medians = np.array([np.median(power[a:b]) for a, b in itertools.pairwise(ends)])
+    middles = (ends[1:] + ends[:-1] - 1) / 2
+    around = np.exp(np.interp(np.arange(len(power)), middles, np.log(np.maximum(medians, 1e-300))))
     # What swings without keeping time has power at the frequencies next to its own as well.
     padded = np.pad(power, NEAR[1], mode="reflect")
     beside = [np.roll(padded, sign * away) for away in range(*NEAR) for sign in (-1, 1)]
     beside = np.median(beside, axis=0)[NEAR[1] : -NEAR[1]]
-    return np.maximum(np.maximum(around, beside), 1e-12 * power.max())
+    return np.maximum(np.maximum(around, beside), max(1e-6 * power.max(), 1e-300))
 
 
-def _peak(signal: np.ndarray, k: int) -> float:
-    """Where the power of signals ``(T, C)`` together is largest around frequency number ``k``, in cycles a step."""
-    total = len(signal)
-    frequencies = (k + np.arange(-FINER, FINER + 1) / FINER) / total
-    waves = (np.exp(-2j * np.pi * frequency * np.arange(total)) for frequency in frequencies)
-    return float(frequencies[np.argmax([(np.abs(wave @ signal) ** 2).sum() for wave in waves])])
+def _peaks(clear: np.ndarray, power: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies, between those of the spectrum, and weights of its clear peaks."""
+    k = np.arange(CYCLES - 1, min(total // SHORTEST, len(clear) - 2) + 1)
+    k = k[(clear[k] >= CLEAR) & (power[k] >= power[k - 1]) & (power[k] >= power[k + 1])]
+    before, at, behind = (np.log(np.maximum(power[k + i], 1e-3)) for i in (-1, 0, 1))
+    bend = np.minimum(before - 2.0 * at + behind, -1e-9)
+    return (k + np.clip(0.5 * (before - behind) / bend, -0.5, 0.5)) / total, clear[k]
+
+
+def _fundamental(frequencies: np.ndarray, weights: np.ndarray, total: int) -> tuple[float, np.ndarray]:
+    """The frequency of the clearest peak, or that whose harmonic it is, and which multiple of it each peak is, or 0."""
+    first = frequencies[weights.argmax()]
+    best: list[tuple[float, float, np.ndarray]] = []
+    for part in range(1, PARTS + 1):
+        base = first / part
+        if base * total < CYCLES:
+            break
+        multiple = np.rint(frequencies / base)
+        off = np.abs(frequencies - multiple * base) * total
+        multiple = np.where((off < 1.0) & (multiple <= PARTS), multiple, 0)
+        # Of frequencies far apart few are multiples by chance.
+        explained = weights[multiple > 0].sum() - 2.0 / (base * total) * weights[multiple == 0].sum()
+        best.append((explained, base, multiple))
+    enough = 0.8 * max(one[0] for one in best)
+    _, base, multiple = next(one for one in best if one[0] >= enough)
+    own = multiple > 0
+    strength = np.log(weights[own]) * multiple[own]
+    return float((strength * frequencies[own]).sum() / (strength * multiple[own]).sum()), multiple
+
+
+def _mixed(frequencies: np.ndarray, found: list[float], total: int) -> np.ndarray:
+    """Which frequencies come of one season changing the course of another: sums of their harmonics."""
+    out = np.zeros(len(frequencies), dtype=bool)
+    steps = [n for n in range(-TOLD, TOLD + 1) if n]
+    for f, g in itertools.permutations(found, 2):
+        for m, n in itertools.product(range(1, 4 * TOLD + 1), steps):
+            out |= np.abs(frequencies - abs(m * f + n * g)) < 1.5 / total
+    return out
+
+
+def _whole(frequency: float, error: float, natural: Sequence[float], found: list[float]) -> float:
+    """The period of a frequency: a natural one or a multiple of a shorter season, a whole number, or as it is.
+
+    >>> _whole(1 / 167.2, 1e-4, [], [24.0]), _whole(1 / 167.2, 1e-4, [], []), _whole(1 / 30.4, 1e-6, [], [])
+    (168.0, 167.0, 30.4)
+    >>> _whole(1 / 364, 1e-4, [7.0, 365.25], [7.0])
+    365.25
+    """
+    period = 1.0 / frequency
+    near = [one for one in natural if abs(1.0 / one - frequency) < 5 * error]
+    near = near or [unit * round(period / unit) for unit in found if period > 1.5 * unit and unit == round(unit)]
+    near += [float(round(period))]
+    for one in near:
+        if abs(1.0 / one - frequency) < (5 * error if one in natural else error):
+            return float(one)
+    return round(float(period), 6)

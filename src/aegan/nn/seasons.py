@@ -26,21 +26,46 @@ class Seasons(nn.Module):
     Args:
         periods: Steps of each season, at least 2.
 
+    Attributes:
+        cycle: Steps after which all begin anew, or the shortest ones do where that takes too long.
+        exact: Whether all do.
+        begun: Bool ``(cycle,)``: at which places of a cycle series of the data begin.
+
     >>> seasons = Seasons([24.0])
     >>> seasons.cycle, seasons(torch.tensor([3, 27]), 5).shape
     (24, torch.Size([2, 5, 6]))
     """
 
     frequencies: Tensor
+    begun: Tensor
 
     def __init__(self, periods: Sequence[float]) -> None:
         super().__init__()
         own = [h / period for period in periods for h in range(1, HARMONICS + 1) if h / period <= 0.5]
         self.register_buffer("frequencies", torch.tensor(own, dtype=torch.float64), persistent=False)
         self.size = 2 * len(own)
-        whole = all(period == round(period) for period in periods)
-        cycle = math.lcm(*(round(period) for period in periods)) if whole else LONGEST
-        self.cycle = min(cycle, LONGEST)
+        # As many of the shortest seasons as begin anew together within bounds.
+        self.cycle, self.exact = 1, True
+        for period in sorted(periods):
+            cycle = math.lcm(self.cycle, round(period))
+            if period == round(period) and cycle <= LONGEST:
+                self.cycle = cycle
+            else:
+                self.exact = False
+        if not self.exact:
+            self.cycle *= max(1, LONGEST // self.cycle)
+
+        self.register_buffer("begun", torch.ones(self.cycle, dtype=torch.bool))
+
+    def learn(self, place: Tensor) -> None:
+        """Take ``place`` ``(N,)`` among those at which series begin."""
+        self.begun[place.to(self.begun.device) % self.cycle] = True
+
+    @property
+    def gap(self) -> int:
+        """Steps from a place at which series begin to the next one, as a rule."""
+        places = self.begun.nonzero().squeeze(1)
+        return int((torch.cat([places[1:], places[:1] + self.cycle]) - places).mode().values)
 
     def forward(self, place: Tensor, steps: int) -> Tensor:
         """Sines and cosines ``(B, steps, size)`` of series whose first steps are at ``place`` ``(B,)``."""
@@ -49,8 +74,9 @@ class Seasons(nn.Module):
         return torch.cat([angles.sin(), angles.cos()], 2).float()
 
     def drawn(self, uniform: Tensor) -> Tensor:
-        """Places ``(B,)`` of a cycle, from numbers of [0, 1]."""
-        return (uniform.double() * self.cycle).long().clamp_(max=self.cycle - 1)
+        """Places ``(B,)`` at which series begin, from numbers of [0, 1]."""
+        places = self.begun.nonzero().squeeze(1)
+        return places[(uniform.double() * len(places)).long().clamp_(max=len(places) - 1)]
 
     def tried(self) -> Tensor:
         """Places all over a cycle, ``(K,)``; every phase of a short season is among them."""

@@ -145,7 +145,7 @@ class StepScales(nn.Module):
         self.same_unit.clamp_(min=self.cell)
 
     def _fit_moves(self, change: Tensor, past: Tensor, there: Tensor) -> None:
-        ones = torch.ones(len(change), 1, dtype=change.dtype)
+        ones = change.new_ones(len(change), 1)
         for c in range(change.shape[1]):
             inputs = torch.cat([change[:, :c], past, ones], 1)
             weights = _least_squares(inputs, change[:, c], there[:, c])

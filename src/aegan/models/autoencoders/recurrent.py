@@ -197,19 +197,25 @@ class Recurrent(Model):
         """Units and linear parts of the channels, before the first stage."""
         if stage == "steps":
             scales = self.steps.scales
+            if self.seasons is not None:
+                self.seasons.begun.zero_()
             part = data.batch(scales.sample(len(data), self.spec.shape[0]))
             phases = None if self.seasons is None else self._phases(part.get("place"))
             scales.fit(part["x"], _mask(part), phases)
             for index in torch.arange(len(data)).split(1024):
                 part = data.batch(index)
                 scales.widen(part["x"], _mask(part))
+                if self.seasons is not None:
+                    self.seasons.learn(part["place"])
         return data
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``steps``, ``gaps`` and ``code``; nats a value, and squared error."""
         x, mask = batch["x"], _mask(batch)
         if phase == "steps":
-            nll = self.steps(x, mask, self._condition(batch))
+            later = self._later()
+            x, mask = x[:, later:], mask[:, later:]
+            nll = self.steps(x, mask, self._condition(batch, later))
             terms = {"reconstruction": Term(nll.sum() / mask.sum().clamp(min=1))}
             if self.attributes is not None:
                 part = self.attributes.loss("fields", {"x": self._rows(batch)})["reconstruction"]
@@ -358,8 +364,18 @@ class Recurrent(Model):
             raise ConfigError("These series have seasons; expected the place of their first steps beside them.")
         return self.seasons(place.to(self.seasons.frequencies.device), self.spec.shape[0])
 
-    def _condition(self, batch: Batch) -> Tensor | None:
-        return self._given(batch.get("y"), batch.get("static"), batch.get("place"))
+    def _condition(self, batch: Batch, later: int = 0) -> Tensor | None:
+        place = batch.get("place")
+        return self._given(batch.get("y"), batch.get("static"), None if place is None else place + later)
+
+    def _later(self) -> int:
+        """First steps to leave out, in half of the training steps, where series begin at some places of a cycle only.
+
+        Samples whose time stamps say so have to begin at the others.
+        """
+        if self.seasons is None or not self.training or (gap := self.seasons.gap) < 2 or torch.rand(()) < 0.5:
+            return 0
+        return int(torch.randint(0, min(gap, self.spec.shape[0] - 1), ()))
 
     def _rows(self, batch: Batch) -> Tensor:
         """Attributes and, in front of them, classes as rows of a table."""
