@@ -16,16 +16,14 @@ from aegan.nn.steps import LogChance, StepNetworks, draw_mixture
 from aegan.types import Spec
 
 
-def _nets(channels: int = 3, condition: int = 0, phases: int = 0) -> StepNetworks:
+def _nets(channels: int = 3, condition: int = 0) -> StepNetworks:
     torch.manual_seed(0)
-    net = StepNetworks(
-        channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2, spans=(3.0,), phases=phases
-    )
+    net = StepNetworks(channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2, spans=(3.0,))
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
     x = swings(64)[:, :, :channels]
-    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool), torch.randn(64, 12, phases) if phases else None)
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
     return net.eval()
 
 
@@ -151,7 +149,7 @@ def test_where_few_values_lie_at_an_end_of_the_range_draws_do_not_heap_up_there(
 
 @pytest.mark.parametrize("shape", [None, (20, 4), (20, 12, 4)])
 def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(shape, monkeypatch) -> None:
-    net, x = _nets(condition=4 if shape else 0, phases=3 if shape and len(shape) == 3 else 0), swings(20)
+    net, x = _nets(condition=4 if shape else 0), swings(20)
     given = None if shape is None else torch.randn(shape)
     seen: list[Tensor] = []
     mixture = net.mixture
@@ -194,7 +192,7 @@ def test_values_that_were_not_observed_change_nothing() -> None:
 
 @pytest.mark.parametrize("shape", [None, (4, 2), (4, 12, 2)])
 def test_known_prefixes_are_read_at_once_and_step_by_step_alike(shape) -> None:
-    net, x = _nets(condition=2 if shape else 0, phases=2 if shape and len(shape) == 3 else 0), swings(4)
+    net, x = _nets(condition=2 if shape else 0), swings(4)
     given = None if shape is None else torch.randn(shape)
     more = None if given is None else torch.cat([given, given[:1]])
     known = torch.zeros_like(x, dtype=torch.bool)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aegan.nn.step_scales import carried, two_before
-from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture
+from aegan.nn.step_scales import carried
+from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture, second
 
 BEYOND = 1.5
 """Times the largest observed change that a drawn one may be; of a sample the extremes are not the last ones."""
@@ -46,7 +46,7 @@ def draw_series(
         # What all know from the first step on is read at once.
         head, mask = out[:, :prefix], there.expand(-1, prefix, -1)
         behind, offs = carried(head, mask, scales.mean)[0], scales.off(head)
-        state = net.recurrent(net.inputs(head, behind, two_before(behind), offs, mask, condition), state)[1]
+        state = net.recurrent(net.inputs(head, behind, second(behind), offs, mask, condition), state)[1]
         start, off = prefix, offs[:, -1:]
     mean = scales.mean.expand(count, 1, channels)
 
@@ -66,9 +66,7 @@ def draw_series(
             past, older = before(t)
             contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), off, there, given(t - 1))
             own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
-            phases = condition[:, t - 1, -net.phases :] if condition is not None and net.phases else None
-            told = net.linear_inputs(past[:, 0], older[:, 0], off[:, 0], phases)
-            step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0], told)
+            step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0], off[:, 0])
         out[:, t] = _draw_step(net, uniform[:, t], *step, lately, out[:, t], known[:, t])
         if t + 1 < steps:
             now, latest = out[:, t : t + 1], before(t)
@@ -88,19 +86,20 @@ def _draw_step(
 ) -> Tensor:
     """One step ``(B, C)``, channel by channel.
 
-    ``lately``: the two steps before, and what the linear prediction is made from; None for the first step.
+    ``lately``: the two steps before, and how far the last one lay off its averages; None for the first step.
     """
-    past, older, told = (None, None, None) if lately is None else lately
+    past, older, off = (None, None, None) if lately is None else lately
     scales, channels = net.scales, net.channels
     own = net.start if past is None else net.steps
     if aside is not None:
         context = context + aside[0]
     contexts = context.view(-1, channels, own.hidden)
     units = net.units(own)
-    if past is None or told is None:
+    if past is None or off is None:
         linear = scales.mean.expand_as(x)
     else:
-        linear = past + scales.move * (told @ scales.past.T + scales.drift)
+        value = torch.cat([(past - scales.mean) / scales.std, off], 1)
+        linear = past + scales.move * (value @ scales.past.T + scales.drift)
     weights = scales.same if past is None else scales.now
     out, relative = torch.empty_like(x), torch.zeros_like(x)
     seen = torch.empty(len(x), channels * FEATURES, device=x.device)

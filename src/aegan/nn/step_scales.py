@@ -32,9 +32,8 @@ class StepScales(nn.Module):
         same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
         same_unit: Typical error of that, in the data's units.
         now: ``(C, C)``: the change of a channel in ``move``, from the changes of the channels before it.
-        past: ``(C, C + S C + C + P)``: the same from all values of the step before, and from how far they lie off their
-            moving averages, in standard deviations; from the changes that led to them, in ``move``; and from the phases
-            of seasons.
+        past: ``(C, C + S C)``: the same from all values of the step before, and from how far they lie off their moving
+            averages, in standard deviations.
         drift: The rest of it, a constant.
         unit: Typical error of it, in the data's units.
     """
@@ -57,19 +56,15 @@ class StepScales(nn.Module):
     drift: Tensor
     unit: Tensor
 
-    def __init__(self, channels: int, spans: Sequence[float] = (), phases: int = 0) -> None:
+    def __init__(self, channels: int, spans: Sequence[float] = ()) -> None:
         super().__init__()
         self.spans = tuple(spans)
         for name, value in (("mean", 0.0), ("std", 1.0), ("move", 0.1), ("cell", 1e-3), ("low", -1.0), ("high", 1.0)):
             self.register_buffer(name, torch.full((channels,), value))
         for name, value in (("fall", 0.0), ("rise", 0.0), ("same_unit", 1.0), ("drift", 0.0), ("unit", 0.1)):
             self.register_buffer(name, torch.full((channels,), value))
-        for name, inputs in (
-            ("same", channels),
-            ("now", channels),
-            ("past", (2 + len(self.spans)) * channels + phases),
-        ):
-            self.register_buffer(name, torch.zeros(channels, inputs))
+        for name, inputs in (("same", 1), ("now", 1), ("past", 1 + len(self.spans))):
+            self.register_buffer(name, torch.zeros(channels, inputs * channels))
         for name in ("grid", "heap_low", "heap_high"):
             self.register_buffer(name, torch.zeros(channels, dtype=torch.bool))
 
@@ -90,11 +85,8 @@ class StepScales(nn.Module):
             _widen(self.fall, self.rise, x[:, 1:] - x[:, :-1], mask[:, 1:] & mask[:, :-1])
 
     @torch.no_grad()
-    def fit(self, x: Tensor, mask: Tensor, phases: Tensor | None = None) -> None:
-        """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64.
-
-        ``phases`` ``(N, T, P)``: of their seasons, where there are any.
-        """
+    def fit(self, x: Tensor, mask: Tensor) -> None:
+        """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
         x, mask = x.to(self.low.device, torch.float64), mask.to(self.low.device)
         for c in range(x.shape[2]):
             self._fit_channel(c, x[:, :, c], mask[:, :, c])
@@ -105,10 +97,9 @@ class StepScales(nn.Module):
         if x.shape[1] > 1:
             there = mask[:, 1:] & seen[:, 1:]
             change = torch.where(there, (x - before)[:, 1:] / self.move, 0.0)
-            last = self.before(before[:, 1:], two_before(before)[:, 1:], self.off(before[:, 1:]))
-            if phases is not None:
-                last = torch.cat([last, phases[:, :-1].to(last)], 2)
-            self._fit_moves(change.flatten(0, 1), last.flatten(0, 1), there.flatten(0, 1))
+            past = (before[:, 1:] - self.mean) / self.std
+            past = torch.cat([past, self.off(before[:, 1:])], 2)
+            self._fit_moves(change.flatten(0, 1), past.flatten(0, 1), there.flatten(0, 1))
 
     def _fit_channel(self, c: int, x: Tensor, mask: Tensor) -> None:
         values = x[mask]
@@ -152,16 +143,6 @@ class StepScales(nn.Module):
             self.now[c, :c], self.past[c], self.drift[c] = weights[:c], weights[c:-1], weights[-1]
             self.unit[c] = _typical(change[:, c] - inputs @ weights, there[:, c]) * self.move[c]
         self.unit.clamp_(min=self.cell)
-
-    def before(self, past: Tensor, older: Tensor, off: Tensor) -> Tensor:
-        """What ``past`` is multiplied by but for the phases, ``(..., C + S C + C)``.
-
-        Args:
-            past: Values of the step before, ``(..., C)``.
-            older: Those of the step before that.
-            off: See :meth:`off`, of the step before.
-        """
-        return torch.cat([(past - self.mean) / self.std, off, (past - older) / self.move], -1)
 
     def off(self, x: Tensor) -> Tensor:
         """How far values ``(B, T, C)`` lie off their moving averages, ``(B, T, S C)``, in standard deviations.
@@ -225,11 +206,6 @@ def carried(x: Tensor, mask: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     before = torch.cat([torch.full_like(last[:, :1], -1), last[:, :-1]], 1)
     there = before >= 0
     return torch.where(there, x.gather(1, before.clamp(min=0)), start.to(x.dtype)), there
-
-
-def two_before(before: Tensor) -> Tensor:
-    """Values two steps before each, of those one step before ``(B, T, C)``; the first two steps have but one."""
-    return torch.cat([before[:, :1], before[:, 1:2], before[:, 1:-1]], 1)
 
 
 def _least_squares(inputs: Tensor, target: Tensor, there: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, softplus
 
 from aegan.nn.init import LEAKY_GAIN, activation, linear
-from aegan.nn.step_scales import StepScales, carried, two_before
+from aegan.nn.step_scales import StepScales, carried
 
 FEATURES = 4
 """Numbers that a channel's network sees of each channel before it."""
@@ -135,7 +135,6 @@ class StepNetworks(nn.Module):
         dropped: Share of units that are zero in a training step.
         parts: See :class:`ChannelNetworks`.
         spans: Steps that moving averages of the values take in; the networks see how far values lie off them.
-        phases: Last numbers of the condition that are phases of seasons; the linear prediction is told them as well.
     """
 
     def __init__(
@@ -149,11 +148,10 @@ class StepNetworks(nn.Module):
         dropped: float,
         parts: int = 4,
         spans: Sequence[float] = (),
-        phases: int = 0,
     ) -> None:
         super().__init__()
-        self.channels, self.condition, self.phases = channels, condition, phases
-        self.scales = StepScales(channels, spans, phases)
+        self.channels, self.condition = channels, condition
+        self.scales = StepScales(channels, spans)
         seen = (3 + len(spans)) * channels
         self.recurrent = nn.GRU(seen + channels + condition, state, batch_first=True)
         self.begin = linear(max(1, condition), state)
@@ -185,17 +183,14 @@ class StepNetworks(nn.Module):
         first = self._loss(x[:, 0], numbers, anchors, self.start)[:, None]
         if x.shape[1] == 1:
             return first * mask
-        older, off = two_before(before), scales.off(torch.where(mask, x, before))
+        older, off = second(before), scales.off(torch.where(mask, x, before))
         inputs = self.inputs(x, before, older, off, mask, condition)
         states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
         last = slice(None), slice(None, -1)
         contexts = self.contexts(states, x[last], before[last], older[last], off[last], mask[last], condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
-        told = self.linear_inputs(
-            past, older[:, 1:].flatten(0, 1), off[:, :-1].flatten(0, 1), self._phases(condition, x.shape[1])
-        )
-        anchors = self._anchors(past, older[:, 1:].flatten(0, 1), told, change)
+        anchors = self._anchors(past, older[:, 1:].flatten(0, 1), off[:, :-1].flatten(0, 1), change)
         seen = self._seen(now, change, anchors, mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
@@ -262,20 +257,10 @@ class StepNetworks(nn.Module):
         error = torch.asinh((x - predicted) / scales.same_unit)
         return torch.stack([value, torch.sin(2.0 * value), error, torch.cos(2.0 * value)], 2) * mask[:, :, None]
 
-    def _phases(self, condition: Tensor | None, steps: int) -> Tensor | None:
-        """The phases in a condition ``(B, T, D)`` at all of so many steps but the last one, ``(B (T - 1), P)``."""
-        if condition is None or not self.phases:
-            return None
-        return condition[:, : steps - 1, -self.phases :].flatten(0, 1)
-
-    def linear_inputs(self, past: Tensor, older: Tensor, off: Tensor, phases: Tensor | None) -> Tensor:
-        """What the linear prediction is made from; see :meth:`StepScales.before`. ``phases``: of the step before."""
-        known = self.scales.before(past, older, off)
-        return known if phases is None else torch.cat([known, phases], -1)
-
-    def _anchors(self, past: Tensor, older: Tensor, told: Tensor, change: Tensor) -> tuple[Tensor, ...]:
+    def _anchors(self, past: Tensor, older: Tensor, off: Tensor, change: Tensor) -> tuple[Tensor, ...]:
         scales = self.scales
-        predicted = past + scales.move * (change @ scales.now.T + told @ scales.past.T + scales.drift)
+        value = torch.cat([(past - scales.mean) / scales.std, off], 1)
+        predicted = past + scales.move * (change @ scales.now.T + value @ scales.past.T + scales.drift)
         return past, predicted, 2.0 * past - older, scales.mean.expand_as(past)
 
     def first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
@@ -389,6 +374,11 @@ def _along(condition: Tensor | None, steps: int) -> list[Tensor]:
     if condition is None:
         return []
     return [condition[:, :steps] if condition.ndim == 3 else condition[:, None].expand(-1, steps, -1)]
+
+
+def second(before: Tensor) -> Tensor:
+    """Values two steps before each, of those one step before ``(B, T, C)``; the first two steps have but one."""
+    return torch.cat([before[:, :1], before[:, 1:2], before[:, 1:-1]], 1)
 
 
 def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:

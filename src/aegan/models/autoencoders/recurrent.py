@@ -148,7 +148,6 @@ class Recurrent(Model):
             dropped=config.dropout,
             parts=config.parts,
             spans=_spans(steps, config.averages),
-            phases=self.seasons.size if self.seasons else 0,
         )
         self.attributes: Autoregressive | None = None
         if spec.fields:
@@ -200,12 +199,11 @@ class Recurrent(Model):
             if self.seasons is not None:
                 self.seasons.begun.zero_()
             part = data.batch(scales.sample(len(data), self.spec.shape[0]))
-            phases = None if self.seasons is None else self._phases(part.get("place"))
-            scales.fit(part["x"], _mask(part), phases)
+            scales.fit(part["x"], _mask(part))
             for index in torch.arange(len(data)).split(1024):
                 part = data.batch(index)
                 scales.widen(part["x"], _mask(part))
-                if self.seasons is not None:
+                if self.seasons is not None and "place" in part:
                     self.seasons.learn(part["place"])
         return data
 
@@ -356,13 +354,10 @@ class Recurrent(Model):
         given = None if self.condition is None else self.condition(y, static)
         if self.seasons is None:
             return given
-        phases = self._phases(place)
-        return phases if given is None else torch.cat([given[:, None].expand(-1, phases.shape[1], -1), phases], 2)
-
-    def _phases(self, place: Tensor | None) -> Tensor:
-        if place is None or self.seasons is None:
+        if place is None:
             raise ConfigError("These series have seasons; expected the place of their first steps beside them.")
-        return self.seasons(place.to(self.seasons.frequencies.device), self.spec.shape[0])
+        phases = self.seasons(place, self.spec.shape[0])
+        return phases if given is None else torch.cat([given[:, None].expand(-1, phases.shape[1], -1), phases], 2)
 
     def _condition(self, batch: Batch, later: int = 0) -> Tensor | None:
         place = batch.get("place")
