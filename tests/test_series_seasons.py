@@ -12,10 +12,10 @@ import torch
 
 import aegan
 from aegan.data.series import SeriesAdapter
-from aegan.data.series_seasons import seasons
+from aegan.data.series_seasons import TOLD, seasons
 from aegan.errors import ConfigError
 from aegan.models.base import noise_for
-from aegan.nn.seasons import Seasons
+from aegan.nn.seasons import HARMONICS, Seasons
 from aegan.series import draw
 from aegan.series_judging import at_like_places, side_by_side
 from aegan.types import Spec
@@ -140,6 +140,10 @@ def test_seasons_can_be_given_and_refused() -> None:
 
 
 # --- the networks -------------------------------------------------------------------------------------------
+
+
+def test_as_many_harmonics_are_told_as_are_looked_for() -> None:
+    assert TOLD == HARMONICS
 
 
 def test_phases_come_again_after_a_cycle() -> None:

@@ -54,7 +54,6 @@ class Seasons(nn.Module):
                 self.exact = False
         if not self.exact:
             self.cycle *= max(1, LONGEST // self.cycle)
-
         self.register_buffer("begun", torch.ones(self.cycle, dtype=torch.bool))
 
     def learn(self, place: Tensor) -> None:
