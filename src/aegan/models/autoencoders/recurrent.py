@@ -217,7 +217,7 @@ class Recurrent(Model):
             terms = {"reconstruction": Term(nll.sum() / mask.sum().clamp(min=1))}
             if self.attributes is not None:
                 part = self.attributes.loss("fields", {"x": self._rows(batch)})["reconstruction"]
-                terms["attributes"] = Term(part.value, part.weight / x.shape[1])
+                terms["attributes"] = Term(part.value, part.weight / self.spec.shape[0])
             return terms
         if phase == "gaps" and self.gaps is not None:
             known = random_known(mask)
