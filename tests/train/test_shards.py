@@ -43,6 +43,7 @@ def process(rank: int, port: int, folder: str) -> None:
     own = Path(folder) / f"run-{rank}"
     own.mkdir()
     _trained("gan", accumulate=1, folder=own)
+    dist.barrier()  # rank 0 holds the store that both meet at; it must not end before the other is done with it
     dist.destroy_process_group()
 
 
