@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -55,12 +56,13 @@ def _print_plan(path: Path, jobs: int) -> None:
     arms = plan(spec)
     table = Table(box=None)
     for name in ("model", "data", "training samples", "weights", "stages", "runs", "a run"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for arm in arms:
         stages = ", ".join(f"{name} {share:.0%}" for name, share in arm.stages)
         each = f"about {duration(arm.seconds)}"
         table.add_row(arm.model, arm.data, f"{arm.n:,}", f"{arm.weights:,}", stages, str(arm.runs), each)
-    Console().print(table)
+    # A file or a pipe has no width; 80 columns would break names in two.
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     total = sum(arm.runs * (arm.seconds or 0.0) for arm in arms)
     runs = sum(arm.runs for arm in arms)
     print(

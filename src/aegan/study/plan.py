@@ -112,14 +112,19 @@ def _enough(job: Job, stages: tuple[Stage, ...]) -> None:
 
 
 def _seconds(job: Job, data: sources.StudyData) -> float:
-    took = []
-    for steps in TRIED:
-        network, _ = network_for(job.model, data, job.seed, job.init)
-        config = TrainConfig(steps=max(steps, len(network.stages)), precision="fp32", device="cpu", grids=0)
-        before = torch.get_num_threads()
-        torch.set_num_threads(job.threads)
-        began = time.perf_counter()
-        Trainer(network, data.train, config, Backend("cpu", "fp32")).fit()
-        took.append(time.perf_counter() - began)
-        torch.set_num_threads(before)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AeganWarning)
+        took = [_took(job, data, steps) for steps in TRIED]
     return max(took[2] - took[1], 0.0) / (TRIED[2] - TRIED[1]) * (job.steps or 0)
+
+
+def _took(job: Job, data: sources.StudyData, steps: int) -> float:
+    network, _ = network_for(job.model, data, job.seed, job.init)
+    config = TrainConfig(steps=max(steps, len(network.stages)), precision="fp32", device="cpu", grids=0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(job.threads)
+    began = time.perf_counter()
+    Trainer(network, data.train, config, Backend("cpu", "fp32")).fit()
+    took = time.perf_counter() - began
+    torch.set_num_threads(before)
+    return took
