@@ -26,7 +26,7 @@ reaches it in a row of trainings each twice as long as the last. Quality at equa
 """
 FOOT = """
 Operations are those of matrix products and convolutions, forward and backward; the matrix rate is that of a product
-of two square matrices of 1,024 in fp32, measured just before and after each model. All that is no product
+of two square matrices of 1,024 in the same precision, measured just before and after each model. All that is no product
 (activations, optimiser, averages, indexing) takes time and counts for nothing.
 """
 

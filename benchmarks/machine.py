@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -115,14 +116,16 @@ class Flops(TorchDispatchMode):
     60
     """
 
-    total = 0
+    total = convolutions = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called by torch for every operation."""
         out = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func._overloadpacket)
         if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=out)
+            count = formula(*args, **(kwargs or {}), out_val=out)
+            self.total += count
+            self.convolutions += count if "convolution" in func.name() else 0
         return out
 
 
@@ -198,8 +201,11 @@ def steps(
     seconds: float = 4.0,
     chosen: Stage | None = None,
     precision: str = "fp32",
+    count_flops: bool = False,
 ) -> Told:
-    """Cost of one step of a stage by the trainer, in processor seconds, and its floating-point operations.
+    """Cost of one step of a stage by the trainer, in processor seconds; its floating-point operations where asked for.
+
+    ``convolutions``: operations a second of the clock of these alone, as torch's profiler times them.
 
     At least so many steps, and as many as fit the seconds, are timed, after two that are not; ``chosen`` is the stage
     in another form.
@@ -211,11 +217,23 @@ def steps(
         config = TrainConfig(steps=number, grids=0, device="cpu", precision=precision)
         Trainer(model, data, config, backend, stages=(chosen,), probes=[clock]).fit()
 
-    with Flops() as counter:
-        run(4)
+    run(4)
     count = max(least, min(200, int(seconds / max(clock.took / 2, 1e-6))))
     run(2 + count)
-    return {"step": max(clock.took, 1e-9) / count, "flops": counter.total / 4, "batch": float(chosen.batch_size)}
+    told = {"step": max(clock.took, 1e-9) / count, "batch": float(chosen.batch_size)}
+    if not count_flops:
+        return told
+    counted = []
+    for number in (2, 18):
+        with Flops() as counter:
+            run(number)
+        counted.append(counter)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        run(18)
+    spent = sum(e.self_cpu_time_total for e in profiled.key_averages() if "convolution" in e.key) / 1e6
+    # What comes before the first step, such as the codes of all samples, is in both and belongs to neither.
+    flops = (counted[1].total - counted[0].total) / 16
+    return told | {"flops": flops, "convolutions": counted[1].convolutions / spent if spent else 0.0}
 
 
 def arithmetic(names: Iterable[str] = tuple(CASES), *, least: int = 4, seconds: float = 4.0) -> dict[str, Told]:
@@ -238,7 +256,8 @@ def arithmetic(names: Iterable[str] = tuple(CASES), *, least: int = 4, seconds: 
             dtype = torch.bfloat16 if low else torch.float32
             # The rate beside it is measured at the same time, since a shared machine's moves.
             before = matrix_rate(dtype, seconds=0.3)
-            told = steps(model, data, stage.name, least=least, seconds=seconds, precision=precision)
+            given = {"least": least, "seconds": seconds, "precision": precision}
+            told = steps(model, data, stage.name, **given, count_flops=True)
             rate = max(before, matrix_rate(dtype, seconds=0.3))
             achieved = told["flops"] / told["step"]
             found[f"{name}: {stage.name}"] = told | {
@@ -253,13 +272,14 @@ def arithmetic(names: Iterable[str] = tuple(CASES), *, least: int = 4, seconds: 
 
 def arithmetic_table(found: Mapping[str, Told]) -> str:
     """Markdown of :func:`arithmetic`."""
-    lines = ["| model's stage | precision | samples a s | MFLOP a sample | GFLOP/s | of the matrix rate |"]
-    lines.append("|---|---|---|---|---|---|")
+    head = ("model's stage", "precision", "samples a s", "MFLOP a sample", "GFLOP/s", "of the matrix rate")
+    lines = [f"| {' | '.join(head)} | its convolutions alone |", f"|{'---|' * 7}"]
     for name, told in found.items():
         per = told["flops"] / told["batch"] / 1e6
         rates = f"{told['rate'] / 1e9:.1f} of {told['matrix'] / 1e9:.0f} | {told['share']:.0%}"
         precision = "bf16" if told.get("bf16") else "fp32"
-        lines.append(f"| {name} | {precision} | {told['samples']:,.0f} | {per:,.2f} | {rates} |")
+        alone = f"{told['convolutions'] / told['matrix']:.0%}" if told["convolutions"] else ""
+        lines.append(f"| {name} | {precision} | {told['samples']:,.0f} | {per:,.2f} | {rates} | {alone} |")
     return "\n".join(lines)
 
 

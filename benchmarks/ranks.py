@@ -80,7 +80,7 @@ def halved(case: Case, stage: str) -> Told:
         model = case.model()
         chosen = next(s for s in model.stages if s.name == stage)
         chosen = replace(chosen, batch_size=max(2, chosen.batch_size // part))
-        found = steps(model, case.data(), stage, least=3, seconds=2.0, chosen=chosen)
+        found = steps(model, case.data(), stage, least=3, seconds=2.0, chosen=chosen, count_flops=part == 1)
         told |= {key: found["step"]} | ({"flops": found["flops"]} if part == 1 else {})
     return told
 

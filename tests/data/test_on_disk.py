@@ -94,6 +94,17 @@ def test_a_pass_by_blocks_sees_each_sample_once(n: int, batch: int, block: int, 
     assert len((drawn[: min(block * window, n) - block] // block).unique()) <= window
 
 
+def test_what_a_run_begins_with_is_foretold_and_nothing_twice() -> None:
+    asked: list[int] = []
+    order = BlockOrder(60, 6, 0, block=5, window=4, expect=lambda start, stop: asked.extend(range(start, stop)))
+    first = [order.index(step) for step in range(7, 10)]  # gone on with: in the middle of the third window, to its end
+    assert set(torch.cat(first).tolist()) <= set(asked)
+    before = len(asked)
+    assert before == 40  # its own window and the next
+    order.index(10)
+    assert len(asked) == before + 20
+
+
 def test_which_order() -> None:
     assert isinstance(order_of(TensorData(x=torch.zeros(1000, 3)), 10, 0), BatchOrder)
     assert isinstance(order_of(TensorData(x=on_disk()), 10, 0), BatchOrder)  # one window holds it all

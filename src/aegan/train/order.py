@@ -58,7 +58,7 @@ class BlockOrder:
         seed: Pass ``e`` and its windows are shuffled by ``(seed, e)`` and the window's number alone.
         block: Neighbouring samples that are read together.
         window: Blocks that are shuffled among each other.
-        expect: Told, a window ahead, from which sample to which will be asked for.
+        expect: Told from which sample to which will be asked for, a window ahead and of the first window at once.
 
     >>> order = BlockOrder(10, 5, 0, block=2, window=2)
     >>> sorted(torch.cat([order.index(0), order.index(1)]).tolist())
@@ -81,6 +81,7 @@ class BlockOrder:
         self.windows = -(-self.blocks // self.window)
         self._passes: dict[int, tuple[Tensor, Tensor]] = {}
         self._held: dict[tuple[int, int], Tensor] = {}
+        self._foretold: tuple[int, int] | None = None
 
     def index(self, draw: int) -> Tensor:
         """Indices ``(batch_size,)`` int64 of batch number ``draw``."""
@@ -126,8 +127,12 @@ class BlockOrder:
             rows = torch.cat([torch.arange(start, stop) for start, stop in self._of_window(number, which)])
             shuffled = rows[torch.randperm(len(rows), generator=self._generator(number, which, 1))]
             self._held = dict([*list(self._held.items())[-1:], (key, shuffled)])
-            for start, stop in sorted(self._of_window(number, which + 1)):
-                self.expect(start, stop)
+            coming = (number + (which + 1) // self.windows, (which + 1) % self.windows)
+            # The first window of a run was not foretold; otherwise nearly every row of it would wait for the disk.
+            for window in (coming,) if key == self._foretold else (key, coming):
+                for start, stop in sorted(self._of_window(*window)):
+                    self.expect(start, stop)
+            self._foretold = coming
         return self._held[key]
 
 
