@@ -2,13 +2,14 @@
 
     make bench [DATA=DIR PYTHAE=V/bin/python CTGAN=W/bin/python]
     python benchmarks/bench.py --out RESULTS [--data DIR] [--peer-python V/bin/python W/bin/python] [--docs docs]
-                               [--repeats 3] [--parts start images ...] [--quick]
+                               [--repeats 3] [--parts start images ...] [--quick] [--kept]
 
 Every part runs each side in a process of its own, with one thread, in turn, ``--repeats`` times; finished ones are
 kept in RESULTS as JSON and not repeated, so that a stopped suite goes on. DIR holds ``fashion_mnist`` and ``adult``;
 parts whose data are not there, and peers without an environment (benchmarks/peers/README.md), are left out and named.
 The table and the plot are written to ``--docs`` (RESULTS without) as ``bench.md`` and ``pictures/bench.svg``. Time is
-in processor seconds. ``--quick`` tries the suite in some two minutes of processor time: its figures mean little.
+in processor seconds. ``--kept`` measures nothing and writes what there is. ``--quick`` tries the suite in some two
+minutes of processor time: its figures mean little.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Options:
     repeats: int = 3
     quick: bool = False
     docs: Path | None = None
+    kept: bool = False
 
     def peer(self, package: str) -> Path | None:
         """The Python among the peers' that has a package."""
@@ -226,6 +228,10 @@ def measured(name: str, options: Options) -> tuple[dict[str, list[Told]], list[s
     for repeat in range(1 if options.quick else options.repeats):
         for side, measure in sides.items():
             kept = options.out / f"{name}-{side.replace(' ', '_')}-{repeat}.json"
+            if not kept.exists() and options.kept:
+                if not repeat:
+                    missing.append(f"{part.title}: {side}")
+                continue
             if not kept.exists():
                 began = time.perf_counter()
                 try:
@@ -250,9 +256,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--kept", action="store_true")
     parser.add_argument("--docs", type=Path)
     given = parser.parse_args()
-    options = Options(given.out, given.data, tuple(given.peer_python), given.repeats, given.quick, given.docs)
+    peers = tuple(given.peer_python)
+    options = Options(given.out, given.data, peers, given.repeats, given.quick, given.docs, given.kept)
     options.out.mkdir(parents=True, exist_ok=True)
     results, missing = {}, []
     for name in given.parts:
