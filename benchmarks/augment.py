@@ -31,7 +31,7 @@ from aegan.config import TrainConfig, override, to_json
 from aegan.data.base import TensorData
 from aegan.data.sources import open_source
 from aegan.models.registry import build, entry
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 

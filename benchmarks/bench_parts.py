@@ -26,7 +26,7 @@ from aegan.types import Spec
 from machine import CASES, Case, Told, arithmetic, cost, peak, steps
 
 IMPORTS = {
-    "aegan": ("import aegan", "import aegan.api, aegan.fitting, aegan.models.hybrids.latent_gan, lightning_fabric"),
+    "aegan": ("import aegan", "import aegan.api, aegan.fitting, aegan.models.hybrids.latent_gan"),
     "pythae": ("import pythae", "import pythae.models, pythae.trainers, pythae.pipelines, pythae.samplers"),
     "ctgan": ("import ctgan", "from ctgan import CTGAN"),
 }

@@ -27,7 +27,7 @@ from aegan.data import ImageAdapter
 from aegan.data.base import TensorData
 from aegan.models.autoencoders.base import AutoencoderModel
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 from contraction_measures import SMALL, Sizes, interval, linear_probe, measured

@@ -32,7 +32,7 @@ from aegan.errors import NonFiniteError
 from aegan.metrics import Features, classifier_features, load_features, save_features
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.models.registry import MODELS, build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.precision import choose_precision
 from aegan.train.trainer import Trainer
 from images import FIGURES, NUM, as_bytes, cell, figures, test_images

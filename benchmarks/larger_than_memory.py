@@ -36,7 +36,7 @@ from aegan.data import ImageAdapter
 from aegan.data.base import Adapter, TensorData
 from aegan.data.table import TableAdapter
 from aegan.fitting import set_apart
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
 from machine import Case, Told, child, kind, peak

@@ -34,7 +34,7 @@ from aegan.config import from_json as config_from
 from aegan.data.base import TensorData
 from aegan.models.base import Model
 from aegan.models.registry import build, entry
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.precision import choose_precision
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer

@@ -38,7 +38,7 @@ from aegan.errors import AeganWarning, NonFiniteError
 from aegan.metrics.table_detection import two_sample_auc
 from aegan.models.base import in_blocks, noise_for
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 from machine import kind

@@ -33,7 +33,7 @@ from aegan.models.autoencoders.variational import Variational
 from aegan.models.autoencoders.vector_quantised import VectorQuantised
 from aegan.models.base import Model
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
 from aegan.types import Batch, Samples, Spec

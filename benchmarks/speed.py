@@ -31,7 +31,7 @@ from aegan.data.base import TensorData
 from aegan.losses import squared_error
 from aegan.models.base import Model
 from aegan.nn.matmul_conv import with_matmul_convolutions
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.precision import choose_precision
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer

@@ -30,7 +30,7 @@ from aegan.errors import NonFiniteError
 from aegan.metrics import Features, classifier_features, load_features, save_features
 from aegan.models.base import in_blocks, noise_for
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 

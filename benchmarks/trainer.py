@@ -19,7 +19,7 @@ import torch
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.memory import keep_freed_memory
 from aegan.train.probes import EventProbe, ProgressProbe
 from aegan.train.trainer import Trainer

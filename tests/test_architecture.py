@@ -1,4 +1,4 @@
-"""Imports run one way, only one file knows Lightning Fabric, and ``__all__`` is the public API."""
+"""Imports run one way, and ``__all__`` is the public API."""
 
 from __future__ import annotations
 
@@ -90,11 +90,6 @@ def test_train_and_diagnostics_know_no_concrete_model() -> None:
     for path in [*(ROOT / "train").glob("*.py"), *(ROOT / "diagnostics").glob("*.py")]:
         models = {m for m in imports(path) if m.startswith("aegan.models")}
         assert models <= {"aegan.models.base"}, path
-
-
-def test_only_fabric_imports_lightning() -> None:
-    users = {p.name for p in ROOT.rglob("*.py") if any(m.startswith("lightning") for m in imports(p))}
-    assert users == {"fabric.py"}
 
 
 def test_public_names_exist() -> None:

@@ -19,7 +19,7 @@ from aegan.models.base import Model, in_blocks, noise_for
 from aegan.models.registry import build
 from aegan.nn.constraints import spectrally_normalised
 from aegan.nn.discriminator import Discriminator
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 from tests.conftest import TINY, bars

@@ -18,7 +18,7 @@ from aegan.fitting import Promise, Started, adapter_of, begin, carry_out, go_on,
 from aegan.kinds import EVALUATE_OPTIONS, handler
 from aegan.run import RunFolder, check_free
 from aegan.train import group
-from aegan.train.fabric import resolve_device
+from aegan.train.backend import resolve_device
 from aegan.train.probe import Probe
 
 

@@ -241,7 +241,7 @@ def _features_of_run(path: Path, spec: Spec) -> Features:
 
 def autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
     """Codes of a small autoencoder trained on the real data, for data without labels."""
-    from aegan.train.fabric import Backend
+    from aegan.train.backend import Backend
     from aegan.train.trainer import Trainer
 
     unlabelled = Spec(kind=spec.kind, shape=spec.shape)

@@ -29,7 +29,7 @@ from aegan.kinds import handler
 from aegan.models.base import Model
 from aegan.models.registry import MODELS, build, entry
 from aegan.run import RunFolder
-from aegan.train.fabric import Backend, resolve_device
+from aegan.train.backend import Backend, resolve_device
 from aegan.train.precision import choose_precision
 from aegan.train.private import PrivateSteps, private_config
 from aegan.train.probe import Probe

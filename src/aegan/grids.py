@@ -13,7 +13,7 @@ from aegan.data.base import TensorData
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.nn.constraints import as_it_stands
 from aegan.storage import write_atomically
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 
 GRID = 64
 """Samples in a grid over time."""

@@ -26,7 +26,7 @@ from aegan.errors import ConfigError, DataError, Interrupted, nearest
 from aegan.metrics.relevance import reconstruction_relevance
 from aegan.models.base import Model, in_blocks
 from aegan.models.registry import MODELS, entry
-from aegan.train.fabric import Backend, resolve_device
+from aegan.train.backend import Backend, resolve_device
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
 from aegan.types import Spec

@@ -25,7 +25,7 @@ from aegan.data.base import TensorData
 from aegan.data.write import write_images
 from aegan.errors import AeganWarning, ConfigError, DataError
 from aegan.models.registry import MODELS, build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 

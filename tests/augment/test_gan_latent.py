@@ -15,7 +15,7 @@ from aegan.data.base import TensorData
 from aegan.errors import ConfigError, DataError
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.probe import Probe
 from aegan.train.trainer import Trainer
 from aegan.types import Spec

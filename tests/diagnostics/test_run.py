@@ -19,7 +19,7 @@ from aegan.diagnostics.probe import DoctorProbe
 from aegan.diagnostics.run import add_found, diagnose_run, read_looks
 from aegan.errors import RunError
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 from tests.conftest import TINY, TINY_SET, bars

@@ -10,7 +10,7 @@ from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.models.autoencoders.autoregressive import Autoregressive, AutoregressiveConfig
 from aegan.models.base import in_blocks, noise_for
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec
 

@@ -9,7 +9,7 @@ from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.models.autoencoders.copula import copula_rows
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec
 

@@ -15,7 +15,7 @@ from aegan.errors import AeganWarning, ConfigError
 from aegan.models.autoencoders.family import AnyAutoencoder, autoencoder_of
 from aegan.models.hybrids.latent_gan import LatentGAN, LatentGANConfig
 from aegan.models.registry import MODELS, build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 

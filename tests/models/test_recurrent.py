@@ -13,7 +13,7 @@ from aegan.errors import ConfigError
 from aegan.models.autoencoders.recurrent import Recurrent, RecurrentConfig
 from aegan.models.base import noise_for
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec
 

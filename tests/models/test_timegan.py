@@ -16,7 +16,7 @@ from aegan.models.base import noise_for
 from aegan.models.hybrids.timegan import TimeGAN, moment_error, supervised_error
 from aegan.models.registry import build
 from aegan.nn.stepwise import Stepwise
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec
 

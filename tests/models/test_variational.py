@@ -15,7 +15,7 @@ from aegan.models.autoencoders.collapse import posterior_statistics, posterior_v
 from aegan.models.autoencoders.likelihood import elbo
 from aegan.models.autoencoders.variational import Variational, VariationalConfig
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 

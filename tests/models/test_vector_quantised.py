@@ -15,7 +15,7 @@ from aegan.models.autoencoders.collapse import codebook_statistics, codebook_ver
 from aegan.models.autoencoders.vector_quantised import VectorQuantised, VectorQuantisedConfig
 from aegan.models.registry import build
 from aegan.nn.quantise import Codebook
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.probe import Probe
 from aegan.train.trainer import Trainer
 from aegan.types import Spec

@@ -12,7 +12,7 @@ from aegan.config import TrainConfig
 from aegan.data.audio import AudioAdapter
 from aegan.data.base import TensorData
 from aegan.models.vocoder import Vocoder, VocoderConfig
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 
 TINY = VocoderConfig(width=16, blocks=1, discriminator_width=2, batch_size=8, before=1, iterations=4, lr=2e-2)

@@ -7,7 +7,7 @@ import torch
 from tests.contract.test_models import SPECS, data_for, made
 
 from aegan.config import TrainConfig
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
 

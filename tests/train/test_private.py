@@ -17,7 +17,7 @@ from aegan.errors import ConfigError, DataError, Interrupted
 from aegan.models.autoencoders.autoregressive import Autoregressive, AutoregressiveConfig
 from aegan.models.registry import build
 from aegan.nn.autoregressive import FieldNetworks, gradient_norms
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.private import PrivateSteps, private_config
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec

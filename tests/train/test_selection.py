@@ -11,7 +11,7 @@ import torch
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.models.autoencoders.autoregressive import Autoregressive, AutoregressiveConfig
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.selection import Selection
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec

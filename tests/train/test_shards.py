@@ -17,7 +17,7 @@ from aegan.config import TrainConfig
 from aegan.errors import ConfigError
 from aegan.models.base import Model
 from aegan.models.registry import build
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Term
 

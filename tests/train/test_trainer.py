@@ -15,10 +15,10 @@ from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import NonFiniteError, StorageError
 from aegan.models.registry import build
+from aegan.train.backend import Backend
 from aegan.train.backward import Place
 from aegan.train.checkpoint import load_state
 from aegan.train.events import read_events
-from aegan.train.fabric import Backend
 from aegan.train.order import BatchOrder
 from aegan.train.probe import Probe
 from aegan.train.schedule import Budget, lr_scale

@@ -13,7 +13,7 @@ from aegan.errors import RunError
 from aegan.kinds.audio import audio_adapter
 from aegan.models.vocoder import Vocoder, VocoderConfig
 from aegan.storage import write_atomically
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 
 if TYPE_CHECKING:

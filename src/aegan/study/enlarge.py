@@ -23,7 +23,7 @@ from aegan.errors import ConfigError, nearest
 from aegan.models.registry import MODELS, build, entry
 from aegan.study.inits import initialise
 from aegan.study.spec import flat
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 

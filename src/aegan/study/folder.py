@@ -114,7 +114,7 @@ class StudyFolder:
 def made() -> dict[str, Any]:
     """When, where and with what: what is needed to repeat figures, beside the spec."""
     packages = {}
-    for name in ("torch", "numpy", "scipy", "scikit-learn", "lightning-fabric"):
+    for name in ("torch", "numpy", "scipy", "scikit-learn"):
         with contextlib.suppress(PackageNotFoundError):
             packages[name] = version(name)
     return {

@@ -34,7 +34,7 @@ from aegan.study.inits import initialise
 from aegan.study.judge import by_estimator, judge, space_of
 from aegan.study.sources import StudyData
 from aegan.study.spec import DataEntry, Job, ModelEntry
-from aegan.train.fabric import Backend, resolve_device
+from aegan.train.backend import Backend, resolve_device
 from aegan.train.probes import EventProbe
 from aegan.train.trainer import Trainer
 

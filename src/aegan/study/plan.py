@@ -16,7 +16,7 @@ from aegan.models.base import Model
 from aegan.study import enlarge, sources
 from aegan.study.job import network_for
 from aegan.study.spec import Job, StudySpec, jobs_of
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 from aegan.train.schedule import Budget
 from aegan.train.trainer import Trainer
 from aegan.types import Stage

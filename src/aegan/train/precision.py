@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from aegan.train.fabric import Backend
+from aegan.train.backend import Backend
 
 if TYPE_CHECKING:
     from aegan.models.base import Model

@@ -21,11 +21,11 @@ from torch import Tensor
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
+from aegan.train.backend import Backend
 from aegan.train.backward import Place, backward, values_of
 from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
-from aegan.train.fabric import Backend
 from aegan.train.memory import keep_freed_memory
 from aegan.train.order import Order, order_of
 from aegan.train.private import PrivateSteps

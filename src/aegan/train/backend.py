@@ -1,10 +1,9 @@
-"""Device and precision, through Lightning Fabric. The only file that imports it."""
+"""Device and precision of a run."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,23 +22,14 @@ class Backend:
     """
 
     def __init__(self, device: str, precision: str) -> None:
-        from lightning_fabric import Fabric  # over a second to import, hence here
-
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
         self.precision = precision
-        accelerator = "gpu" if device == "cuda" else "cpu"
-        mode = "bf16-mixed" if precision == "bf16" else "32-true"
-        self._fabric = Fabric(accelerator=accelerator, devices=1, precision=cast("Any", mode))
-
-    @property
-    def device(self) -> torch.device:
-        """The torch device."""
-        return self._fabric.device
+        self.device = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
 
     def autocast(self, enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
         """Context of the run's precision; without effect in fp32 or when not ``enabled``."""
-        return self._fabric.autocast() if enabled else contextlib.nullcontext()
+        if enabled and self.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
 
     def place(self, module: nn.Module) -> nn.Module:
         """The module, moved to the device in place."""
