@@ -169,6 +169,19 @@ def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(s
             assert torch.allclose(seen[3 + 3 * t + c][1:], rest[1:, t, c], atol=1e-4)
 
 
+def test_behind_a_large_change_the_next_may_be_as_large() -> None:
+    net = _nets()
+    moved = net.scales.move * torch.tensor([[0.0], [-30.0]])
+    near, predicted, straight, mean = net.units(net.steps, moved)
+    assert torch.equal(near[0], net.scales.move) and torch.allclose(near[1], 30 * net.scales.move, rtol=1e-3)
+    for unit, first in zip((predicted, straight, mean), net.units(net.steps)[1:], strict=True):
+        assert torch.equal(unit, first)
+    numbers = net.steps.head_bias.squeeze(1)[None].expand(2, -1, -1)
+    past = net.scales.mean.expand(2, -1)
+    parts = net.mixture(numbers, (past, past, past, past), net.units(net.steps, moved), net.steps)
+    assert (parts[2][1, :, 1] > 20 * parts[2][0, :, 1]).all()
+
+
 def test_a_value_depends_on_those_before_it_alone() -> None:
     net, x = _nets(), swings(8)
     mask = torch.ones_like(x, dtype=torch.bool)
@@ -216,6 +229,53 @@ def test_scales_tell_grids_copies_and_constants() -> None:
     assert scales.snapped(torch.tensor([0.3]), 3).item() == 0.0
     # The third channel follows from the first without an error.
     assert scales.unit[2] <= scales.cell[2] * 1.01 and scales.unit[0] > 5 * scales.cell[0]
+
+
+def test_copies_are_found_computed_and_let_go_of() -> None:
+    x = swings(200)[:, :, :3]
+    x = torch.cat([x, 0.5 * x[:, :, 1:2] - 0.25, (10 * x[:, :, 2:3]).round() / 10, -x[:, :, 1:2]], 2)
+    mask = torch.ones_like(x, dtype=torch.bool)
+    mask[::3, ::5, 1] = mask[1::3, ::4, 3] = False
+    scales = StepScales(6)
+    scales.fit(x, mask)
+    assert scales.copy_of.tolist() == [-1, -1, -1, 1, 2 if scales.grid[4] else -1, 1]
+    assert torch.allclose(scales.copied(x[:, :, :3], 3), x[:, :, 3], atol=1e-6)
+    assert torch.allclose(scales.copied(x[:, :, :4], 5), x[:, :, 5], atol=1e-6)
+    # What is known of a copy is known of its original.
+    known = torch.zeros_like(mask)
+    known[:, :, 3] = True
+    told, known = scales.known_by_copies(torch.where(known, x, 0.0), known)
+    assert known[:, :, 1].all() and not known[:, :, 0].any()
+    both = mask[:, :, 1] & mask[:, :, 3]
+    assert torch.allclose(told[:, :, 1][both], x[:, :, 1][both], atol=1e-6)
+    # One step where they differ, and it is none.
+    other = x.clone()
+    other[0, 7, 5] += 0.1
+    scales.widen(other, mask)
+    assert scales.copy_of.tolist()[3] == 1 and scales.copy_of.tolist()[5] == -1
+
+
+def test_few_steps_and_constants_are_no_copies() -> None:
+    x = torch.rand(1, 20, 1).repeat(1, 1, 2)
+    for many in (x, torch.ones(4, 50, 2)):
+        scales = StepScales(2)
+        scales.fit(many, torch.ones_like(many, dtype=torch.bool))
+        assert scales.copy_of.tolist() == [-1, -1]
+
+
+def test_copies_are_drawn_as_such_and_values_that_never_stay_do_not() -> None:
+    torch.manual_seed(0)
+    noise = torch.rand(64, 20, 1) * 2 - 1
+    steady = torch.cat([torch.zeros(64, 10, 1), torch.ones(64, 10, 1)], 1)
+    x = torch.cat([noise, steady, -0.5 * noise], 2)
+    net = StepNetworks(3, 0, state=12, hidden=6, layers=1, dropped=0.0, parts=2).eval()
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    assert net.scales.stays.tolist() == [False, True, False]
+    assert (net(x, torch.ones_like(x, dtype=torch.bool), None)[:, :, 2] == 0).all()
+    made = draw_series(net, torch.rand(64, 20, 3), None)
+    assert torch.allclose(made[:, :, 2], -0.5 * made[:, :, 0], atol=1e-6)
+    within = made[:, 1:, 0].abs() < 0.99
+    assert within.any() and (made[:, 1:, 0] != made[:, :-1, 0])[within].all()
 
 
 def test_ranges_take_in_what_was_not_measured() -> None:

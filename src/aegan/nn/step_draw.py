@@ -94,7 +94,7 @@ def _draw_step(
     if aside is not None:
         context = context + aside[0]
     contexts = context.view(-1, channels, own.hidden)
-    units = net.units(own)
+    units = net.units(own, None if past is None or older is None else past - older)
     if past is None or off is None:
         linear = scales.mean.expand_as(x)
     else:
@@ -113,16 +113,20 @@ def _draw_step(
             anchors = (past[:, c], predicted, 2.0 * past[:, c] - older[:, c], mean)
         if bool(known[:, c].all()):
             drawn = x[:, c]
+        elif scales.copy_of[c] >= 0:
+            drawn = torch.where(known[:, c], x[:, c], scales.copied(out, c))
         else:
             numbers = own.one(c, contexts[:, c], seen[:, : c * FEATURES])
             numbers = numbers if aside is None else numbers + aside[1][:, c]
-            parts = net.mixture(numbers, anchors, tuple(u[c] for u in units), scales.cell[c], own)
+            parts = net.mixture(numbers, anchors, tuple(u[..., c] for u in units), own, c)
             drawn = draw_mixture(uniform[:, c], *parts, *_reach(net, c, mean, None if past is None else past[:, c]))
             drawn = scales.snapped(drawn, c)
             if past is not None:
-                # Within a cell values count as one: what falls into that of the value before has not moved.
+                # Within a cell values count as one: what falls into that of the value before has not moved, where
+                # values ever stay.
                 for stay in (anchors[2], past[:, c]):
-                    drawn = torch.where((drawn - stay).abs() < scales.cell[c] / 2, stay, drawn)
+                    near = ((drawn - stay).abs() < scales.cell[c] / 2) & (scales.stays[c] | (stay != past[:, c]))
+                    drawn = torch.where(near, stay, drawn)
                 drawn = scales.snapped(drawn, c)
             drawn = torch.where(known[:, c], x[:, c], drawn)
         out[:, c] = drawn

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from aegan.nn.step_copies import EXACT, candidates
+
 GRID_ERROR = 1e-3
 """How far from a grid's points, in parts of its step, values may lie that are taken to be on it."""
 HEAPED, HEAPED_SHARE = 5, 0.005
@@ -28,6 +30,9 @@ class StepScales(nn.Module):
         grid: Whether every value is a whole number of cells above the least.
         low, high: Range of what was observed.
         heap_low, heap_high: Whether many values lie at an end of it, as at zero of what cannot be less.
+        stays: Whether any value was observed that is the one before once more.
+        copy_of: ``(C,)`` int64: an earlier channel that each is a copy of at every step; -1 where it is none.
+        gain, shift: What that channel is multiplied with, and what is added.
         fall, rise: Range of the changes from one step to the next that were observed.
         same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
         same_unit: Typical error of that, in the data's units.
@@ -47,6 +52,10 @@ class StepScales(nn.Module):
     high: Tensor
     heap_low: Tensor
     heap_high: Tensor
+    stays: Tensor
+    copy_of: Tensor
+    gain: Tensor
+    shift: Tensor
     fall: Tensor
     rise: Tensor
     same: Tensor
@@ -67,6 +76,10 @@ class StepScales(nn.Module):
             self.register_buffer(name, torch.zeros(channels, inputs * channels))
         for name in ("grid", "heap_low", "heap_high"):
             self.register_buffer(name, torch.zeros(channels, dtype=torch.bool))
+        self.register_buffer("stays", torch.ones(channels, dtype=torch.bool))
+        self.register_buffer("copy_of", torch.full((channels,), -1))
+        self.register_buffer("gain", torch.ones(channels))
+        self.register_buffer("shift", torch.zeros(channels))
 
     @staticmethod
     def sample(count: int, steps: int) -> Tensor:
@@ -82,14 +95,21 @@ class StepScales(nn.Module):
         self.heap_low &= self.low > low - self.cell / 2
         self.heap_high &= self.high < high + self.cell / 2
         if x.shape[1] > 1:
-            _widen(self.fall, self.rise, x[:, 1:] - x[:, :-1], mask[:, 1:] & mask[:, :-1])
+            there, change = mask[:, 1:] & mask[:, :-1], x[:, 1:] - x[:, :-1]
+            _widen(self.fall, self.rise, change, there)
+            self.stays |= ((change.abs() <= 1e-6 * (self.high - self.low)) & there).any(0).any(0)
+        for c in (self.copy_of >= 0).nonzero().flatten().tolist():
+            if not self._copied(c, int(self.copy_of[c]), float(self.gain[c]), float(self.shift[c]), x, mask):
+                self.copy_of[c] = -1
 
     @torch.no_grad()
     def fit(self, x: Tensor, mask: Tensor) -> None:
         """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
         x, mask = x.to(self.low.device, torch.float64), mask.to(self.low.device)
+        self.stays.zero_()
         for c in range(x.shape[2]):
             self._fit_channel(c, x[:, :, c], mask[:, :, c])
+        self._fit_copies(x, mask)
         self.widen(x.float(), mask)
         before, seen = carried(x, mask, self.mean.double())
         value = ((x - self.mean) / self.std)[:, 0]
@@ -126,6 +146,39 @@ class StepScales(nn.Module):
             there = int(((values - end).abs() < cell / 2).sum())
             heap[c] = there >= max(HEAPED, HEAPED_SHARE * len(values))
         self.move[c] = max(move, float(self.cell[c]))
+
+    def _fit_copies(self, x: Tensor, mask: Tensor) -> None:
+        self.copy_of.fill_(-1)
+        for c, i, gain, shift in candidates(x.flatten(0, 1), mask.flatten(0, 1)):
+            # What is a copy of a copy is one of the first as well.
+            free = self.copy_of[c] < 0 and self.copy_of[i] < 0
+            if free and self._copied(c, i, gain, shift, x.float(), mask):
+                self.copy_of[c], self.gain[c], self.shift[c] = i, gain, shift
+
+    def _copied(self, c: int, i: int, gain: float, shift: float, x: Tensor, mask: Tensor) -> bool:
+        error = (self.snapped(gain * x[:, :, i] + shift, c) - x[:, :, c]).abs() * (mask[:, :, c] & mask[:, :, i])
+        return bool(error.max() <= EXACT * max(float(self.high[c] - self.low[c]), 1e-6))
+
+    @property
+    def own(self) -> Tensor:
+        """Bool ``(C,)``: channels that are no copies."""
+        return self.copy_of < 0
+
+    def copied(self, x: Tensor, c: int) -> Tensor:
+        """Channel ``c``, a copy, of the channels ``(..., C)`` before it."""
+        return self.snapped(self.gain[c] * x[..., int(self.copy_of[c])] + self.shift[c], c)
+
+    def known_by_copies(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Values ``(B, T, C)`` and what is known of them, with what known copies say of their originals."""
+        copies = (~self.own).nonzero().flatten().tolist()
+        if copies:
+            x, known = x.clone(), known.clone()
+        for c in copies:
+            i = int(self.copy_of[c])
+            told = known[..., c] & ~known[..., i]
+            x[..., i] = torch.where(told, self.snapped((x[..., c] - self.shift[c]) / self.gain[c], i), x[..., i])
+            known[..., i] |= told
+        return x, known
 
     def _fit_first(self, value: Tensor, there: Tensor) -> None:
         value = torch.where(there, value, 0.0)

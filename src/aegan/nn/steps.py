@@ -166,7 +166,7 @@ class StepNetworks(nn.Module):
     # --- training -------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None, aside: Aside | None = None) -> Tensor:
-        """Negative log-likelihood in nats of each value ``(B, T, C)``, 0 where ``mask`` is False.
+        """Negative log-likelihood in nats of each value ``(B, T, C)``, 0 where ``mask`` is False and of copies.
 
         Args:
             x: Series ``(B, T, C)``.
@@ -180,9 +180,9 @@ class StepNetworks(nn.Module):
         anchors = self.first_anchors(x[:, 0], mask[:, 0])
         seen = self._first_seen(x[:, 0], mask[:, 0], anchors[1])
         numbers = self.start(given, seen, None if aside is None else aside.first())
-        first = self._loss(x[:, 0], numbers, anchors, self.start)[:, None]
+        first = self._loss(x[:, 0], numbers, anchors, self.units(self.start), self.start)[:, None]
         if x.shape[1] == 1:
-            return first * mask
+            return first * (mask & scales.own)
         older, off = second(before), scales.off(torch.where(mask, x, before))
         inputs = self.inputs(x, before, older, off, mask, condition)
         states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
@@ -190,12 +190,14 @@ class StepNetworks(nn.Module):
         contexts = self.contexts(states, x[last], before[last], older[last], off[last], mask[last], condition)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
-        anchors = self._anchors(past, older[:, 1:].flatten(0, 1), off[:, :-1].flatten(0, 1), change)
+        ago = older[:, 1:].flatten(0, 1)
+        anchors = self._anchors(past, ago, off[:, :-1].flatten(0, 1), change)
         seen = self._seen(now, change, anchors, mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
-        rest = self._loss(now, numbers, anchors, self.steps).view(len(x), -1, self.channels)
-        return torch.cat([first, rest], 1) * mask
+        units = self.units(self.steps, past - ago)
+        rest = self._loss(now, numbers, anchors, units, self.steps).view(len(x), -1, self.channels)
+        return torch.cat([first, rest], 1) * (mask & scales.own)
 
     def inputs(
         self, x: Tensor, before: Tensor, older: Tensor, off: Tensor, mask: Tensor, condition: Tensor | None
@@ -269,31 +271,43 @@ class StepNetworks(nn.Module):
         mean = scales.mean.expand_as(x)
         return mean, scales.mean + scales.std * (value @ scales.same.T), mean, mean
 
-    def units(self, net: ChannelNetworks) -> tuple[Tensor, ...]:
-        """What one stands for around each of the four anchors, in the data's units, ``(C,)`` each."""
+    def units(self, net: ChannelNetworks, moved: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What one stands for around each of the four anchors, in the data's units, ``(C,)`` or ``(B, C)`` each.
+
+        ``moved``: the change before, ``(B, C)``. Behind a large one the next is large, too, and less sure: around the
+        value before, one stands for about that change where it is larger than a typical one. Networks whose inputs
+        grow as its logarithm would have to give centres that grow as their exponential.
+        """
         scales = self.scales
-        return scales.move, (scales.same_unit if net is self.start else scales.unit), scales.move, scales.std
+        near = scales.move if moved is None else torch.hypot(moved, scales.move)
+        return near, (scales.same_unit if net is self.start else scales.unit), scales.move, scales.std
 
     def mixture(
         self,
         numbers: Tensor,
         anchors: tuple[Tensor, ...],
         units: tuple[Tensor, ...],
-        cell: Tensor,
         net: ChannelNetworks,
+        c: int | slice = slice(None),
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, centres and widths of the parts ``(..., K)``."""
+        """Logits, centres and widths of the parts ``(..., K)`` of channel ``c``, or of all."""
         logits, centres, widths = numbers.float().chunk(3, -1)
+        # No part for values that stay as they are where none ever does.
+        logits = logits.masked_fill(net.narrow & ~self.scales.stays[c][..., None], -1e4)
         centres = centres.masked_fill(net.centred, 0.0)
         anchor = torch.cat([a[..., None].expand(*a.shape, n) for a, n in zip(anchors, net.parts, strict=True)], -1)
-        unit = torch.cat([u[..., None].expand(*u.shape, n) for u, n in zip(units, net.parts, strict=True)], -1)
+        unit = torch.cat(
+            [u[..., None].expand(*a.shape, n) for u, a, n in zip(units, anchors, net.parts, strict=True)], -1
+        )
         width = unit * widths.clamp(-7.0, 4.0).exp().masked_fill(net.narrow, 0.0)
-        width = torch.maximum(width, cell[..., None] / NARROWEST)
+        width = torch.maximum(width, self.scales.cell[c][..., None] / NARROWEST)
         return logits, anchor + unit * centres, width
 
-    def _loss(self, x: Tensor, numbers: Tensor, anchors: tuple[Tensor, ...], net: ChannelNetworks) -> Tensor:
+    def _loss(
+        self, x: Tensor, numbers: Tensor, anchors: tuple[Tensor, ...], units: tuple[Tensor, ...], net: ChannelNetworks
+    ) -> Tensor:
         scales = self.scales
-        logits, centres, widths = self.mixture(numbers, anchors, self.units(net), scales.cell, net)
+        logits, centres, widths = self.mixture(numbers, anchors, units, net)
         half = scales.cell / 2
         low, high = x <= scales.low + half, x >= scales.high - half
         return -LogChance.apply(x, logits, centres, widths, scales.cell, low, high)  # type: ignore[no-any-return]

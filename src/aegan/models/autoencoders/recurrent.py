@@ -288,6 +288,7 @@ class Recurrent(Model):
         Raises:
             ConfigError: Values are known behind unknown ones, and the model was fitted with ``gaps_share=0``.
         """
+        x, known = self.steps.scales.known_by_copies(x, known)
         whole = known.all(2)
         # Nothing is known behind the first step that is not known altogether: a forecast.
         ahead = not bool((known.any(2) & ~whole.long().cumprod(1).bool()).any())
