@@ -11,14 +11,15 @@ from aegan.nn.backbone import decoder_for, discriminator_for, encoder_for
 from aegan.nn.series import SERIES_NETWORKS
 from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import BEYOND, draw_series
+from aegan.nn.step_mixture import LogChance, draw_mixture
 from aegan.nn.step_scales import StepScales
-from aegan.nn.steps import LogChance, StepNetworks, draw_mixture
+from aegan.nn.steps import StepNetworks
 from aegan.types import Spec
 
 
-def _nets(channels: int = 3, condition: int = 0) -> StepNetworks:
+def _nets(channels: int = 3, condition: int = 0, lag: int = 0) -> StepNetworks:
     torch.manual_seed(0)
-    net = StepNetworks(channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2, spans=(3.0,))
+    net = StepNetworks(channels, condition, state=12, hidden=6, layers=1, dropped=0.0, parts=2, spans=(3.0,), lag=lag)
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
@@ -147,9 +148,9 @@ def test_where_few_values_lie_at_an_end_of_the_range_draws_do_not_heap_up_there(
     assert not bool(net.scales.heap_low)
 
 
-@pytest.mark.parametrize("shape", [None, (20, 4), (20, 12, 4)])
-def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(shape, monkeypatch) -> None:
-    net, x = _nets(condition=4 if shape else 0), swings(20)
+@pytest.mark.parametrize(("shape", "lag"), [(None, 0), ((20, 4), 5), ((20, 12, 4), 2)])
+def test_what_is_drawn_one_value_at_a_time_has_the_chances_it_was_trained_with(shape, lag, monkeypatch) -> None:
+    net, x = _nets(condition=4 if shape else 0, lag=lag), swings(20)
     given = None if shape is None else torch.randn(shape)
     seen: list[Tensor] = []
     mixture = net.mixture
@@ -182,8 +183,20 @@ def test_behind_a_large_change_the_next_may_be_as_large() -> None:
     assert (parts[2][1, :, 1] > 20 * parts[2][0, :, 1]).all()
 
 
-def test_a_value_depends_on_those_before_it_alone() -> None:
-    net, x = _nets(), swings(8)
+def test_networks_see_what_was_a_lag_ago() -> None:
+    net = _nets(lag=3)
+    x = torch.arange(10.0)[None, :, None].expand(2, -1, 3) ** 2
+    seen = net.lagged(x, 0, 9)
+    assert seen.shape == (2, 9, 7) and not seen[:, :2].any() and (seen[:, 2:, 6] == 1).all()
+    level = (x[:, 2:7] - x[:, 4:9]) / net.scales.std  # of the steps behind those from the fourth on, three steps ago
+    assert torch.allclose(seen[:, 4:9, :3], level)
+    assert torch.allclose(seen[:, 4, 3:6], torch.asinh((x[:, 2] - x[:, 1]) / net.scales.move))
+    assert torch.equal(net.lagged(x[:, :6], 4, 5), seen[:, 4:5])
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+def test_a_value_depends_on_those_before_it_alone(lag: int) -> None:
+    net, x = _nets(lag=lag), swings(8)
     mask = torch.ones_like(x, dtype=torch.bool)
     other = x.clone()
     other[:, 7, 1] += 0.1

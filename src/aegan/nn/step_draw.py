@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aegan.nn.step_mixture import draw_mixture
 from aegan.nn.step_scales import carried
-from aegan.nn.steps import FEATURES, Aside, StepNetworks, draw_mixture, second
+from aegan.nn.steps import FEATURES, Aside, StepNetworks, second
 
 BEYOND = 1.5
 """Times the largest observed change that a drawn one may be; of a sample the extremes are not the last ones."""
@@ -64,7 +65,8 @@ def draw_series(
             step, lately = (net.start.context(begin), None if aside is None else aside.first()), None
         else:
             past, older = before(t)
-            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), off, there, given(t - 1))
+            ago = net.lagged(out[:, :t], t - 1, t)
+            contexts = net.contexts(state.transpose(0, 1), past, *before(t - 1), off, there, given(t - 1), ago)
             own = None if aside is None else aside.rest(slice(t, t + 1), contexts, past)
             step, lately = (net.steps.context(contexts[:, 0]), own), (past[:, 0], older[:, 0], off[:, 0])
         out[:, t] = _draw_step(net, uniform[:, t], *step, lately, out[:, t], known[:, t])

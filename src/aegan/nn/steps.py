@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, softplus
+from torch.nn.functional import dropout
 
 from aegan.nn.init import LEAKY_GAIN, activation, linear
+from aegan.nn.step_mixture import LogChance
 from aegan.nn.step_scales import StepScales, carried
 
 FEATURES = 4
@@ -135,6 +136,7 @@ class StepNetworks(nn.Module):
         dropped: Share of units that are zero in a training step.
         parts: See :class:`ChannelNetworks`.
         spans: Steps that moving averages of the values take in; the networks see how far values lie off them.
+        lag: Steps after which series nearly repeat themselves: the networks see what was so many steps ago; 0: none.
     """
 
     def __init__(
@@ -148,15 +150,16 @@ class StepNetworks(nn.Module):
         dropped: float,
         parts: int = 4,
         spans: Sequence[float] = (),
+        lag: int = 0,
     ) -> None:
         super().__init__()
-        self.channels, self.condition = channels, condition
+        self.channels, self.condition, self.lag = channels, condition, lag
         self.scales = StepScales(channels, spans)
         seen = (3 + len(spans)) * channels
         self.recurrent = nn.GRU(seen + channels + condition, state, batch_first=True)
         self.begin = linear(max(1, condition), state)
         options = {"layers": layers, "dropped": dropped}
-        context = state + seen + condition
+        context = state + seen + condition + (2 * channels + 1 if lag else 0)
         some = max(1, parts // 2)
         self.steps = ChannelNetworks(channels, context, hidden=hidden, parts=(parts, parts, some, some), **options)
         self.start = ChannelNetworks(
@@ -183,19 +186,21 @@ class StepNetworks(nn.Module):
         first = self._loss(x[:, 0], numbers, anchors, self.units(self.start), self.start)[:, None]
         if x.shape[1] == 1:
             return first * (mask & scales.own)
-        older, off = second(before), scales.off(torch.where(mask, x, before))
+        filled = torch.where(mask, x, before)
+        older, off = second(before), scales.off(filled)
         inputs = self.inputs(x, before, older, off, mask, condition)
         states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
         last = slice(None), slice(None, -1)
-        contexts = self.contexts(states, x[last], before[last], older[last], off[last], mask[last], condition)
+        ago = self.lagged(filled, 0, x.shape[1] - 1)
+        contexts = self.contexts(states, x[last], before[last], older[last], off[last], mask[last], condition, ago)
         now, past, known = x[:, 1:].flatten(0, 1), before[:, 1:].flatten(0, 1), (mask & there)[:, 1:].flatten(0, 1)
         change = torch.where(known, (now - past) / scales.move, 0.0)
-        ago = older[:, 1:].flatten(0, 1)
-        anchors = self._anchors(past, ago, off[:, :-1].flatten(0, 1), change)
+        oldest = older[:, 1:].flatten(0, 1)
+        anchors = self._anchors(past, oldest, off[:, :-1].flatten(0, 1), change)
         seen = self._seen(now, change, anchors, mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
-        units = self.units(self.steps, past - ago)
+        units = self.units(self.steps, past - oldest)
         rest = self._loss(now, numbers, anchors, units, self.steps).view(len(x), -1, self.channels)
         return torch.cat([first, rest], 1) * (mask & scales.own)
 
@@ -224,10 +229,26 @@ class StepNetworks(nn.Module):
         off: Tensor,
         mask: Tensor,
         condition: Tensor | None,
+        lagged: Tensor,
     ) -> Tensor:
         """Contexts ``(B, T, D)`` of the steps behind each of those given, from the states after them."""
-        parts = [states, self._standard(x, before, older, mask), off]
+        parts = [states, self._standard(x, before, older, mask), off, lagged]
         return torch.cat(parts + _along(condition, x.shape[1]), 2)
+
+    def lagged(self, x: Tensor, first: int, last: int) -> Tensor:
+        """What was a lag ago, ``(B, T, 2 C + 1)``, for the steps behind those from ``first`` to ``last``.
+
+        How far the values of then lie off those of the step, in standard deviations, the change that led to them, and
+        1; all 0 where the series ``x`` ``(B, T, C)`` had not begun.
+        """
+        if not self.lag:
+            return x[:, first:last, :0]
+        then = torch.arange(first, last, device=x.device) + 1 - self.lag
+        there = (then >= 0).to(x.dtype)[None, :, None]
+        value, before = x[:, then.clamp(min=0)], x[:, (then - 1).clamp(min=0)]
+        level = (value - x[:, first:last]) / self.scales.std
+        change = torch.asinh((value - before) / self.scales.move)
+        return torch.cat([level * there, change * there, there.expand(len(x), -1, -1)], 2)
 
     def _standard(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor) -> Tensor:
         """Values, changes and bends ``(B, T, 3 C)``; where unknown, the value before stands and nothing moves."""
@@ -311,76 +332,6 @@ class StepNetworks(nn.Module):
         half = scales.cell / 2
         low, high = x <= scales.low + half, x >= scales.high - half
         return -LogChance.apply(x, logits, centres, widths, scales.cell, low, high)  # type: ignore[no-any-return]
-
-
-class LogChance(torch.autograd.Function):
-    """Logarithm of the probability of the cells around values under mixtures of logistics.
-
-    The lowest cell reaches down without end, the highest one up. Its gradient is spelt out: there are some forty
-    passes over all parts otherwise, which would take most of a step's time.
-
-    Args:
-        x: Values ``(...)``.
-        logits, centres, widths: Of the parts, ``(..., K)``.
-        cell: Width of the cells, ``(...)`` or what broadcasts to it.
-        lowest, highest: Bool ``(...)``.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        logits: Tensor,
-        centres: Tensor,
-        widths: Tensor,
-        cell: Tensor,
-        lowest: Tensor,
-        highest: Tensor,
-    ) -> Tensor:
-        inverse = widths.reciprocal()
-        half = (cell / 2)[..., None]
-        offset = x[..., None] - centres
-        above, below = (offset + half).mul_(inverse), offset.sub_(half).mul_(inverse)
-        ratio = 2.0 * half * inverse
-        down, up = lowest[..., None], highest[..., None]
-        share = logits.log_softmax(-1)
-        part = share - softplus(-above).masked_fill_(up, 0.0) - softplus(below).masked_fill_(down, 0.0)
-        part += torch.log(-torch.expm1(-ratio)).masked_fill_(down | up, 0.0)
-        total = part.logsumexp(-1)
-        # Gradients of the parts' own logarithms, then of the whole.
-        rest = (1.0 - above.sigmoid()).masked_fill_(up, 0.0)
-        under = below.sigmoid().masked_fill_(down, 0.0)
-        chance = (part - total[..., None]).exp_()
-        place = (under - rest).mul_(inverse).mul_(chance)
-        edge = (ratio / torch.expm1(ratio)).masked_fill_(down | up, 0.0)
-        width = (below.mul_(under) - above.mul_(rest) - edge).mul_(inverse).mul_(chance)
-        ctx.save_for_backward(chance.sub_(share.exp_()), place, width)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad = grads[0][..., None]
-        logits, place, width = (saved * grad for saved in ctx.saved_tensors)
-        return None, logits, place, width, None, None, None
-
-
-def draw_mixture(uniform: Tensor, logits: Tensor, centres: Tensor, widths: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Values ``(B,)`` between ``low`` and ``high``, which may be infinite, of mixtures ``(B, K)``.
-
-    A number of [0, 1] picks the part, what is left of it the place.
-    """
-    first = torch.sigmoid((low[:, None] - centres).double() / widths)
-    last = torch.sigmoid((high[:, None] - centres).double() / widths)
-    ends = (logits.double().softmax(-1) * (last - first).clamp_min(0.0)).cumsum(-1)
-    target = uniform.double() * ends[:, -1]
-    k = torch.searchsorted(ends, target[:, None], right=True).clamp_(max=ends.shape[1] - 1)
-    end = ends.gather(1, k)
-    begin = torch.where(k > 0, ends.gather(1, (k - 1).clamp_(min=0)), 0.0)
-    place = (target[:, None] - begin) / (end - begin).clamp_min(1e-30)
-    first, last = first.gather(1, k), last.gather(1, k)
-    within = (first + (last - first) * place).clamp_(1e-7, 1.0 - 1e-7)
-    drawn = (centres.gather(1, k) + widths.gather(1, k) * torch.logit(within)).float().squeeze(1)
-    return torch.minimum(torch.maximum(drawn, low), high)
 
 
 def _along(condition: Tensor | None, steps: int) -> list[Tensor]:

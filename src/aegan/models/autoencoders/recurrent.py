@@ -148,6 +148,7 @@ class Recurrent(Model):
             dropped=config.dropout,
             parts=config.parts,
             spans=_spans(steps, config.averages),
+            lag=_lag(spec),
         )
         self.attributes: Autoregressive | None = None
         if spec.fields:
@@ -382,6 +383,11 @@ class Recurrent(Model):
 def _spans(steps: int, most: int) -> tuple[float, ...]:
     """Spans of moving averages, each four times the one before; short series need none."""
     return tuple(span for i in range(most) if steps >= LONG and 2.0 * (span := SPAN * 4.0**i) <= steps)
+
+
+def _lag(spec: Spec) -> int:
+    """The longest season that two thirds of a series take in, in whole steps; 0 where there is none."""
+    return max((round(season) for season in spec.seasons if 1.5 * season <= spec.shape[0]), default=0)
 
 
 def _mask(batch: Batch) -> Tensor:
