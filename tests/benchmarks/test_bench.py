@@ -90,8 +90,8 @@ def test_costs_of_a_default_model() -> None:
 
     case = CASES["series, 24 steps of 6"]
     model = case.model("timegan", {"batch_size": "4", "hidden": "4", "layers": "1"})
-    told = steps(model, case.data(), model.stages[0].name, least=2, seconds=0.0)
-    assert told["step"] > 0 and told["flops"] > 0 and told["batch"] == 4
+    told = steps(model, case.data(), model.stages[0].name, least=2, seconds=0.0, count_flops=True)
+    assert told["step"] > 0 and told["flops"] > 0 and told["batch"] == 4 and told["convolutions"] == 0
     rate = matrix_rate(size=64, seconds=0.01)
     told |= {"samples": 1.0, "rate": rate / 2, "matrix": rate, "share": 0.5}
     assert "50%" in arithmetic_table({"series": told})
