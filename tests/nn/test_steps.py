@@ -130,6 +130,43 @@ def test_the_ends_of_the_range_are_drawn_as_often_as_their_chances_say() -> None
                 assert share == pytest.approx(chance.item(), abs=0.01)
 
 
+@pytest.mark.parametrize("heaped", [False, True])
+def test_chances_of_all_values_within_the_range_sum_to_one(heaped: bool) -> None:
+    torch.manual_seed(0)
+    net = StepNetworks(1, 0, state=4, hidden=4, layers=1, dropped=0.0, parts=2).eval()
+    grid = torch.arange(11.0) / 10
+    x = grid[torch.randint(0, 11, (2000, 2))][..., None] if heaped else torch.rand(2000, 2, 1)
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    if not heaped:
+        net.scales.heap_low[:], net.scales.heap_high[:] = False, False
+        count = round(float((net.scales.high - net.scales.low) / net.scales.cell))
+        net.scales.cell[:] = (net.scales.high - net.scales.low) / count
+        grid = net.scales.low + net.scales.cell * torch.arange(count + 1)
+    with torch.no_grad():
+        net.steps.head_bias[..., -3:] += 2.0  # much would lie beyond the range
+        series = torch.stack([torch.full_like(grid, 0.3), grid], 1)[..., None]
+        chances = (-net(series, torch.ones_like(series, dtype=torch.bool), None)).exp()[:, 1, 0]
+    assert chances.sum() == pytest.approx(1.0, abs=1e-3)
+    assert bool(net.scales.heap_low) == heaped
+
+
+def test_what_lies_evenly_is_learnt_to_the_ends_of_its_range() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(2000, 3, 1) * 2 - 1
+    net, mask = StepNetworks(1, 0, state=4, hidden=8, layers=1, dropped=0.0, parts=3), torch.ones(2000, 3, 1) > 0
+    net.scales.fit(x, mask)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for step in range(200):
+        part = slice(step % 4 * 500, step % 4 * 500 + 500)
+        optimizer.zero_grad()
+        net(x[part], mask[part], None).mean().backward()
+        optimizer.step()
+    made = draw_series(net.eval(), torch.rand(4000, 3, 1), None)
+    for values in (made[:, 0], made[:, 2]):
+        assert values.std() == pytest.approx(3**-0.5, rel=0.02)
+        assert (values.abs() > 0.9).float().mean() == pytest.approx(0.1, abs=0.015)
+
+
 def test_where_few_values_lie_at_an_end_of_the_range_draws_do_not_heap_up_there() -> None:
     torch.manual_seed(0)
     net, x = StepNetworks(1, 0, state=4, hidden=4, layers=1, dropped=0.0, parts=2).eval(), 0.2 * torch.randn(200, 12, 1)

@@ -149,11 +149,12 @@ def _reach(net: StepNetworks, c: int, like: Tensor, past: Tensor | None) -> tupl
     """Between which values ``(B,)`` channel ``c`` may be drawn.
 
     An end of the range where many values lie is no limit: all that would lie beyond comes there, as in training. Else
-    the faint wide parts of a mixture would put values at the ends, or jump over the whole range.
+    the mixture is cut off there, to within half a cell, as in training too; and faint wide parts cannot jump over the
+    whole range.
     """
-    scales = net.scales
-    low = torch.full_like(like, -torch.inf if scales.heap_low[c] else scales.low[c].item())
-    high = torch.full_like(like, torch.inf if scales.heap_high[c] else scales.high[c].item())
+    scales, half = net.scales, net.scales.cell[c] / 2
+    low = torch.full_like(like, -torch.inf if scales.heap_low[c] else float(scales.low[c] - half))
+    high = torch.full_like(like, torch.inf if scales.heap_high[c] else float(scales.high[c] + half))
     if past is None:
         return low, high
     least, most = past + BEYOND * scales.fall[c], past + BEYOND * scales.rise[c]

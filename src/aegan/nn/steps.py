@@ -327,11 +327,14 @@ class StepNetworks(nn.Module):
     def _loss(
         self, x: Tensor, numbers: Tensor, anchors: tuple[Tensor, ...], units: tuple[Tensor, ...], net: ChannelNetworks
     ) -> Tensor:
-        scales = self.scales
-        logits, centres, widths = self.mixture(numbers, anchors, units, net)
-        half = scales.cell / 2
-        low, high = x <= scales.low + half, x >= scales.high - half
-        return -LogChance.apply(x, logits, centres, widths, scales.cell, low, high)  # type: ignore[no-any-return]
+        """Of values ``(B, C)`` within their range, of which the ends take in what lies beyond where many values do."""
+        scales, parts = self.scales, self.mixture(numbers, anchors, units, net)
+        inside, half = torch.minimum(torch.maximum(x, scales.low), scales.high), scales.cell / 2
+        low, high = scales.heap_low.expand_as(x), scales.heap_high.expand_as(x)
+        ends = low & (x <= scales.low + half), high & (x >= scales.high - half)
+        middle, width = ((scales.low + scales.high) / 2).expand_as(x), scales.high - scales.low + scales.cell
+        whole: Tensor = LogChance.apply(middle, *parts, width, low, high)
+        return whole - LogChance.apply(inside, *parts, scales.cell, *ends)
 
 
 def _along(condition: Tensor | None, steps: int) -> list[Tensor]:
