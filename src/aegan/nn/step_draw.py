@@ -122,7 +122,7 @@ def _draw_step(
             numbers = numbers if aside is None else numbers + aside[1][:, c]
             parts = net.mixture(numbers, anchors, tuple(u[..., c] for u in units), own, c)
             drawn = draw_mixture(uniform[:, c], *parts, *_reach(net, c, mean, None if past is None else past[:, c]))
-            drawn = scales.snapped(drawn, c)
+            drawn = _at_ends(net, scales.snapped(drawn, c), c)
             if past is not None:
                 # Within a cell values count as one: what falls into that of the value before has not moved, where
                 # values ever stay.
@@ -132,15 +132,15 @@ def _draw_step(
                 drawn = scales.snapped(drawn, c)
             drawn = torch.where(known[:, c], x[:, c], drawn)
         out[:, c] = drawn
-        standard = (drawn - scales.mean[c]) / scales.std[c]
+        score = scales.score(drawn, c)
         if past is None:
-            relative[:, c] = standard
+            relative[:, c] = (drawn - scales.mean[c]) / scales.std[c]
             error = torch.asinh((drawn - predicted) / scales.same_unit[c])
-            features = (standard, torch.sin(2.0 * standard), error, torch.cos(2.0 * standard))
+            features = (score, torch.sin(2.0 * score), error, torch.cos(2.0 * score))
         else:
             relative[:, c] = (drawn - past[:, c]) / scales.move[c]
             error, bend = torch.asinh((drawn - predicted) / scales.unit[c]), net.bend(drawn - anchors[2], c)
-            features = (standard, torch.asinh(relative[:, c]), error, bend)
+            features = (score, torch.asinh(relative[:, c]), error, bend)
         seen[:, c * FEATURES : (c + 1) * FEATURES] = torch.stack(features, 1)
     return out
 
@@ -149,13 +149,21 @@ def _reach(net: StepNetworks, c: int, like: Tensor, past: Tensor | None) -> tupl
     """Between which values ``(B,)`` channel ``c`` may be drawn.
 
     An end of the range where many values lie is no limit: all that would lie beyond comes there, as in training. Else
-    the mixture is cut off there, to within half a cell, as in training too; and faint wide parts cannot jump over the
-    whole range.
+    the mixture is cut off there, as in training too (behind the cell of the last value where values lie on a grid); and
+    faint wide parts cannot jump over the whole range.
     """
-    scales, half = net.scales, net.scales.cell[c] / 2
-    low = torch.full_like(like, -torch.inf if scales.heap_low[c] else float(scales.low[c] - half))
-    high = torch.full_like(like, torch.inf if scales.heap_high[c] else float(scales.high[c] + half))
+    scales, margin = net.scales, net.scales.margin[c]
+    low = torch.full_like(like, -torch.inf if scales.heap_low[c] else float(scales.low[c] - margin))
+    high = torch.full_like(like, torch.inf if scales.heap_high[c] else float(scales.high[c] + margin))
     if past is None:
         return low, high
     least, most = past + BEYOND * scales.fall[c], past + BEYOND * scales.rise[c]
     return torch.where(least > scales.low[c], least, low), torch.where(most < scales.high[c], most, high)
+
+
+def _at_ends(net: StepNetworks, x: Tensor, c: int) -> Tensor:
+    """Values ``(B,)`` of channel ``c``; those in the cell of an end of the range where many lie are there."""
+    scales, half = net.scales, net.scales.cell[c] / 2
+    if scales.heap_low[c]:
+        x = torch.where(x <= scales.low[c] + half, scales.low[c], x)
+    return torch.where(x >= scales.high[c] - half, scales.high[c], x) if scales.heap_high[c] else x

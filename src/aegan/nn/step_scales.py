@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from aegan.nn.step_copies import EXACT, candidates
+from aegan.nn.step_scores import KNOTS, normal_scores, scored
 
 GRID_ERROR = 1e-3
 """How far from a grid's points, in parts of its step, values may lie that are taken to be on it."""
@@ -24,6 +25,7 @@ class StepScales(nn.Module):
 
     Attributes:
         mean, std: Of the values.
+        knots, scores: ``(C, K)``: values, and their scores on the scale of a normal distribution.
         move: Typical size of a change from one step to the next, of the steps that bring one.
         cell: Resolution: values within such a cell count as one. The data's own step where they are whole numbers or
             the like, and much less than a typical change elsewhere.
@@ -45,6 +47,8 @@ class StepScales(nn.Module):
 
     mean: Tensor
     std: Tensor
+    knots: Tensor
+    scores: Tensor
     move: Tensor
     cell: Tensor
     grid: Tensor
@@ -74,6 +78,8 @@ class StepScales(nn.Module):
             self.register_buffer(name, torch.full((channels,), value))
         for name, inputs in (("same", 1), ("now", 1), ("past", 1 + len(self.spans))):
             self.register_buffer(name, torch.zeros(channels, inputs * channels))
+        for name in ("knots", "scores"):
+            self.register_buffer(name, torch.zeros(channels, KNOTS))
         for name in ("grid", "heap_low", "heap_high"):
             self.register_buffer(name, torch.zeros(channels, dtype=torch.bool))
         self.register_buffer("stays", torch.ones(channels, dtype=torch.bool))
@@ -126,6 +132,7 @@ class StepScales(nn.Module):
         if len(values) == 0:
             return
         self.low[c], self.high[c], self.mean[c] = values.min(), values.max(), values.mean()
+        self.knots[c], self.scores[c] = normal_scores(values)
         width = float(values.max() - values.min())
         self.std[c] = max(float(values.std(correction=0)), 1e-6) if width > 0 else 1.0
         there = mask[:, 1:] & mask[:, :-1]
@@ -141,9 +148,10 @@ class StepScales(nn.Module):
             self.grid[c] = bool(
                 (places - places.round()).abs().max() < GRID_ERROR * max(1.0, float(places.max()) ** 0.5)
             )
-        self.cell[c] = cell = max(least, resolution)
+        self.cell[c] = max(least, resolution)
         for heap, end in ((self.heap_low, values.min()), (self.heap_high, values.max())):
-            there = int(((values - end).abs() < cell / 2).sum())
+            # Of the very same value: what lies evenly has as many in the cell of an end as in any.
+            there = int(((values - end).abs() <= EXACT * width).sum())
             heap[c] = there >= max(HEAPED, HEAPED_SHARE * len(values))
         self.move[c] = max(move, float(self.cell[c]))
 
@@ -214,6 +222,17 @@ class StepScales(nn.Module):
             return off
         parts = zip(self.spans, off.split(x.shape[2], 2), strict=True)
         return torch.cat([(1.0 - 1.0 / span) * (change + part) for span, part in parts], 2)
+
+    @property
+    def margin(self) -> Tensor:
+        """How far cells ``(C,)`` reach beyond the ends of the range: by half where values count as one alone."""
+        return torch.where(self.grid, self.cell / 2, 0.0)
+
+    def score(self, x: Tensor, c: int | None = None) -> Tensor:
+        """Normal scores of values ``(..., C)``, or ``(...)`` of channel ``c``; see :mod:`aegan.nn.step_scores`."""
+        if c is None:
+            return scored(x, self.knots, self.scores)
+        return scored(x[..., None], self.knots[c : c + 1], self.scores[c : c + 1])[..., 0]
 
     def snapped(self, x: Tensor, c: int) -> Tensor:
         """Values of channel ``c`` within the observed range, on its grid where it has one."""

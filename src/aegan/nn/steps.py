@@ -155,7 +155,7 @@ class StepNetworks(nn.Module):
         super().__init__()
         self.channels, self.condition, self.lag = channels, condition, lag
         self.scales = StepScales(channels, spans)
-        seen = (3 + len(spans)) * channels
+        seen = (4 + len(spans)) * channels
         self.recurrent = nn.GRU(seen + channels + condition, state, batch_first=True)
         self.begin = linear(max(1, condition), state)
         options = {"layers": layers, "dropped": dropped}
@@ -207,7 +207,7 @@ class StepNetworks(nn.Module):
     def inputs(
         self, x: Tensor, before: Tensor, older: Tensor, off: Tensor, mask: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """What the recurrent network sees of each step: values, changes, bends, what is missing, the condition.
+        """What the recurrent network sees of steps: values, scores, changes, bends, what is missing, the condition.
 
         Args:
             x: Values ``(B, T, C)``.
@@ -251,11 +251,11 @@ class StepNetworks(nn.Module):
         return torch.cat([level * there, change * there, there.expand(len(x), -1, -1)], 2)
 
     def _standard(self, x: Tensor, before: Tensor, older: Tensor, mask: Tensor) -> Tensor:
-        """Values, changes and bends ``(B, T, 3 C)``; where unknown, the value before stands and nothing moves."""
+        """Values, scores, changes, bends ``(B, T, 4 C)``; where unknown, the value before stands and nothing moves."""
         scales, x = self.scales, torch.where(mask, x, before)
         change = torch.asinh((x - before) / scales.move)
         bend = self.bend(x - (2.0 * before - older)) * mask
-        return torch.cat([(x - scales.mean) / scales.std, change, bend], 2)
+        return torch.cat([(x - scales.mean) / scales.std, scales.score(x), change, bend], 2)
 
     def bend(self, error: Tensor, c: int | slice = slice(None)) -> Tensor:
         """How far values lie off the straight continuation: 0 on it, seen to within a cell, 1 a typical change off."""
@@ -271,12 +271,12 @@ class StepNetworks(nn.Module):
     def _seen(self, now: Tensor, change: Tensor, anchors: tuple[Tensor, ...], mask: Tensor) -> Tensor:
         """Numbers ``(B, C, FEATURES)`` that later channels see of a step's earlier ones."""
         scales, (_, predicted, straight, _) = self.scales, anchors
-        value, error = (now - scales.mean) / scales.std, torch.asinh((now - predicted) / scales.unit)
+        value, error = scales.score(now), torch.asinh((now - predicted) / scales.unit)
         return torch.stack([value, torch.asinh(change), error, self.bend(now - straight)], 2) * mask[:, :, None]
 
     def _first_seen(self, x: Tensor, mask: Tensor, predicted: Tensor) -> Tensor:
         scales = self.scales
-        value = (x - scales.mean) / scales.std
+        value = scales.score(x)
         error = torch.asinh((x - predicted) / scales.same_unit)
         return torch.stack([value, torch.sin(2.0 * value), error, torch.cos(2.0 * value)], 2) * mask[:, :, None]
 
@@ -329,11 +329,15 @@ class StepNetworks(nn.Module):
     ) -> Tensor:
         """Of values ``(B, C)`` within their range, of which the ends take in what lies beyond where many values do."""
         scales, parts = self.scales, self.mixture(numbers, anchors, units, net)
-        inside, half = torch.minimum(torch.maximum(x, scales.low), scales.high), scales.cell / 2
+        half, middle = scales.cell / 2, (scales.low + scales.high) / 2
+        # No cell reaches out of the range, else draws would heap up at its ends.
+        least = torch.minimum(scales.low + torch.where(scales.heap_low, 0.0, half - scales.margin), middle)
+        most = torch.maximum(scales.high - torch.where(scales.heap_high, 0.0, half - scales.margin), middle)
+        inside = torch.minimum(torch.maximum(x, least), most)
         low, high = scales.heap_low.expand_as(x), scales.heap_high.expand_as(x)
         ends = low & (x <= scales.low + half), high & (x >= scales.high - half)
-        middle, width = ((scales.low + scales.high) / 2).expand_as(x), scales.high - scales.low + scales.cell
-        whole: Tensor = LogChance.apply(middle, *parts, width, low, high)
+        width = torch.maximum(scales.high - scales.low + 2.0 * scales.margin, scales.cell)
+        whole: Tensor = LogChance.apply(middle.expand_as(x), *parts, width, low, high)
         return whole - LogChance.apply(inside, *parts, scales.cell, *ends)
 
 
