@@ -13,6 +13,7 @@ from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import BEYOND, draw_series
 from aegan.nn.step_mixture import LogChance, draw_mixture
 from aegan.nn.step_scales import StepScales
+from aegan.nn.step_weights import chances, fit_weights
 from aegan.nn.steps import StepNetworks
 from aegan.types import Spec
 
@@ -347,6 +348,64 @@ def test_copies_are_drawn_as_such_and_values_that_never_stay_do_not() -> None:
     assert torch.allclose(made[:, :, 2], -0.5 * made[:, :, 0], atol=1e-6)
     within = made[:, 1:, 0].abs() < 0.99
     assert within.any() and (made[:, 1:, 0] != made[:, :-1, 0])[within].all()
+
+
+def test_a_rare_value_beside_a_frequent_one_is_drawn_as_rarely() -> None:
+    torch.manual_seed(0)
+    shares = torch.tensor([0.002, 0.3, 0.05, 0.4, 0.248])
+    few = torch.multinomial(shares, 40_000, replacement=True).view(4000, 10).float()
+    x = torch.stack([few, torch.randn(4000, 10), few * 0.5], 2)
+    mask = torch.rand(x.shape) < 0.9
+    mask[:, :1] = True
+    net = StepNetworks(3, 0, state=4, hidden=4, layers=1, dropped=0.0, parts=2).eval()
+    net.scales.fit(x, mask)
+    assert [net.scales.few(c) for c in range(3)] == [True, False, False]  # the last one is a copy
+
+    def drawn() -> Tensor:
+        made = []
+        for t in range(1, 10):
+            known = torch.ones(4000, t + 1, 3, dtype=torch.bool)
+            known[:, t] = False
+            made.append(draw_series(net, torch.rand(4000, t + 1, 3), None, x=x[:, : t + 1], known=known)[:, t, 0])
+        return torch.bincount(torch.cat(made).round().long(), minlength=5) / 36_000
+
+    assert drawn()[0] > 0.01
+    fit_weights(net, x, mask, None)
+    assert net.scales.weighed.tolist() == [True, False, False]
+    assert torch.allclose(drawn(), shares, atol=0.01) and drawn()[0] < 0.004
+    # A new fit begins anew.
+    net.scales.fit(x, mask)
+    assert not net.scales.weighed.any() and not net.scales.weights.any()
+
+
+@pytest.mark.parametrize("heaped", [False, True])
+def test_chances_of_values_are_those_of_their_cells(heaped: bool) -> None:
+    scales = StepScales(1)
+    scales.low[:], scales.high[:], scales.cell[:], scales.grid[:] = -1.0, 1.0, 0.5, True
+    scales.heap_low[:], scales.heap_high[:] = heaped, heaped
+    parts = torch.randn(7, 4), torch.randn(7, 4), torch.rand(7, 4) + 0.1
+    values, ends = torch.linspace(-1, 1, 5)[None].expand(7, -1), torch.tensor([heaped, False, False, False, heaped])
+    many = [part[:, None].expand(-1, 5, -1) for part in parts]
+    low, high = (ends & (values == end) for end in (-1.0, 1.0))
+    expected = LogChance.apply(values, *many, scales.cell, low, high).exp()
+    found = chances(scales, 0, parts)
+    assert torch.allclose(found.float(), expected, atol=1e-5)
+    assert bool((found.sum(1) > 0.9999).all()) == heaped
+
+
+def test_where_lines_bend_one_channel_is_predicted_from_another() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 300, 12, generator=generator)
+    nodes = torch.stack([noise[0], -2.0 * noise[0] + 0.2 * noise[1]], 2).cumsum(1) / 20
+    share = (torch.arange(60) % 6 / 6)[None, :, None]
+    x = nodes.repeat_interleave(6, 1)[:, :60] * (1 - share) + nodes.repeat_interleave(6, 1)[:, 6:66] * share
+    net = StepNetworks(2, 0, state=4, hidden=4, layers=1, dropped=0.0, parts=2)
+    net.scales.fit(x, torch.ones_like(x, dtype=torch.bool))
+    past, older, now = x[:, 6:-1:6].flatten(0, 1), x[:, 5:-2:6].flatten(0, 1), x[:, 7::6].flatten(0, 1)
+    predicted = net._anchors(past, older, past[:, :0], (now - past) / net.scales.move)[1]
+    error, bend = (predicted - now)[:, 1], (now - 2.0 * past + older)[:, 1]
+    assert error.std() < 0.15 * bend.std()  # 0.1 is what the noise leaves
+    assert net.scales.unit[1] < 0.2 * net.scales.move[1]
 
 
 def test_ranges_take_in_what_was_not_measured() -> None:

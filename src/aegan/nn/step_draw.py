@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from aegan.nn.step_mixture import draw_mixture
-from aegan.nn.step_scales import carried
-from aegan.nn.steps import FEATURES, Aside, StepNetworks, second
+from aegan.nn.step_scales import carried, earlier
+from aegan.nn.step_weights import chances, draw_value
+from aegan.nn.steps import FEATURES, Aside, StepNetworks
 
 BEYOND = 1.5
 """Times the largest observed change that a drawn one may be; of a sample the extremes are not the last ones."""
@@ -47,7 +48,7 @@ def draw_series(
         # What all know from the first step on is read at once.
         head, mask = out[:, :prefix], there.expand(-1, prefix, -1)
         behind, offs = carried(head, mask, scales.mean)[0], scales.off(head)
-        state = net.recurrent(net.inputs(head, behind, second(behind), offs, mask, condition), state)[1]
+        state = net.recurrent(net.inputs(head, behind, earlier(behind), offs, mask, condition), state)[1]
         start, off = prefix, offs[:, -1:]
     mean = scales.mean.expand(count, 1, channels)
 
@@ -97,11 +98,10 @@ def _draw_step(
         context = context + aside[0]
     contexts = context.view(-1, channels, own.hidden)
     units = net.units(own, None if past is None or older is None else past - older)
-    if past is None or off is None:
+    if past is None or older is None or off is None:
         linear = scales.mean.expand_as(x)
     else:
-        value = torch.cat([(past - scales.mean) / scales.std, off], 1)
-        linear = past + scales.move * (value @ scales.past.T + scales.drift)
+        linear = past + scales.move * (scales.lately(past, older, off) @ scales.past.T + scales.drift)
     weights = scales.same if past is None else scales.now
     out, relative = torch.empty_like(x), torch.zeros_like(x)
     seen = torch.empty(len(x), channels * FEATURES, device=x.device)
@@ -121,7 +121,11 @@ def _draw_step(
             numbers = own.one(c, contexts[:, c], seen[:, : c * FEATURES])
             numbers = numbers if aside is None else numbers + aside[1][:, c]
             parts = net.mixture(numbers, anchors, tuple(u[..., c] for u in units), own, c)
-            drawn = draw_mixture(uniform[:, c], *parts, *_reach(net, c, mean, None if past is None else past[:, c]))
+            reach = _reach(net, c, mean, None if past is None else past[:, c])
+            if past is not None and scales.weighed[c]:
+                drawn = draw_value(scales, c, uniform[:, c], chances(scales, c, parts), *reach)
+            else:
+                drawn = draw_mixture(uniform[:, c], *parts, *reach)
             drawn = _at_ends(net, scales.snapped(drawn, c), c)
             if past is not None:
                 # Within a cell values count as one: what falls into that of the value before has not moved, where

@@ -16,6 +16,10 @@ HEAPED, HEAPED_SHARE = 5, 0.005
 """Values, and share of all, that lie at an end of the range at least if what would lie beyond is to come there."""
 AT_ONCE = 256
 """Steps whose moving averages are computed at once."""
+VALUES = 128
+"""Values at most that a channel on a grid has for each to be given a weight."""
+FEWEST = 1_000
+"""Steps at least that a linear prediction is fitted on alone."""
 MOST_STEPS = 50_000
 """Steps at most that the channels are measured on."""
 
@@ -35,12 +39,14 @@ class StepScales(nn.Module):
         stays: Whether any value was observed that is the one before once more.
         copy_of: ``(C,)`` int64: an earlier channel that each is a copy of at every step; -1 where it is none.
         gain, shift: What that channel is multiplied with, and what is added.
+        weighed: Whether the values of a channel have weights.
+        weights: ``(C, VALUES)``: their logarithms; see :mod:`aegan.nn.step_weights`.
         fall, rise: Range of the changes from one step to the next that were observed.
         same: ``(C, C)``: a first step's channel, from the channels before it, all in standard deviations.
         same_unit: Typical error of that, in the data's units.
         now: ``(C, C)``: the change of a channel in ``move``, from the changes of the channels before it.
-        past: ``(C, C + S C)``: the same from all values of the step before, and from how far they lie off their moving
-            averages, in standard deviations.
+        past: ``(C, 2 C + S C)``: the same from all values of the step before, the changes that led to them, and how far
+            they lie off their moving averages; see :meth:`lately`.
         drift: The rest of it, a constant.
         unit: Typical error of it, in the data's units.
     """
@@ -60,6 +66,8 @@ class StepScales(nn.Module):
     copy_of: Tensor
     gain: Tensor
     shift: Tensor
+    weighed: Tensor
+    weights: Tensor
     fall: Tensor
     rise: Tensor
     same: Tensor
@@ -76,11 +84,12 @@ class StepScales(nn.Module):
             self.register_buffer(name, torch.full((channels,), value))
         for name, value in (("fall", 0.0), ("rise", 0.0), ("same_unit", 1.0), ("drift", 0.0), ("unit", 0.1)):
             self.register_buffer(name, torch.full((channels,), value))
-        for name, inputs in (("same", 1), ("now", 1), ("past", 1 + len(self.spans))):
+        for name, inputs in (("same", 1), ("now", 1), ("past", 2 + len(self.spans))):
             self.register_buffer(name, torch.zeros(channels, inputs * channels))
         for name in ("knots", "scores"):
             self.register_buffer(name, torch.zeros(channels, KNOTS))
-        for name in ("grid", "heap_low", "heap_high"):
+        self.register_buffer("weights", torch.zeros(channels, VALUES))
+        for name in ("grid", "heap_low", "heap_high", "weighed"):
             self.register_buffer(name, torch.zeros(channels, dtype=torch.bool))
         self.register_buffer("stays", torch.ones(channels, dtype=torch.bool))
         self.register_buffer("copy_of", torch.full((channels,), -1))
@@ -112,7 +121,8 @@ class StepScales(nn.Module):
     def fit(self, x: Tensor, mask: Tensor) -> None:
         """Measure series ``(N, T, C)`` where ``mask``, of the same shape, is True; computed in float64."""
         x, mask = x.to(self.low.device, torch.float64), mask.to(self.low.device)
-        self.stays.zero_()
+        for buffer in (self.stays, self.weighed, self.weights):
+            buffer.zero_()
         for c in range(x.shape[2]):
             self._fit_channel(c, x[:, :, c], mask[:, :, c])
         self._fit_copies(x, mask)
@@ -123,9 +133,10 @@ class StepScales(nn.Module):
         if x.shape[1] > 1:
             there = mask[:, 1:] & seen[:, 1:]
             change = torch.where(there, (x - before)[:, 1:] / self.move, 0.0)
-            past = (before[:, 1:] - self.mean) / self.std
-            past = torch.cat([past, self.off(before[:, 1:])], 2)
-            self._fit_moves(change.flatten(0, 1), past.flatten(0, 1), there.flatten(0, 1))
+            older = earlier(before)[:, 1:]
+            past = self.lately(before[:, 1:], older, self.off(before[:, 1:]))
+            bend = x[:, 1:] - 2.0 * before[:, 1:] + older
+            self._fit_moves(*(part.flatten(0, 1) for part in (change, past, bend, there)))
 
     def _fit_channel(self, c: int, x: Tensor, mask: Tensor) -> None:
         values = x[mask]
@@ -196,13 +207,23 @@ class StepScales(nn.Module):
             self.same_unit[c] = _typical(value[:, c] - value[:, :c] @ weights, there[:, c]) * self.std[c]
         self.same_unit.clamp_(min=self.cell)
 
-    def _fit_moves(self, change: Tensor, past: Tensor, there: Tensor) -> None:
+    def lately(self, past: Tensor, older: Tensor, off: Tensor) -> Tensor:
+        """What linear predictions take in of the steps before, ``(..., 2 C + S C)``.
+
+        Values in standard deviations, changes in typical ones, and how far the values lie off their averages.
+        """
+        return torch.cat([(past - self.mean) / self.std, (past - older) / self.move, off], -1)
+
+    def _fit_moves(self, change: Tensor, past: Tensor, bend: Tensor, there: Tensor) -> None:
         ones = change.new_ones(len(change), 1)
+        # Steps that stay where they are or go on straight say nothing of where the others go, and there may be many.
+        free = there & (bend.abs() > self.cell / 2) & ((change * self.move).abs() > self.cell / 2)
+        free = torch.where(free.sum(0) >= FEWEST, free, there)
         for c in range(change.shape[1]):
             inputs = torch.cat([change[:, :c], past, ones], 1)
-            weights = _least_squares(inputs, change[:, c], there[:, c])
+            weights = _least_squares(inputs, change[:, c], free[:, c])
             self.now[c, :c], self.past[c], self.drift[c] = weights[:c], weights[c:-1], weights[-1]
-            self.unit[c] = _typical(change[:, c] - inputs @ weights, there[:, c]) * self.move[c]
+            self.unit[c] = _typical(change[:, c] - inputs @ weights, free[:, c]) * self.move[c]
         self.unit.clamp_(min=self.cell)
 
     def off(self, x: Tensor) -> Tensor:
@@ -233,6 +254,18 @@ class StepScales(nn.Module):
         if c is None:
             return scored(x, self.knots, self.scores)
         return scored(x[..., None], self.knots[c : c + 1], self.scores[c : c + 1])[..., 0]
+
+    def few(self, c: int) -> bool:
+        """Whether channel ``c`` has so few values, on a grid, that each may be given a weight."""
+        return bool(self.grid[c] & self.own[c]) and 2 <= self.count(c) <= VALUES
+
+    def count(self, c: int) -> int:
+        """Values from the least to the greatest of channel ``c`` on its grid."""
+        return int(self.number(self.high[c], c)) + 1
+
+    def number(self, x: Tensor, c: int) -> Tensor:
+        """Which of the values of channel ``c`` on its grid each of ``x`` is, int64, the least being 0."""
+        return ((x - self.low[c]) / self.cell[c]).round().long()
 
     def snapped(self, x: Tensor, c: int) -> Tensor:
         """Values of channel ``c`` within the observed range, on its grid where it has one."""
@@ -278,6 +311,11 @@ def carried(x: Tensor, mask: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     before = torch.cat([torch.full_like(last[:, :1], -1), last[:, :-1]], 1)
     there = before >= 0
     return torch.where(there, x.gather(1, before.clamp(min=0)), start.to(x.dtype)), there
+
+
+def earlier(before: Tensor) -> Tensor:
+    """Values two steps before each, of those one step before ``(B, T, C)``; the first two steps have but one."""
+    return torch.cat([before[:, :1], before[:, 1:2], before[:, 1:-1]], 1)
 
 
 def _least_squares(inputs: Tensor, target: Tensor, there: Tensor) -> Tensor:

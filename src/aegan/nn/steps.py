@@ -18,7 +18,7 @@ from torch.nn.functional import dropout
 
 from aegan.nn.init import LEAKY_GAIN, activation, linear
 from aegan.nn.step_mixture import LogChance
-from aegan.nn.step_scales import StepScales, carried
+from aegan.nn.step_scales import StepScales, carried, earlier
 
 FEATURES = 4
 """Numbers that a channel's network sees of each channel before it."""
@@ -186,10 +186,28 @@ class StepNetworks(nn.Module):
         first = self._loss(x[:, 0], numbers, anchors, self.units(self.start), self.start)[:, None]
         if x.shape[1] == 1:
             return first * (mask & scales.own)
+        now, numbers, anchors, units = self.behind(x, mask, before, there, condition, aside)
+        rest = self._loss(now, numbers, anchors, units, self.steps).view(len(x), -1, self.channels)
+        return torch.cat([first, rest], 1) * (mask & scales.own)
+
+    def behind(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        before: Tensor,
+        there: Tensor,
+        condition: Tensor | None,
+        aside: Aside | None = None,
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Values ``(B (T - 1), C)`` behind the first step, and what their mixtures are made of; see :meth:`mixture`.
+
+        ``before`` and ``there`` are of :func:`carried`, the others as in :meth:`forward`.
+        """
+        scales = self.scales
         filled = torch.where(mask, x, before)
-        older, off = second(before), scales.off(filled)
+        older, off = earlier(before), scales.off(filled)
         inputs = self.inputs(x, before, older, off, mask, condition)
-        states = self.recurrent(inputs, self.begin(given)[None])[0][:, :-1]
+        states = self.recurrent(inputs, self.begin(self.given(condition, x))[None])[0][:, :-1]
         last = slice(None), slice(None, -1)
         ago = self.lagged(filled, 0, x.shape[1] - 1)
         contexts = self.contexts(states, x[last], before[last], older[last], off[last], mask[last], condition, ago)
@@ -200,9 +218,7 @@ class StepNetworks(nn.Module):
         seen = self._seen(now, change, anchors, mask[:, 1:].flatten(0, 1))
         rest_aside = None if aside is None else aside.rest(slice(1, None), contexts, before[:, 1:])
         numbers = self.steps(contexts.flatten(0, 1), seen, rest_aside)
-        units = self.units(self.steps, past - oldest)
-        rest = self._loss(now, numbers, anchors, units, self.steps).view(len(x), -1, self.channels)
-        return torch.cat([first, rest], 1) * (mask & scales.own)
+        return now, numbers, anchors, self.units(self.steps, past - oldest)
 
     def inputs(
         self, x: Tensor, before: Tensor, older: Tensor, off: Tensor, mask: Tensor, condition: Tensor | None
@@ -282,8 +298,8 @@ class StepNetworks(nn.Module):
 
     def _anchors(self, past: Tensor, older: Tensor, off: Tensor, change: Tensor) -> tuple[Tensor, ...]:
         scales = self.scales
-        value = torch.cat([(past - scales.mean) / scales.std, off], 1)
-        predicted = past + scales.move * (change @ scales.now.T + value @ scales.past.T + scales.drift)
+        lately = scales.lately(past, older, off)
+        predicted = past + scales.move * (change @ scales.now.T + lately @ scales.past.T + scales.drift)
         return past, predicted, 2.0 * past - older, scales.mean.expand_as(past)
 
     def first_anchors(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
@@ -346,11 +362,6 @@ def _along(condition: Tensor | None, steps: int) -> list[Tensor]:
     if condition is None:
         return []
     return [condition[:, :steps] if condition.ndim == 3 else condition[:, None].expand(-1, steps, -1)]
-
-
-def second(before: Tensor) -> Tensor:
-    """Values two steps before each, of those one step before ``(B, T, C)``; the first two steps have but one."""
-    return torch.cat([before[:, :1], before[:, 1:2], before[:, 1:-1]], 1)
 
 
 def _weights(count: int, hidden: int, gain: float) -> nn.Parameter:

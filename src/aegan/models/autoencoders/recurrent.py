@@ -6,9 +6,9 @@ the channels of a step are drawn one after another, and the parts of a mixture l
 linear prediction, and around the mean (see :mod:`aegan.nn.steps`).
 
 The series' distribution is learnt first, and samples and forecasts come from it. A second stage learns what later
-values say of the steps before them, so that gaps are filled given both sides; a third one learns whole-window codes by
-an autoencoder of its own. Classes are given, attributes and lengths drawn first, and the series given these. Of data
-with seasons the networks are told at which place in them each step lies.
+values say of the steps before them, so that gaps are filled given both sides; a third one whole-window codes. Classes
+are given, attributes and lengths drawn first, and the series given these. Of data with seasons the networks are told
+at which place in them each step lies.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from aegan.nn.seasons import Seasons
 from aegan.nn.series import SERIES_NETWORKS
 from aegan.nn.step_aside import AsideNetwork, random_known
 from aegan.nn.step_draw import draw_series
+from aegan.nn.step_weights import fit_weights
 from aegan.nn.steps import StepNetworks
 from aegan.types import Batch, Field, Health, Optimizer, Phase, Samples, Spec, Stage, Term
 
@@ -208,6 +209,12 @@ class Recurrent(Model):
                     self.seasons.learn(part["place"])
         return data
 
+    def finish(self, data: Samples) -> None:
+        """Weights of the values of channels that have few."""
+        self.eval()
+        part = data.batch(self.steps.scales.sample(len(data), self.spec.shape[0]))
+        fit_weights(self.steps, part["x"], _mask(part), self._condition(part))
+
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``steps``, ``gaps`` and ``code``; nats a value, and squared error."""
         x, mask = batch["x"], _mask(batch)
@@ -241,8 +248,8 @@ class Recurrent(Model):
         """
         if self.attributes is not None and static is None:
             static = self.draw_static(noise, y)
-        place = self.places(noise) if place is None else place
-        return draw_series(self.steps, self._uniform(noise), self._given(y, static, place))
+        given = self._given(y, static, self.places(noise) if place is None else place)
+        return draw_series(self.steps, self._uniform(noise), given)
 
     def places(self, noise: Tensor) -> Tensor | None:
         """Places ``(B,)`` in the seasons at which series of this noise begin; None of data without seasons."""
