@@ -10,6 +10,8 @@ Reference: Darroch and Ratcliff 1972, "Generalized iterative scaling for log-lin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -43,8 +45,10 @@ def draw_value(scales: StepScales, c: int, uniform: Tensor, chance: Tensor, low:
     """Values ``(B,)`` of channel ``c`` between ``low`` and ``high`` by their chances ``(B, V)`` times their weights."""
     values = scales.low[c] + scales.cell[c] * torch.arange(chance.shape[1], device=chance.device)
     half = scales.cell[c] / 2
+    # Values before may lie off the range, so that what can be reached does, too: the end is nearest then.
+    low, high = low.clamp(max=float(values[-1])), high.clamp(min=float(values[0]))
     within = (values >= low[:, None] - half) & (values <= high[:, None] + half)
-    # The nearest ones, where none has any chance.
+    # Where none of these has a chance, all have the same.
     weighed = (chance * scales.weights[c, : chance.shape[1]].double().exp() + 1e-30) * within
     ends = weighed.cumsum(1)
     at = torch.searchsorted(ends, uniform.double()[:, None] * ends[:, -1:], right=True).clamp_(max=len(values) - 1)
@@ -53,27 +57,38 @@ def draw_value(scales: StepScales, c: int, uniform: Tensor, chance: Tensor, low:
 
 @torch.no_grad()
 def fit_weights(net: StepNetworks, x: Tensor, mask: Tensor, condition: Tensor | None) -> None:
-    """Weights of the values of all channels that have few, from series ``(N, T, C)``; see :class:`StepNetworks`."""
+    """Weights of the values of all channels that have few, from series ``(N, T, C)``, of which some steps are enough.
+
+    Likelihoods are told without them; what is drawn follows them, behind the first step of a series.
+    """
     scales, (_, steps, channels) = net.scales, x.shape
     few = [c for c in range(channels) if scales.few(c)]
     if not few or steps < 2:
         return
-    found: dict[int, list[Tensor]] = {c: [] for c in few}
-    index: dict[int, list[Tensor]] = {c: [] for c in few}
+    # The mixtures are kept: of many channels the chances of all values would take gigabytes.
+    found: dict[int, list[tuple[Tensor, ...]]] = {c: [] for c in few}
     for rows in torch.arange(len(x), device=x.device).split(max(1, AT_ONCE // steps)):
         part, there = x[rows], mask[rows]
         given = None if condition is None else condition[rows]
         now, numbers, anchors, units = net.behind(part, there, *carried(part, there, scales.mean), given)
-        logits, centres, widths = net.mixture(numbers, anchors, units, net.steps)
+        parts = net.mixture(numbers, anchors, units, net.steps)
         for c in few:
             seen = there[:, 1:, c].flatten()
-            parts = logits[seen, c], centres[seen, c], widths[seen, c]
-            found[c].append(chances(scales, c, parts).float())
-            index[c].append(scales.number(now[seen, c], c))
+            found[c].append((scales.number(now[seen, c], c), *(one[seen, c] for one in parts)))
     for c in few:
+        observed, *parts = (torch.cat(kept) for kept in zip(*found[c], strict=True))
+        if len(observed) == 0:
+            continue
+        chance = torch.cat(
+            [chances(scales, c, (logits, centres, widths)).float() for logits, centres, widths in _blocks(parts)]
+        )
         scales.weights[c] = 0.0
-        scales.weights[c, : scales.count(c)] = _scaled(torch.cat(found[c]), torch.cat(index[c]))
+        scales.weights[c, : scales.count(c)] = _scaled(chance, observed)
         scales.weighed[c] = True
+
+
+def _blocks(parts: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(part.split(AT_ONCE) for part in parts), strict=True)
 
 
 def _scaled(chance: Tensor, observed: Tensor) -> Tensor:

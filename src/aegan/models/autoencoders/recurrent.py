@@ -211,8 +211,9 @@ class Recurrent(Model):
 
     def finish(self, data: Samples) -> None:
         """Weights of the values of channels that have few."""
-        self.eval()
-        part = data.batch(self.steps.scales.sample(len(data), self.spec.shape[0]))
+        scales = self.eval().steps.scales
+        part = data.batch(scales.sample(len(data), self.spec.shape[0]))
+        part = {name: value.to(scales.low.device) for name, value in part.items()}
         fit_weights(self.steps, part["x"], _mask(part), self._condition(part))
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
