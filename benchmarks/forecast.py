@@ -1,6 +1,7 @@
 """Do forecasts keep their promise? Coverage and pinball loss of quantiles on time that the model never saw.
 
     python benchmarks/forecast.py --data DATA --out RESULTS [--seeds 0 1 2] [--budget 10m] [--window 48] [--steps 24]
+        [--set lr=0.001 patience=0]
 
 ``DATA/appliances_energy`` is one series of 28 channels, a step every ten minutes. The model learns from the first nine
 tenths. From ``--origins`` places in the last tenth it continues what came before, and each channel's quantiles are held
@@ -73,7 +74,7 @@ def measured(data: Path, seed: int, options: argparse.Namespace) -> dict[str, An
         warnings.simplefilter("ignore", AeganWarning)
         run = aegan.fit(
             past, kind="series", layout="long", window=options.window, budget=options.budget, seed=seed, holdout=0.0,
-            evaluate=False,
+            settings=dict(pair.split("=", 1) for pair in options.set), evaluate=False,
         )  # fmt: skip
         took = time.process_time() - began
         origins = origins_of(len(steps), cut, options.origins, options.steps)
@@ -102,11 +103,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--origins", type=int, default=80)
     parser.add_argument("--num", type=int, default=200)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of the model")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     runs = []
     for seed in options.seeds:
-        path = options.out / f"forecast-{options.window}-{options.steps}-{options.budget}-{seed}.json"
+        parts = (options.window, options.steps, options.budget, *options.set, seed)
+        path = options.out / f"forecast-{'-'.join(map(str, parts))}.json"
         if not path.exists():
             path.write_text(json.dumps(measured(options.data, seed, options), indent=1))
         runs.append(json.loads(path.read_text()))

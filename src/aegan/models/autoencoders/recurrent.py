@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aegan.config import require_at_least_one, require_choice, require_non_negative
 from aegan.errors import ConfigError
@@ -26,11 +26,10 @@ from aegan.losses import squared_error
 from aegan.models.autoencoders.autoregressive import Autoregressive, AutoregressiveConfig
 from aegan.models.base import Model
 from aegan.nn.backbone import decoder_for, encoder_for
-from aegan.nn.fields import FieldEmbedding
-from aegan.nn.init import class_embedding, linear
 from aegan.nn.seasons import Seasons
 from aegan.nn.series import SERIES_NETWORKS
 from aegan.nn.step_aside import AsideNetwork, random_known
+from aegan.nn.step_condition import StepCondition
 from aegan.nn.step_draw import draw_series
 from aegan.nn.step_weights import fit_weights
 from aegan.nn.steps import StepNetworks
@@ -59,7 +58,9 @@ class RecurrentConfig:
             many at most, none longer than half of a series, and none for series shorter than 64. What drifts off slowly
             comes back.
         dropout: Share of hidden units left out in a training step.
-        patience: Steps at least without a better likelihood of held-out series before a stage ends early.
+        patience: Above 0, a tenth of the time is kept from training, and a stage ends early when so many steps at least
+            have brought no better likelihood of it. 0: never; samples are then better, for that likelihood has its
+            best long before free-running series keep their course.
         gaps_share: Part of the budget for filling gaps; 0 leaves it out.
         latent_dim: Length of a code.
         series: Networks of the code: ``convolutional``, ``recurrent`` or ``attention``.
@@ -76,14 +77,14 @@ class RecurrentConfig:
     parts: int = 3
     averages: int = 3
     dropout: float = 0.1
-    patience: int = 500
+    patience: int = 0
     gaps_share: float = 0.12
     latent_dim: int = 32
     series: str = "convolutional"
     width: int = 32
     code_share: float = 0.08
     batch_size: int = 64
-    lr: float = 5e-4
+    lr: float = 2e-3
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
@@ -98,28 +99,6 @@ class RecurrentConfig:
             )
         if not 0 < self.lr < float("inf"):
             raise ConfigError(f"lr: a number above 0 expected, got {self.lr}.")
-
-
-class _Condition(nn.Module):
-    """Classes ``(B,)`` and rows of attributes ``(B, F)`` to a vector ``(B, CONDITION)``."""
-
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        self.classes = class_embedding(spec.num_classes, CONDITION) if spec.classes else None
-        self.fields = FieldEmbedding(spec.fields, 8) if spec.fields else None
-        self.mix = linear(8 * len(spec.fields), CONDITION) if spec.fields else None
-
-    def forward(self, y: Tensor | None, static: Tensor | None) -> Tensor:
-        out: Tensor | None = None
-        if self.classes is not None and y is not None:
-            # Rows of the embedding are short; the factor gives each number unit variance.
-            out = self.classes(y) * CONDITION**0.5
-        if self.fields is not None and self.mix is not None and static is not None:
-            mixed = self.mix(self.fields(static).flatten(1))
-            out = mixed if out is None else out + mixed
-        if out is None:
-            raise ConfigError("These series have classes or attributes; expected them beside the series.")
-        return out
 
 
 @final
@@ -138,7 +117,7 @@ class Recurrent(Model):
         self.values = steps * channels
         self.conditional = spec.num_classes > 0
         conditioned = bool(spec.classes or spec.fields)
-        self.condition = _Condition(spec) if conditioned else None
+        self.condition = StepCondition(spec.num_classes, spec.fields, CONDITION) if conditioned else None
         self.seasons = Seasons(spec.seasons) if spec.seasons else None
         self.steps = StepNetworks(
             channels,
