@@ -38,6 +38,10 @@ TRAINED_ON, JUDGED, MODES = 128_000, 26_000, 1_000
 FREE = {"r1": 0.0, "r2": 0.0}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "latent-gan": ("latent-gan", {}),
+    "latent-gan, no joint stage": (
+        "latent-gan",
+        {"autoencoder_share": 0.35, "latent": {"share": 0.65}, "joint": {"share": 0.0}},
+    ),
     "warm-start-gan": ("warm-start-gan", {}),
     "contractive-gan": ("contractive-gan", {}),
     "denoising-gan": ("denoising-gan", {}),

@@ -275,6 +275,16 @@ def test_times() -> None:
     assert [seconds(t) for t in ("90s", "5m", "1.5h", "20", "5min", 3)] == [90, 300, 5400, 20, 300, 3]
 
 
+def test_training_of_few_series_ends_early_and_of_many_does_not() -> None:
+    from aegan.models.registry import build
+    from aegan.presets import settings
+    from aegan.types import Spec
+
+    spec = Spec(kind="series", shape=(24, 3))
+    few, many = (build("recurrent", spec, settings("recurrent", spec, n)).stages for n in (400, 4_000))
+    assert all(stage.patience for stage in few) and not any(stage.patience for stage in many)
+
+
 def test_presets_fit_the_size_of_the_images() -> None:
     from aegan.models.registry import MODELS, build
     from aegan.presets import settings
