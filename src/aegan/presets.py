@@ -21,9 +21,9 @@ FEW_ROWS, PRIOR_ROWS = 5_000, 1_000
 3,000 rows of Adult were learnt as well with them as without.
 """
 FEW_SERIES, FEWEST_SERIES = 5_000, 1_000
-"""Series, or windows of one, below which more of the units are left out in training, and below which training ends early.
+"""Series, or windows of one, below which more units are left out in training, and below which training ends early.
 
-Of 400 steps (an autoregression), changes came a tenth too small after four minutes to the end; of 1,500 nothing was amiss.
+Of 400 steps of an autoregression changes came a tenth too small without; of 1,500 nothing was amiss.
 """
 
 
