@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import nn
 
-from aegan.nn.matmul_conv import MatmulConv2d, MatmulConvTranspose2d, with_matmul_convolutions
+from aegan.nn.matmul_conv import Gather, MatmulConv2d, MatmulConvTranspose2d, Scatter, with_matmul_convolutions
 
 LAYERS = [
     (nn.Conv2d(3, 5, 4, 2, padding=1), (2, 3, 7, 7)),
@@ -52,6 +53,26 @@ def test_gradients_of_gradients_are_those_of_the_usual_kernels() -> None:
         found.append([p.grad for p in network.parameters() if p.grad is not None])
     assert len(found[0]) == len(found[1]) == 4
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS)
+def test_in_fp32_the_usual_kernels_are_taken_but_for_the_smallest_maps(
+    layer: nn.Module, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = with_matmul_convolutions(nn.Sequential(copy.deepcopy(layer)))
+    for product in (Gather, Scatter):
+        monkeypatch.setattr(product, "apply", lambda *_: pytest.fail("the usual kernel is faster here"))
+    x = torch.randn(shape)
+    assert torch.allclose(changed(x), layer(x), atol=1e-5)
+
+
+def test_the_smallest_maps_are_products_in_fp32_too() -> None:
+    layer = nn.Conv2d(8, 5, 4, 2, padding=1)
+    changed = with_matmul_convolutions(copy.deepcopy(layer))
+    x = torch.randn(2, 8, 3, 3)
+    with patch.object(Gather, "apply", side_effect=Gather.apply) as product:
+        assert torch.allclose(changed(x), layer(x), atol=1e-5)
+    product.assert_called_once()
 
 
 def test_names_and_weights_stay_and_other_layers_are_left_alone() -> None:

@@ -4,7 +4,8 @@ On a CPU the usual kernels go over the pixels, of which a map of 7x7 or 1x1 has 
 the machine's matrix rate, a transposed one at a fifth. Gathering the patches first (scattering them afterwards, for the
 transposed kind) turns the same sums into one large matrix product, forward and backward. Channels lie together in
 memory, so that a patch is gathered in runs of as many values as there are channels: ``unfold`` and ``fold`` go pixel by
-pixel and take as long as the product itself, where that is one in bf16.
+pixel and take as long as the product itself, where that is one in bf16. In fp32 the usual kernels are the faster ones
+but for maps of very few pixels, and on other devices than a CPU always.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-SMALL, SMALL_TRANSPOSED = 16, 64
+SMALL, SMALL_TRANSPOSED, SMALL_FP32 = 16, 64, 4
 """Output positions of a convolution, and input positions of a transposed one, up to which the matrix product is the
-faster form (benchmarks/speed.py); with more, gathering the patches costs more than it gains."""
+faster form (benchmarks/speed.py); with more, gathering the patches costs more than it gains. The third is that of a
+convolution in fp32, in which transposed ones never gain."""
 Sides = tuple[int, int]
 
 
@@ -29,7 +31,7 @@ class MatmulConv2d(nn.Conv2d):
         (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, _sides(self.padding)
         h = (input.shape[2] + 2 * ph - kh) // sh + 1
         w = (input.shape[3] + 2 * pw - kw) // sw + 1
-        if h * w > SMALL:
+        if h * w > (SMALL_FP32 if _in_fp32(input) else SMALL) or input.device.type != "cpu":
             return super().forward(input)
         patches = Gather.apply(input.permute(0, 2, 3, 1), (h, w), (kh, kw), (sh, sw), (ph, pw))
         out = linear(patches.flatten(3).flatten(0, 2), self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)
@@ -41,7 +43,8 @@ class MatmulConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         b, c, h, w = input.shape
-        if h * w > SMALL_TRANSPOSED or output_size is not None:
+        usual = _in_fp32(input) or input.device.type != "cpu"
+        if h * w > SMALL_TRANSPOSED or output_size is not None or usual:
             return super().forward(input, output_size)
         (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, _sides(self.padding)
         oh, ow = _sides(self.output_padding)
@@ -130,6 +133,11 @@ def _within(size: int, steps: int, stride: int, offset: int) -> tuple[slice, sli
     last = max(first, min(steps, -((offset - size) // stride)))
     end = stride * (last - 1) + offset + 1 if last > first else 0
     return slice(first, last), slice(stride * first + offset, end, stride)
+
+
+def _in_fp32(input: Tensor) -> bool:
+    """Whether a product of ``input`` is taken in fp32."""
+    return input.dtype == torch.float32 and not torch.is_autocast_enabled(input.device.type)
 
 
 def _sides(value: Any) -> tuple[int, int]:
