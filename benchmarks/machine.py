@@ -37,6 +37,7 @@ from aegan.models.registry import build, entry
 from aegan.train.backend import Backend
 from aegan.train.precision import choose_precision
 from aegan.train.probe import Probe, StepRecord
+from aegan.train.products import by_onednn, usable
 from aegan.train.trainer import Trainer
 from aegan.types import Field, Spec, Stage
 
@@ -94,14 +95,18 @@ def child(
 
 
 def matrix_rate(dtype: torch.dtype = torch.float32, *, size: int = 1024, seconds: float = 2.0) -> float:
-    """Floating-point operations a processor second of products of square matrices: the best of several short runs."""
+    """Floating-point operations a processor second of products of square matrices: the best of several short runs.
+
+    Products of fp32 by the faster library (:mod:`aegan.train.products`).
+    """
     a, b = (torch.randn(size, size, generator=torch.Generator().manual_seed(i)).to(dtype) for i in (0, 1))
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
     best, began = 0.0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        took = cost(lambda: [torch.mm(a, b, out=out) for _ in range(8)])
-        best = max(best, 8 * 2 * size**3 / max(took, 1e-9))
+    with by_onednn(usable()):
+        while time.perf_counter() - began < seconds:
+            took = cost(lambda: [torch.mm(a, b, out=out) for _ in range(8)])
+            best = max(best, 8 * 2 * size**3 / max(took, 1e-9))
     return best
 
 
@@ -223,17 +228,18 @@ def steps(
     told = {"step": max(clock.took, 1e-9) / count, "batch": float(chosen.batch_size)}
     if not count_flops:
         return told
-    counted = []
+    counted, spent = [], []
     for number in (2, 18):
         with Flops() as counter:
             run(number)
         counted.append(counter)
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        run(18)
-    spent = sum(e.self_cpu_time_total for e in profiled.key_averages() if "convolution" in e.key) / 1e6
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            run(number)
+        spent.append(sum(e.self_cpu_time_total for e in profiled.key_averages() if "convolution" in e.key) / 1e6)
     # What comes before the first step, such as the codes of all samples, is in both and belongs to neither.
     flops = (counted[1].total - counted[0].total) / 16
-    return told | {"flops": flops, "convolutions": counted[1].convolutions / spent if spent else 0.0}
+    convolutions = counted[1].convolutions - counted[0].convolutions
+    return told | {"flops": flops, "convolutions": convolutions / (spent[1] - spent[0]) if convolutions else 0.0}
 
 
 def arithmetic(names: Iterable[str] = tuple(CASES), *, least: int = 4, seconds: float = 4.0) -> dict[str, Told]:

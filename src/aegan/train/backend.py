@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aegan.errors import ConfigError
+from aegan.train.products import Products
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,11 +20,15 @@ class Backend:
     Args:
         device: ``cpu`` or ``cuda``; see :func:`resolve_device` for ``auto``.
         precision: ``fp32`` or ``bf16`` (autocast, weights and optimiser stay float32).
+
+    Attributes:
+        products: Which library multiplies what is left in fp32.
     """
 
     def __init__(self, device: str, precision: str) -> None:
         self.precision = precision
         self.device = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
+        self.products = Products(self.device.type)
 
     def autocast(self, enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
         """Context of the run's precision; without effect in fp32 or when not ``enabled``."""

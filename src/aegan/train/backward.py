@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,3 +98,15 @@ def backward(terms: Mapping[str, Term], weight: float, place: Place) -> None:
             "Give one of them a weight."
         )
     (total if weight == 1.0 else weight * total).backward()
+
+
+@contextlib.contextmanager
+def thawed(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Gradients for these parameters within it."""
+    for p in parameters:
+        p.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for p in parameters:
+            p.requires_grad_(False)

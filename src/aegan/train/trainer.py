@@ -22,7 +22,7 @@ from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
 from aegan.train.backend import Backend
-from aegan.train.backward import Place, backward, values_of
+from aegan.train.backward import Place, backward, thawed, values_of
 from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
@@ -143,7 +143,8 @@ class Trainer:
             order = self.private or order_of(data, stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
             while (progress := self.shards.agree(self._progress())) < 1.0:
-                record = self._train_step(stage, data, order, progress)
+                with self.backend.products.step(self.stage_step):
+                    record = self._train_step(stage, data, order, progress)
                 self._look()
                 self._tell("on_step", record)
                 self._housekeeping()
@@ -169,7 +170,7 @@ class Trainer:
             optimizer = self._optimizers[phase.name]
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
-            with self._thawed(phase):
+            with thawed(self._of_phase[phase.name]):
                 buffers = self._cut_buffers(phase)
                 for part, weight in self.shards.of(index, self.step, number, buffers):
                     batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
@@ -230,6 +231,7 @@ class Trainer:
         self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
         if self._restored is not None:
             self.ema.load_state_dict(self._restored["ema"])
+            self.backend.products.onednn = self._restored.get("onednn", False)
             if "selection" in self._restored:
                 self.selection.load_state_dict(self._restored["selection"])
             for name, state in self._restored["optimizers"].items():
@@ -241,17 +243,6 @@ class Trainer:
         return torch.optim.AdamW(
             self._of_phase[phase.name], lr=o.lr, betas=o.betas, eps=o.eps, weight_decay=o.weight_decay, fused=True
         )
-
-    @contextlib.contextmanager
-    def _thawed(self, phase: Phase) -> Iterator[None]:
-        parameters = self._of_phase[phase.name]
-        for p in parameters:
-            p.requires_grad_(True)
-        try:
-            yield
-        finally:
-            for p in parameters:
-                p.requires_grad_(False)
 
     def _encode_all(self, data: Samples) -> Tensor:
         parts = []
@@ -311,6 +302,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "ema": self.ema.state_dict(),
             "selection": self.selection.state_dict(),
+            "onednn": self.backend.products.onednn,
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.backend.device.type == "cuda" else None,
