@@ -54,8 +54,8 @@ def _listed(words: tuple[str, ...]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-BOTH = ("image", "audio", "vector")
-CODED = (*BOTH, "table", "series")
+BOTH = ("image", "audio", "vector", "series")
+CODED = ("image", "audio", "vector", "table", "series")
 """Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
 LATENT = (*CODED, "text")
 """Of hybrids whose adversary sees codes alone, by whichever autoencoder."""

@@ -30,9 +30,9 @@ NETWORKS = ("residual", "plain", "dcgan")
 """Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
 GRIDS = ("image", "audio")
 """Kinds of data ``(C, H, W)`` that convolutions are for: pictures, and the mel bands and frames of sound."""
-KINDS = (*GRIDS, "vector")
+KINDS = (*GRIDS, "vector", "series")
 """Kinds of data that there are all networks for."""
-CODED_KINDS = (*KINDS, "table", "series")
+CODED_KINDS = (*GRIDS, "vector", "table", "series")
 """Kinds of data that there are encoders and decoders for."""
 
 
@@ -81,12 +81,12 @@ def discriminator_for(
 
     ``network`` is one of ``NETWORKS``; ``octaves`` are for vectors, see :class:`~aegan.nn.octaves.Octaves`.
     """
-    packed = replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
-    trunk, hidden = (
-        _trunk_for(packed, width=width, blocks=blocks, network=network, series=series, octaves=octaves),
-        (4 if _is_image(spec) else DENSE_FACTOR) * width,
-    )
-    options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
+    axis = 1 if spec.kind == "series" else 0
+    joined = tuple(pack * n if i == axis else n for i, n in enumerate(spec.shape))
+    seen = replace(spec, shape=joined)
+    trunk = _trunk_for(seen, width=width, blocks=blocks, network=network, series=series, octaves=octaves)
+    hidden = (4 if _is_image(spec) else DENSE_FACTOR) * width
+    options = {"stddev": stddev, "pack": pack, "pack_axis": 1 + axis, "auxiliary": auxiliary}
     return Discriminator(trunk, trunk.features, spec.num_classes, hidden=hidden, **options)
 
 
@@ -130,15 +130,23 @@ def _trunk_for(
 
 
 def generator_for(
-    spec: Spec, noise_dim: int, *, width: int, blocks: int, network: str = "residual", signs: int = 0
+    spec: Spec,
+    noise_dim: int,
+    *,
+    width: int,
+    blocks: int,
+    network: str = "residual",
+    series: str = SERIES_NETWORKS[0],
+    signs: int = 0,
 ) -> Generator:
     """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``; ``network`` is one of ``NETWORKS``.
 
-    ``signs`` are those of :class:`~aegan.nn.generator.Generator`.
+    ``series`` is one of ``SERIES_NETWORKS``, for time series; ``signs`` are those of
+    :class:`~aegan.nn.generator.Generator`.
     """
     inputs = noise_dim * (2 if spec.num_classes else 1)
     if network == "residual":
-        decoder = decoder_for(spec, inputs, width=width, blocks=blocks)
+        decoder = decoder_for(spec, inputs, width=width, blocks=blocks, series=series)
     elif _is_image(spec):
         decoder = PlainConvDecoder(spec.shape, inputs, width=width, normalised=network == "dcgan")
     else:
@@ -149,7 +157,7 @@ def generator_for(
 
 def _refuse_norm(spec: Spec, network: str) -> None:
     if network == "dcgan":
-        raise ConfigError(f"network=dcgan is convolutional, got {spec.kind} data. Use network=plain or residual.")
+        raise ConfigError(f"network=dcgan is for images, got {spec.kind} data. Use network=plain or residual.")
 
 
 def _is_table(spec: Spec) -> bool:

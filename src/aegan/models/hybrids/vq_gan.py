@@ -24,7 +24,7 @@ from aegan.errors import ConfigError
 from aegan.losses import ADVERSARIAL
 from aegan.models.adversarial import adam, discriminator_terms
 from aegan.models.autoencoders.family import AnyAutoencoder, VectorQuantisedConfig, autoencoder_of
-from aegan.models.hybrids.base import AutoencoderHybrid
+from aegan.models.hybrids.base import AutoencoderHybrid, trunk_size
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
@@ -78,7 +78,7 @@ class VQGAN(AutoencoderHybrid):
         own = config.autoencoder
         self.autoencoder = autoencoder_of(spec, own)
         self.code_dim, self.noise_dim = self.autoencoder.code_dim, self.autoencoder.noise_dim
-        self.discriminator = discriminator_for(spec.unlabelled, width=own.width, blocks=own.blocks)
+        self.discriminator = discriminator_for(spec.unlabelled, **trunk_size(own))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
