@@ -43,6 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "diff": {"augmentation": "diff"},
     "ada": {"augmentation": "ada", "ada_images": 100},
     "plain": {"network": "plain"},
+    "r3gan": {"network": "r3gan"},
     "dcgan": {"network": "dcgan", "loss": "non-saturating", "penalty": FREE},
     "clamped": {"jacobian_weight": 0.1},
     "falling": {"penalty": {"final": 0.01, "between": 1}},

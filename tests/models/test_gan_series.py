@@ -99,6 +99,7 @@ def test_what_is_filled_in_need_not_be_reconstructed(name: str) -> None:
         ({"augmentation": "diff"}, "moves and colours images"),
         ({"augmentation": "ada"}, "augmentation=latent"),
         ({"network": "dcgan"}, "for images, got series data"),
+        ({"network": "r3gan"}, "for images, got series data"),
         ({"series": "wavelet"}, "convolutional"),
     ],
 )

@@ -148,8 +148,8 @@ MODELS: dict[str, Entry] = {
         family="gan",
         kinds=BOTH,
         gives=("samples", "classes"),
-        summary="GAN in data space: any loss and penalty by settings; R3GAN's by default.",
-        paper="Goodfellow et al. 2014 (arXiv 1406.2661); defaults as R3GAN (arXiv 2501.05441)",
+        summary="GAN in data space: any loss and penalty by settings; by default R3GAN's.",
+        paper="Goodfellow et al. 2014 (arXiv 1406.2661); loss and penalties as R3GAN (arXiv 2501.05441)",
         adversary="data",
     ),
     "latent-gan": Entry(

@@ -21,13 +21,14 @@ from aegan.nn.discriminator import Discriminator
 from aegan.nn.generator import Generator
 from aegan.nn.joint import JointDiscriminator
 from aegan.nn.plain import PlainConvDecoder, PlainConvTrunk, PlainDenseDecoder, PlainDenseTrunk
+from aegan.nn.r3gan import R3Decoder, R3Trunk
 from aegan.nn.rows import RowEncoder, RowHeads
 from aegan.nn.series import DECODERS, SERIES_NETWORKS, TRUNKS, SeriesDecoder, SeriesEncoder, SeriesTrunk
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
-NETWORKS = ("residual", "plain", "dcgan")
-"""Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
+NETWORKS = ("residual", "r3gan", "plain", "dcgan")
+"""Residual without normalisation; R3GAN's own; strided convolutions, or a perceptron; and those with BatchNorm."""
 GRIDS = ("image", "audio")
 """Kinds of data ``(C, H, W)`` that convolutions are for: pictures, and the mel bands and frames of sound."""
 KINDS = (*GRIDS, "vector", "series")
@@ -111,7 +112,7 @@ def _trunk_for(
     network: str = "residual",
     series: str = SERIES_NETWORKS[0],
     octaves: int = 0,
-) -> ConvTrunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk | SeriesTrunk:
+) -> ConvTrunk | R3Trunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk | SeriesTrunk:
     if octaves and (spec.kind != "vector" or network != "residual"):
         raise ConfigError(
             f"octaves={octaves} are for residual networks of vectors, got {spec.kind} data and network={network}. Set "
@@ -121,8 +122,10 @@ def _trunk_for(
         return TRUNKS[series](spec.shape, width=width, blocks=blocks)
     if network != "residual":
         if _is_image(spec):
+            if network == "r3gan":
+                return R3Trunk(spec.shape, width=width, blocks=blocks)
             return PlainConvTrunk(spec.shape, width=width, normalised=network == "dcgan")
-        _refuse_norm(spec, network)
+        _refuse_off_grid(spec, network)
         return PlainDenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
         return ConvTrunk(spec.shape, width=width, blocks=blocks)
@@ -147,17 +150,19 @@ def generator_for(
     inputs = noise_dim * (2 if spec.num_classes else 1)
     if network == "residual":
         decoder = decoder_for(spec, inputs, width=width, blocks=blocks, series=series)
+    elif _is_image(spec) and network == "r3gan":
+        decoder = R3Decoder(spec.shape, inputs, width=width, blocks=blocks)
     elif _is_image(spec):
         decoder = PlainConvDecoder(spec.shape, inputs, width=width, normalised=network == "dcgan")
     else:
-        _refuse_norm(spec, network)
+        _refuse_off_grid(spec, network)
         decoder = PlainDenseDecoder(spec.shape, inputs, hidden=DENSE_FACTOR * width, blocks=blocks)
     return Generator(decoder, noise_dim, spec.num_classes, signs=signs)
 
 
-def _refuse_norm(spec: Spec, network: str) -> None:
-    if network == "dcgan":
-        raise ConfigError(f"network=dcgan is for images, got {spec.kind} data. Use network=plain or residual.")
+def _refuse_off_grid(spec: Spec, network: str) -> None:
+    if network in ("r3gan", "dcgan"):
+        raise ConfigError(f"network={network} is for images, got {spec.kind} data. Use network=plain or residual.")
 
 
 def _is_table(spec: Spec) -> bool:

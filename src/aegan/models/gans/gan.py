@@ -1,9 +1,11 @@
 """A GAN in data space: any loss, any penalty, any remedy against collapse, by settings.
 
-The defaults are R3GAN's (Huang et al. 2024, arXiv 2501.05441): relativistic pairing loss with R1 and R2 and residual
-networks without normalisation. Other settings make the GANs of the literature, for instance ``loss=hinge
-spectral_norm=true penalty.r1=0 penalty.r2=0`` (SN-GAN, arXiv 1802.05957) or ``loss=wasserstein penalty.unit=10
-penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv 1704.00028).
+Loss and penalties are by default R3GAN's (Huang et al. 2024, arXiv 2501.05441): relativistic pairing with R1 and R2. So
+is the principle of the default networks, residual without normalisation; their blocks are of two full 3x3 convolutions,
+with pixel shuffle, which are faster on a CPU than the paper's of grouped ones (``network=r3gan``). Other settings make
+the GANs of the literature, for instance ``loss=hinge spectral_norm=true penalty.r1=0 penalty.r2=0`` (SN-GAN, arXiv
+1802.05957) or ``loss=wasserstein penalty.unit=10 penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv
+1704.00028).
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ class GANConfig:
         octaves: Sines and cosines of the data that the discriminator of vectors sees beside them, for few values with
             fine structure (:class:`~aegan.nn.octaves.Octaves`).
         series: Networks of time series: ``convolutional``, ``recurrent`` or ``attention``; no other data have them.
-        network: ``residual`` (R3GAN's, without normalisation), ``plain`` (strided convolutions, or a perceptron) or
-            ``dcgan`` (those with BatchNorm, for images; not with a gradient penalty).
+        network: ``residual`` (without normalisation), ``r3gan`` (the paper's own, for images), ``plain`` (strided
+            convolutions, or a perceptron) or ``dcgan`` (those with BatchNorm, for images; not with a gradient penalty).
         width: Channels of the finest feature map, or an eighth of the hidden units.
         blocks: Residual blocks at each resolution, or hidden layers.
         batch_size: Samples a step.
