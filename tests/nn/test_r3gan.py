@@ -55,8 +55,9 @@ def test_the_branch_is_the_papers_written_out() -> None:
     block, x = stirred(R3Block(4, 1)), torch.randn(1, 4, 1, 1)
     leaky = lambda v: torch.where(v > 0, v, 0.2 * v)  # noqa: E731
     # On a map of one pixel only the middle of the 3x3 kernel counts; 8 channels make one group.
-    h = leaky(block.widen.weight[:, :, 0, 0] @ x[0, :, 0, 0] + block.widen.bias)
-    h = leaky(block.mix.weight[:, :, 1, 1] @ h + block.mix.bias)
+    own = dict(block.named_parameters())
+    h = leaky(own["widen.weight"][:, :, 0, 0] @ x[0, :, 0, 0] + own["widen.bias"])
+    h = leaky(own["mix.weight"][:, :, 1, 1] @ h + own["mix.bias"])
     torch.testing.assert_close(block(x)[0, :, 0, 0], x[0, :, 0, 0] + block.narrow.weight[:, :, 0, 0] @ h)
 
 
