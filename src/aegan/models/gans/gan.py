@@ -36,7 +36,7 @@ from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
 from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
-from aegan.models.gans.state import State
+from aegan.models.gans.state import PathLength, State
 from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
 from aegan.nn.constraints import as_it_stands, spectrally_normalised
@@ -74,6 +74,9 @@ class GANConfig:
         ada_images: Real images over which ADA's probability, or the share of ``latent``, may go from 0 to 1.
         latent: Settings of ``augmentation=latent``.
         jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
+        path_weight: Weight of StyleGAN2's path length penalty, which has the generator go equally far for equal steps
+            of the noise (arXiv 1912.04958; there of mapped noise, and the weight 2).
+        path_every: It is taken on every such step of the generator, with this many times the weight.
         noise_dim: Length of the generator's noise.
         signs: So many of its values count by their sign alone, for data in separate parts.
         octaves: Sines and cosines of the data that the discriminator of vectors sees beside them, for few values with
@@ -106,6 +109,8 @@ class GANConfig:
     ada_images: float = 100_000.0
     latent: LatentAugmentConfig = LatentAugmentConfig()
     jacobian_weight: float = 0.0
+    path_weight: float = 0.0
+    path_every: int = 4
     noise_dim: int = 64
     signs: int = 0
     octaves: int = 0
@@ -130,8 +135,9 @@ class GANConfig:
         ):
             require_choice(self, name, known)
         require_at_least_one(self, "noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack")
-        require_at_least_one(self, "instance_noise_steps")
-        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight", "signs", "octaves")
+        require_at_least_one(self, "instance_noise_steps", "path_every")
+        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight", "path_weight")
+        require_non_negative(self, "signs", "octaves")
         if self.signs > self.noise_dim:
             raise ConfigError(f"signs: at most noise_dim={self.noise_dim} expected, got {self.signs}.")
         if not 0 <= self.label_smoothing < 0.5:
@@ -189,6 +195,8 @@ class GAN(Model):
             or config.instance_noise > 0
         )
         self.state = State(config.ada_images if config.augmentation == "ada" else None)
+        if config.path_weight:
+            self.paths = PathLength()
         if config.augmentation == "latent":
             self.autoencoder = autoencoder_of(spec, config.latent.autoencoder)
             self.code_dim = self.autoencoder.code_dim
@@ -211,7 +219,7 @@ class GAN(Model):
             ),
             Phase(
                 name="generator",
-                networks=("generator",),
+                networks=("generator", "paths") if config.path_weight else ("generator",),
                 optimizer=Optimizer(lr=config.lr_generator, betas=betas),
                 every=config.discriminator_steps,
             ),
@@ -319,7 +327,9 @@ class GAN(Model):
     def _generator_loss(self, x: Tensor, y: Tensor | None, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
         noise = torch.randn(len(x), self.noise_dim, device=x.device)
-        fake = _where_observed(self.generate(noise, y).float(), mask)
+        paths = config.path_weight and self.stage_step % (config.path_every * config.discriminator_steps) == 0
+        made = self.generate(noise.requires_grad_(bool(paths)), y).float()
+        fake = _where_observed(made, mask)
         with self._resting(self.discriminator):
             with torch.no_grad():
                 real_logits, _ = self._judge(_where_observed(self._real(x, y), mask), y)
@@ -330,6 +340,8 @@ class GAN(Model):
         if config.jacobian_weight:
             clamp = jacobian_clamp(lambda z: self.generate(z, y), noise)
             terms["jacobian"] = Term(clamp, config.jacobian_weight)
+        if paths:
+            terms["path-length"] = Term(self.paths(made, noise), config.path_weight * config.path_every)
         return terms
 
     def _real(self, x: Tensor, y: Tensor | None) -> Tensor:
