@@ -4,7 +4,8 @@ Reference: Larsen et al. 2016 (arXiv 1512.09300). The encoder gets the prior's d
 decoder the feature error and the adversarial term; the discriminator tells real data from reconstructions *and* from
 samples of the prior. The generator's loss is the non-saturating one (a saturating one vanishes just where it is
 needed), and the discriminator has zero-centred penalties, without which it soon wins. The discriminator's trunk has
-residual blocks of no normalisation; each map's error counts after scaling to unit mean square.
+residual blocks of no normalisation; each map's error counts after scaling to unit mean square. The paper measures no
+error between values; here the squared one, of weight 1 by default, steadies the first steps (``pixel_weight=0``: none).
 """
 
 from __future__ import annotations

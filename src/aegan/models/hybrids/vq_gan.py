@@ -7,7 +7,9 @@ gradient at the decoder's last layer is ``strength`` times that of the reconstru
 
 By default the codes are vector-quantised; ``autoencoder.model=variational`` makes a KL-GAN, which samples from the
 prior. What differs from the papers: codes are vectors here, the discriminator gives one logit a sample and has R1 and
-R2, and the adversary judges a reconstruction of its own, decoded from codes with their usual noise.
+R2, and the adversary judges a reconstruction of its own, decoded from codes with their usual noise. The authors'
+discriminator waits with its first step too, while this one learns from the start; and where they measure LPIPS, by a
+network pretrained on photographs, the error in the encoder's own features (``autoencoder.feature_weight``) stands in.
 """
 
 from __future__ import annotations
