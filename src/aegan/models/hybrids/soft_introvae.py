@@ -4,8 +4,8 @@ Reference: Daniel & Tamar 2021 (arXiv 2012.13253). The encoder raises the eviden
 (through an exponential), that of generated and of reconstructed data; the decoder raises the bound of what it
 generates. No network judges besides the two: the encoder is the discriminator, and learns at its rate. A healthy run
 has a larger divergence of generated data than of real ones, and its health says so if it does not. A stage of plain
-variational training comes first. Left out is a tiny term of the decoder's in the authors' code: ``gamma_r`` = 1e-8 times
-the error with which it gives back generated and reconstructed data.
+variational training comes first. Left out is a tiny term of the decoder's loss in the authors' code: ``gamma_r``, 1e-8,
+times the error with which it gives back generated and reconstructed data.
 """
 
 from __future__ import annotations

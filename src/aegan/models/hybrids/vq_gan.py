@@ -9,7 +9,8 @@ By default the codes are vector-quantised; ``autoencoder.model=variational`` mak
 prior. What differs from the papers: codes are vectors here, the discriminator gives one logit a sample and has R1 and
 R2, and the adversary judges a reconstruction of its own, decoded from codes with their usual noise. The authors'
 discriminator waits with its first step too, while this one learns from the start; and where they measure LPIPS, by a
-network pretrained on photographs, the error in the encoder's own features (``autoencoder.feature_weight``) stands in.
+network pretrained on photographs, the error in the encoder's own features stands in (``autoencoder.feature_weight``, 0
+by default).
 """
 
 from __future__ import annotations
