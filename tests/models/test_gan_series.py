@@ -11,6 +11,7 @@ from tests.conftest import SERIES, TINY, waves
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
+from aegan.losses import zero_centred_gradient
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.models.registry import MODELS, build
 from aegan.nn.backbone import discriminator_for
@@ -59,6 +60,21 @@ def test_every_network_of_series_trains_and_samples(settings: dict[str, Any]) ->
     model = train(settings, TensorData(x=waves(32), y=torch.arange(32) % 2), 2, spec)
     made = model.generate(torch.randn(4, model.noise_dim), torch.tensor([0, 1, 0, 1]))
     assert made.shape == (4, 10, 3) and bool(torch.isfinite(made).all())
+
+
+@pytest.mark.parametrize(
+    ("at_data", "learning", "usual"), [(True, True, False), (True, False, True), (False, True, True)]
+)
+def test_a_penalty_on_a_recurrent_discriminator_goes_without_cudnn(at_data: bool, learning: bool, usual: bool) -> None:
+    judge, seen = discriminator_for(SERIES, width=8, blocks=1, series="recurrent").requires_grad_(learning), []
+    gru = next(m for m in judge.modules() if isinstance(m, torch.nn.GRU))
+    gru.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.enabled))
+    x = waves(4).requires_grad_(at_data)
+    logits = judge(x, None)
+    assert seen == [usual] and torch.backends.cudnn.enabled
+    if at_data and learning:
+        zero_centred_gradient(logits, x).backward()
+        assert all(p.grad is not None for p in gru.parameters())
 
 
 def test_series_are_packed_step_beside_step() -> None:
