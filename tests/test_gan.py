@@ -184,7 +184,7 @@ def test_path_lengths_are_held_to_their_running_mean() -> None:
     for model.stage_step in (0, 2, 4, 6):
         terms = model.loss("generator", {"x": torch.randn(4096, 4)})
         found.append("path-length" in terms)
-    # The third of the generator's steps, which are every second one of the trainer's.
+    # Every third of the generator's steps, which are every second one of the trainer's.
     assert found == [True, False, False, True]
     assert terms["path-length"].weight == 6.0
     # Jᵀy of y ~ N(0, I)/2 in four values is 3 (y1 + y3, y2 + y4): each of variance 9/2. Its length is Rayleigh's.
