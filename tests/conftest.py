@@ -78,6 +78,7 @@ VARIANTS = {
         TINY["vq-gan"] | {"autoencoder": {"model": "variational", **TINY_AUTOENCODER}},
     ),
     "gan, plain": ("gan", TINY["gan"] | {"network": "plain"}),
+    "gan, path length": ("gan", TINY["gan"] | {"path_weight": 2.0, "path_every": 2}),
     "gan, latent augmentation": (
         "gan",
         TINY["gan"]

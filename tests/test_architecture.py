@@ -52,6 +52,7 @@ TOP = {
     "healing",
     "grids",
     "kinds",
+    "parts",
     "rl",
     "study",
     "cli",

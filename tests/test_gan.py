@@ -43,8 +43,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "diff": {"augmentation": "diff"},
     "ada": {"augmentation": "ada", "ada_images": 100},
     "plain": {"network": "plain"},
+    "r3gan": {"network": "r3gan"},
     "dcgan": {"network": "dcgan", "loss": "non-saturating", "penalty": FREE},
     "clamped": {"jacobian_weight": 0.1},
+    "path length": {"path_weight": 2.0, "path_every": 2},
     "falling": {"penalty": {"final": 0.01, "between": 1}},
     "signs": {"signs": 2},
 }
@@ -141,6 +143,8 @@ def test_the_stddev_feature_sees_a_collapse() -> None:
         ({"penalty": {"final": 2}}, "penalty.final"),
         ({"signs": -1}, "signs"),
         ({"signs": 999}, "at most noise_dim"),
+        ({"path_weight": -1}, "path_weight"),
+        ({"path_every": 0}, "path_every"),
         ({"octaves": 3}, "residual networks of vectors"),
     ],
 )
@@ -160,6 +164,35 @@ def test_judging_real_and_fake_in_one_pass_changes_no_term(condition: str) -> No
         found.append({k: t.value.item() * t.weight for k, t in model.loss("discriminator", dict(batch)).items()})
     assert found[0].keys() == found[1].keys() >= {"adversarial", "r1", "r2"}
     assert all(found[0][k] == pytest.approx(found[1][k], rel=1e-5) for k in found[0])
+
+
+def test_path_lengths_are_held_to_their_running_mean() -> None:
+    torch.manual_seed(0)
+    settings = TINY["gan"] | {"path_weight": 2.0, "path_every": 3, "discriminator_steps": 2, "noise_dim": 2}
+    model = build("gan", Spec(kind="vector", shape=(4,)), settings)
+    weight = torch.diag(torch.tensor([3.0, 3.0]))
+
+    class Scaled(nn.Module):
+        """The noise three times as large, twice over."""
+
+        def forward(self, noise: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+            return torch.cat([noise @ weight, noise @ weight], 1)
+
+    model.generator = Scaled()
+    paths, found = model.get_submodule("paths"), []
+    paths.mean.fill_(2.0)  # type: ignore[union-attr,operator]
+    for model.stage_step in (0, 2, 4, 6):
+        terms = model.loss("generator", {"x": torch.randn(4096, 4)})
+        found.append("path-length" in terms)
+    # Every third of the generator's steps, which are every second one of the trainer's.
+    assert found == [True, False, False, True]
+    assert terms["path-length"].weight == 6.0
+    # Jᵀy of y ~ N(0, I)/2 in four values is 3 (y1 + y3, y2 + y4): each of variance 9/2. Its length is Rayleigh's.
+    scale = (9 / 2) ** 0.5
+    length, square = scale * (math.pi / 2) ** 0.5, 2 * scale**2
+    mean = 2.0 + 0.01 * (length - 2.0)
+    assert terms["path-length"].value.item() == pytest.approx(square - 2 * mean * length + mean**2, rel=0.05)
+    assert paths.mean.item() == pytest.approx(mean + 0.01 * (length - mean), rel=0.01)  # type: ignore[union-attr,operator]
 
 
 def test_falling_penalties_keep_their_last_weight_for_the_second_half() -> None:

@@ -68,9 +68,10 @@ CASES = [
 PAIRS = [
     (name, spec)
     for name, spec in CASES
-    if spec in ("labelled", "table", "text", "seasonal-series") or (spec == "series" and ALL[name][0] in OF_SERIES)
+    if spec in ("labelled", "table", "text", "seasonal-series")
+    or (spec == "series" and (ALL[name][0] in OF_SERIES or MODELS[ALL[name][0]].adversary == "data"))
 ]
-"""Every model on images, every one that can on rows and text, and those of series alone."""
+"""Every model on images, every one that can on rows and text; of series those alone, and adversaries of data."""
 
 
 def spec_for(name: str) -> Spec:

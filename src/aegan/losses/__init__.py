@@ -30,6 +30,7 @@ from aegan.losses.reconstruction import (
     feature_error,
     squared_error,
 )
+from aegan.losses.remedies import instance_noise, smoothed_labels
 
 __all__ = [
     "ADVERSARIAL",
@@ -48,6 +49,7 @@ __all__ = [
     "feature_error",
     "gaussian_kl",
     "gaussian_kl_each",
+    "instance_noise",
     "jacobian",
     "jacobian_exact",
     "jacobian_one_layer",
@@ -57,6 +59,7 @@ __all__ = [
     "mmd",
     "relativistic_discriminator",
     "relativistic_generator",
+    "smoothed_labels",
     "squared_error",
     "weight_l1",
     "weight_l2",

@@ -54,8 +54,8 @@ def _listed(words: tuple[str, ...]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-BOTH = ("image", "audio", "vector")
-CODED = (*BOTH, "table", "series")
+BOTH = ("image", "audio", "vector", "series")
+CODED = ("image", "audio", "vector", "table", "series")
 """Of models whose losses look at codes and at the decoder's distribution, never at generated data."""
 LATENT = (*CODED, "text")
 """Of hybrids whose adversary sees codes alone, by whichever autoencoder."""
@@ -148,8 +148,8 @@ MODELS: dict[str, Entry] = {
         family="gan",
         kinds=BOTH,
         gives=("samples", "classes"),
-        summary="GAN in data space: any loss and penalty by settings; R3GAN's by default.",
-        paper="Goodfellow et al. 2014 (arXiv 1406.2661); defaults as R3GAN (arXiv 2501.05441)",
+        summary="GAN in data space: any loss and penalty by settings; by default R3GAN's.",
+        paper="Goodfellow et al. 2014 (arXiv 1406.2661); loss and penalties as R3GAN (arXiv 2501.05441)",
         adversary="data",
     ),
     "latent-gan": Entry(

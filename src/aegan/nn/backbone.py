@@ -21,18 +21,19 @@ from aegan.nn.discriminator import Discriminator
 from aegan.nn.generator import Generator
 from aegan.nn.joint import JointDiscriminator
 from aegan.nn.plain import PlainConvDecoder, PlainConvTrunk, PlainDenseDecoder, PlainDenseTrunk
+from aegan.nn.r3gan import R3Decoder, R3Trunk
 from aegan.nn.rows import RowEncoder, RowHeads
 from aegan.nn.series import DECODERS, SERIES_NETWORKS, TRUNKS, SeriesDecoder, SeriesEncoder, SeriesTrunk
 from aegan.types import Spec
 
 DENSE_FACTOR = 8
-NETWORKS = ("residual", "plain", "dcgan")
-"""Residual without normalisation; strided convolutions, or a perceptron; and those with BatchNorm."""
+NETWORKS = ("residual", "r3gan", "plain", "dcgan")
+"""Residual without normalisation; R3GAN's own; strided convolutions, or a perceptron; and those with BatchNorm."""
 GRIDS = ("image", "audio")
 """Kinds of data ``(C, H, W)`` that convolutions are for: pictures, and the mel bands and frames of sound."""
-KINDS = (*GRIDS, "vector")
+KINDS = (*GRIDS, "vector", "series")
 """Kinds of data that there are all networks for."""
-CODED_KINDS = (*KINDS, "table", "series")
+CODED_KINDS = (*GRIDS, "vector", "table", "series")
 """Kinds of data that there are encoders and decoders for."""
 
 
@@ -81,12 +82,12 @@ def discriminator_for(
 
     ``network`` is one of ``NETWORKS``; ``octaves`` are for vectors, see :class:`~aegan.nn.octaves.Octaves`.
     """
-    packed = replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
-    trunk, hidden = (
-        _trunk_for(packed, width=width, blocks=blocks, network=network, series=series, octaves=octaves),
-        (4 if _is_image(spec) else DENSE_FACTOR) * width,
-    )
-    options = {"stddev": stddev, "pack": pack, "auxiliary": auxiliary}
+    axis = 1 if spec.kind == "series" else 0
+    joined = tuple(pack * n if i == axis else n for i, n in enumerate(spec.shape))
+    seen = replace(spec, shape=joined)
+    trunk = _trunk_for(seen, width=width, blocks=blocks, network=network, series=series, octaves=octaves)
+    hidden = (4 if _is_image(spec) else DENSE_FACTOR) * width
+    options = {"stddev": stddev, "pack": pack, "pack_axis": 1 + axis, "auxiliary": auxiliary}
     return Discriminator(trunk, trunk.features, spec.num_classes, hidden=hidden, **options)
 
 
@@ -111,7 +112,7 @@ def _trunk_for(
     network: str = "residual",
     series: str = SERIES_NETWORKS[0],
     octaves: int = 0,
-) -> ConvTrunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk | SeriesTrunk:
+) -> ConvTrunk | R3Trunk | DenseTrunk | PlainConvTrunk | PlainDenseTrunk | SeriesTrunk:
     if octaves and (spec.kind != "vector" or network != "residual"):
         raise ConfigError(
             f"octaves={octaves} are for residual networks of vectors, got {spec.kind} data and network={network}. Set "
@@ -121,8 +122,10 @@ def _trunk_for(
         return TRUNKS[series](spec.shape, width=width, blocks=blocks)
     if network != "residual":
         if _is_image(spec):
+            if network == "r3gan":
+                return R3Trunk(spec.shape, width=width, blocks=blocks)
             return PlainConvTrunk(spec.shape, width=width, normalised=network == "dcgan")
-        _refuse_norm(spec, network)
+        _refuse_off_grid(spec, network)
         return PlainDenseTrunk(spec.shape, hidden=DENSE_FACTOR * width, blocks=blocks)
     if _is_image(spec):
         return ConvTrunk(spec.shape, width=width, blocks=blocks)
@@ -130,26 +133,36 @@ def _trunk_for(
 
 
 def generator_for(
-    spec: Spec, noise_dim: int, *, width: int, blocks: int, network: str = "residual", signs: int = 0
+    spec: Spec,
+    noise_dim: int,
+    *,
+    width: int,
+    blocks: int,
+    network: str = "residual",
+    series: str = SERIES_NETWORKS[0],
+    signs: int = 0,
 ) -> Generator:
     """Noise ``(B, noise_dim)`` and classes to data ``(B, *spec.shape)``; ``network`` is one of ``NETWORKS``.
 
-    ``signs`` are those of :class:`~aegan.nn.generator.Generator`.
+    ``series`` is one of ``SERIES_NETWORKS``, for time series; ``signs`` are those of
+    :class:`~aegan.nn.generator.Generator`.
     """
     inputs = noise_dim * (2 if spec.num_classes else 1)
     if network == "residual":
-        decoder = decoder_for(spec, inputs, width=width, blocks=blocks)
+        decoder = decoder_for(spec, inputs, width=width, blocks=blocks, series=series)
+    elif _is_image(spec) and network == "r3gan":
+        decoder = R3Decoder(spec.shape, inputs, width=width, blocks=blocks)
     elif _is_image(spec):
         decoder = PlainConvDecoder(spec.shape, inputs, width=width, normalised=network == "dcgan")
     else:
-        _refuse_norm(spec, network)
+        _refuse_off_grid(spec, network)
         decoder = PlainDenseDecoder(spec.shape, inputs, hidden=DENSE_FACTOR * width, blocks=blocks)
     return Generator(decoder, noise_dim, spec.num_classes, signs=signs)
 
 
-def _refuse_norm(spec: Spec, network: str) -> None:
-    if network == "dcgan":
-        raise ConfigError(f"network=dcgan is convolutional, got {spec.kind} data. Use network=plain or residual.")
+def _refuse_off_grid(spec: Spec, network: str) -> None:
+    if network in ("r3gan", "dcgan"):
+        raise ConfigError(f"network={network} is for images, got {spec.kind} data. Use network=plain or residual.")
 
 
 def _is_table(spec: Spec) -> bool:

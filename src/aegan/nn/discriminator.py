@@ -1,28 +1,28 @@
 """A discriminator for any trunk: logits with a class projection, and what helps against collapse.
 
 References: class projection, Miyato & Koyama 2018 (arXiv 1802.05637); auxiliary classifier, Odena et al. 2017
-(arXiv 1610.09585); minibatch standard deviation, Karras et al. 2018 (arXiv 1710.10196); packing, Lin et al. 2018
-(PacGAN, arXiv 1712.04086).
+(arXiv 1610.09585). What it sees of samples together is in :mod:`aegan.nn.together`.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from aegan.nn.init import LEAKY_GAIN, activation, class_embedding, linear
+from aegan.nn.together import minibatch_stddev, packed
 
 
 class Discriminator(nn.Module):
     """Data ``(B, *shape)`` and classes ``(B,)`` to float32 logits ``(B / pack,)``.
 
     Args:
-        trunk: Data to a feature map or vector of ``features`` values, for ``pack`` samples joined at axis 1.
+        trunk: Data to a feature map or vector of ``features`` values, for ``pack`` samples joined at ``pack_axis``.
         features: Values of the trunk's output a sample.
         classes: Number of classes; 0 for none.
         hidden: Units between the features and the logit.
         stddev: Add the batch's mean standard deviation of the features as one more feature.
         pack: Samples judged together.
+        pack_axis: Where they are joined.
         auxiliary: Have class logits too (:meth:`both`), instead of the projection.
     """
 
@@ -35,10 +35,11 @@ class Discriminator(nn.Module):
         hidden: int = 128,
         stddev: bool = False,
         pack: int = 1,
+        pack_axis: int = 1,
         auxiliary: bool = False,
     ) -> None:
         super().__init__()
-        self.trunk, self.stddev, self.pack = trunk, stddev, pack
+        self.trunk, self.stddev, self.pack, self.pack_axis = trunk, stddev, pack, pack_axis
         self.hidden = linear(features + stddev, hidden, gain=LEAKY_GAIN)
         self.logit = linear(hidden, 1)
         self.embedding = class_embedding(classes, hidden) if classes and not auxiliary else None
@@ -53,13 +54,8 @@ class Discriminator(nn.Module):
         return project(self.logit, None, h, None), self.classifier(h).float()  # type: ignore[misc]
 
     def _hidden(self, x: Tensor) -> Tensor:
-        if self.pack > 1:
-            x = x.reshape(len(x) // self.pack, self.pack * x.shape[1], *x.shape[2:])
-        h = activation(self.trunk(x)).flatten(1)
-        if self.stddev:
-            spread = (h.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(h.dtype)
-            h = torch.cat([h, spread.expand(len(h), 1)], 1)
-        return activation(self.hidden(h))
+        h = activation(self.trunk(packed(x, self.pack, axis=self.pack_axis))).flatten(1)
+        return activation(self.hidden(minibatch_stddev(h) if self.stddev else h))
 
 
 def project(logit: nn.Linear, embedding: nn.Embedding | None, h: Tensor, y: Tensor | None) -> Tensor:

@@ -30,10 +30,10 @@ def linear(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
     return layer
 
 
-def conv(inputs: int, outputs: int, kernel: int, *, gain: float = 1.0, bias: bool = True) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, kernel: int, *, gain: float = 1.0, bias: bool = True, groups: int = 1) -> nn.Conv2d:
     """Convolution of stride 1 that keeps the size, weights N(0, gain²/fan_in), bias zero."""
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
-    _normal(layer.weight, gain / math.sqrt(inputs * kernel * kernel))
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias, groups=groups)
+    _normal(layer.weight, gain / math.sqrt(inputs // groups * kernel * kernel))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -7,6 +7,7 @@ features of an image's encoder looks at these in the same way.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -102,11 +103,17 @@ class SeriesRecurrentTrunk(nn.Module):
     def maps(self, x: Tensor) -> list[Tensor]:
         """The states of every layer, and the features."""
         h, maps, last = x, [], x
-        for layer in self.layers:
-            h, last = layer(h)
-            maps.append(h.transpose(1, 2))
+        with self._kernels(x):
+            for layer in self.layers:
+                h, last = layer(h)
+                maps.append(h.transpose(1, 2))
         ends = last.transpose(0, 1).flatten(1)
         return [*maps, torch.cat([h.mean(1), h.amax(1), ends], 1)]
+
+    def _kernels(self, x: Tensor) -> AbstractContextManager[None]:
+        # cuDNN's GRU cannot be differentiated twice, which a penalty on the slope at x needs of weights that learn.
+        twice = x.requires_grad and next(self.parameters()).requires_grad
+        return torch.backends.cudnn.flags(enabled=False) if twice else nullcontext()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.maps(x)[-1]

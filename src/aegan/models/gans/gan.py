@@ -1,9 +1,11 @@
 """A GAN in data space: any loss, any penalty, any remedy against collapse, by settings.
 
-The defaults are R3GAN's (Huang et al. 2024, arXiv 2501.05441): relativistic pairing loss with R1 and R2 and residual
-networks without normalisation. Other settings make the GANs of the literature, for instance ``loss=hinge
-spectral_norm=true penalty.r1=0 penalty.r2=0`` (SN-GAN, arXiv 1802.05957) or ``loss=wasserstein penalty.unit=10
-penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv 1704.00028).
+Loss and penalties are by default R3GAN's (Huang et al. 2024, arXiv 2501.05441): relativistic pairing with R1 and R2. So
+is the principle of the default networks, residual without normalisation; their blocks are of two full 3x3 convolutions,
+with pixel shuffle, which are faster on a CPU than the paper's of grouped ones (``network=r3gan``). Other settings make
+the GANs of the literature, for instance ``loss=hinge spectral_norm=true penalty.r1=0 penalty.r2=0`` (SN-GAN, arXiv
+1802.05957) or ``loss=wasserstein penalty.unit=10 penalty.r1=0 penalty.r2=0 discriminator_steps=5`` (WGAN-GP, arXiv
+1704.00028).
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy
 
 from aegan.augment import diff_augment
 from aegan.config import require_at_least_one, require_choice, require_non_negative
@@ -24,18 +26,21 @@ from aegan.errors import ConfigError
 from aegan.losses import (
     ADVERSARIAL,
     clip_weights,
+    instance_noise,
     jacobian_clamp,
     lecam,
+    smoothed_labels,
 )
 from aegan.losses.pairing import check_discriminator, check_loss
 from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
 from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
-from aegan.models.gans.state import State
+from aegan.models.gans.state import PathLength, State
 from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
 from aegan.nn.constraints import as_it_stands, spectrally_normalised
+from aegan.nn.series import SERIES_NETWORKS
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 CONDITIONS = ("projection", "auxiliary", "none")
@@ -69,12 +74,16 @@ class GANConfig:
         ada_images: Real images over which ADA's probability, or the share of ``latent``, may go from 0 to 1.
         latent: Settings of ``augmentation=latent``.
         jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
+        path_weight: Weight of StyleGAN2's path length penalty, which has the generator go equally far for equal steps
+            of the noise (arXiv 1912.04958; there of mapped noise, and the weight 2).
+        path_every: It is taken on every such step of the generator, with this many times the weight.
         noise_dim: Length of the generator's noise.
         signs: So many of its values count by their sign alone, for data in separate parts.
         octaves: Sines and cosines of the data that the discriminator of vectors sees beside them, for few values with
             fine structure (:class:`~aegan.nn.octaves.Octaves`).
-        network: ``residual`` (R3GAN's, without normalisation), ``plain`` (strided convolutions, or a perceptron) or
-            ``dcgan`` (those with BatchNorm, for images; not with a gradient penalty).
+        series: Networks of time series: ``convolutional``, ``recurrent`` or ``attention``; no other data have them.
+        network: ``residual`` (without normalisation), ``r3gan`` (the paper's own, for images), ``plain`` (strided
+            convolutions, or a perceptron) or ``dcgan`` (those with BatchNorm, for images; not with a gradient penalty).
         width: Channels of the finest feature map, or an eighth of the hidden units.
         blocks: Residual blocks at each resolution, or hidden layers.
         batch_size: Samples a step.
@@ -100,9 +109,12 @@ class GANConfig:
     ada_images: float = 100_000.0
     latent: LatentAugmentConfig = LatentAugmentConfig()
     jacobian_weight: float = 0.0
+    path_weight: float = 0.0
+    path_every: int = 4
     noise_dim: int = 64
     signs: int = 0
     octaves: int = 0
+    series: str = SERIES_NETWORKS[0]
     network: str = "residual"
     width: int = 32
     blocks: int = 2
@@ -119,11 +131,13 @@ class GANConfig:
             ("condition", CONDITIONS),
             ("augmentation", AUGMENTATIONS),
             ("network", NETWORKS),
+            ("series", SERIES_NETWORKS),
         ):
             require_choice(self, name, known)
         require_at_least_one(self, "noise_dim", "width", "blocks", "batch_size", "discriminator_steps", "pack")
-        require_at_least_one(self, "instance_noise_steps")
-        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight", "signs", "octaves")
+        require_at_least_one(self, "instance_noise_steps", "path_every")
+        require_non_negative(self, "auxiliary_weight", "clip", "instance_noise", "jacobian_weight", "path_weight")
+        require_non_negative(self, "signs", "octaves")
         if self.signs > self.noise_dim:
             raise ConfigError(f"signs: at most noise_dim={self.noise_dim} expected, got {self.signs}.")
         if not 0 <= self.label_smoothing < 0.5:
@@ -152,23 +166,22 @@ class GAN(Model):
             )
         if config.augmentation in ("diff", "ada") and spec.kind != "image":
             raise ConfigError(
-                f"augmentation={config.augmentation} is for images, got {spec.kind} data. Use augmentation=latent, "
-                "or instance_noise."
+                f"augmentation={config.augmentation} moves and colours images, got {spec.kind} data, which such "
+                "changes would make into others. Use augmentation=latent, or instance_noise."
             )
         self.conditional, self.noise_dim = conditional, config.noise_dim
         seen = spec if conditional else Spec(kind=spec.kind, shape=spec.shape, likelihood=spec.likelihood)
-        size = {"width": config.width, "blocks": config.blocks}
-        self.generator = generator_for(seen, config.noise_dim, network=config.network, signs=config.signs, **size)
+        size: dict[str, Any] = {"width": config.width, "blocks": config.blocks, "network": config.network}
+        size["series"] = config.series
+        self.generator = generator_for(seen, config.noise_dim, signs=config.signs, **size)
         self.auxiliary = conditional and config.condition == "auxiliary"
         self.discriminator = discriminator_for(
             seen,
-            width=config.width,
-            blocks=config.blocks,
             stddev=config.stddev,
             pack=config.pack,
             auxiliary=self.auxiliary,
-            network=config.network,
             octaves=config.octaves,
+            **size,
         )
         if config.spectral_norm:
             spectrally_normalised(self.discriminator)
@@ -182,6 +195,8 @@ class GAN(Model):
             or config.instance_noise > 0
         )
         self.state = State(config.ada_images if config.augmentation == "ada" else None)
+        if config.path_weight:
+            self.paths = PathLength()
         if config.augmentation == "latent":
             self.autoencoder = autoencoder_of(spec, config.latent.autoencoder)
             self.code_dim = self.autoencoder.code_dim
@@ -204,7 +219,7 @@ class GAN(Model):
             ),
             Phase(
                 name="generator",
-                networks=("generator",),
+                networks=("generator", "paths") if config.path_weight else ("generator",),
                 optimizer=Optimizer(lr=config.lr_generator, betas=betas),
                 every=config.discriminator_steps,
             ),
@@ -264,8 +279,8 @@ class GAN(Model):
         """Terms of ``discriminator`` and ``generator``, and of ``autoencode`` with latent augmentation."""
         if phase == "autoencode":
             return self.autoencoder.loss(phase, batch)
-        x, y = batch["x"], batch.get("y") if self.conditional else None
-        return self._discriminator_loss(x, y) if phase == "discriminator" else self._generator_loss(x, y)
+        x, y, mask = batch["x"], batch.get("y") if self.conditional else None, batch.get("mask")
+        return (self._discriminator_loss if phase == "discriminator" else self._generator_loss)(x, y, mask)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)``."""
@@ -277,14 +292,14 @@ class GAN(Model):
             return super().judge(x, y)
         return self.discriminator.both(x)[0] if self.auxiliary else self.discriminator(x, y)
 
-    def _discriminator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+    def _discriminator_loss(self, x: Tensor, y: Tensor | None, mask: Tensor | None) -> dict[str, Term]:
         config, penalty = self.config, self.config.penalty
         if config.clip:
             clip_weights(self.discriminator, config.clip)
         plain = x
         with torch.no_grad():
-            fake = self._fakes(x, y)
-            x = self._real(x, y)
+            made = self._fakes(x, y)
+            x, fake = _where_observed(self._real(x, y), mask), _where_observed(made, mask)
         x, fake = x.requires_grad_(penalty.r1 > 0), fake.requires_grad_(penalty.r2 > 0)
         if self.separately:
             (real_logits, real_classes), (fake_logits, fake_classes) = self._judge(x, y), self._judge(fake, y)
@@ -303,19 +318,21 @@ class GAN(Model):
         if self.state.latent is not None:
             # Of relativistic losses no logit means anything but beside another.
             ahead = real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits
-            self.state.latent.observe(ahead.detach(), plain, fake.detach(), y, self.encode, self.decode)
+            self.state.latent.observe(ahead.detach(), plain, made.detach(), y, self.encode, self.decode)
         if self.stage_step % penalty.every == 0:
             judge = lambda at: self._judge(at, y)[0]  # noqa: E731
             terms |= penalty_terms(penalty, judge, x, fake, logits, progress=self.stage_progress)
         return terms
 
-    def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+    def _generator_loss(self, x: Tensor, y: Tensor | None, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
         noise = torch.randn(len(x), self.noise_dim, device=x.device)
-        fake = self.generate(noise, y).float()
+        paths = config.path_weight and self.stage_step % (config.path_every * config.discriminator_steps) == 0
+        made = self.generate(noise.requires_grad_(bool(paths)), y).float()
+        fake = _where_observed(made, mask)
         with self._resting(self.discriminator):
             with torch.no_grad():
-                real_logits, _ = self._judge(self._real(x, y), y)
+                real_logits, _ = self._judge(_where_observed(self._real(x, y), mask), y)
             logits, classes = self._judge(fake, y)
         terms = {"adversarial": Term(ADVERSARIAL[config.loss].generator(real_logits, logits))}
         if self.auxiliary and y is not None:
@@ -323,6 +340,8 @@ class GAN(Model):
         if config.jacobian_weight:
             clamp = jacobian_clamp(lambda z: self.generate(z, y), noise)
             terms["jacobian"] = Term(clamp, config.jacobian_weight)
+        if paths:
+            terms["path-length"] = Term(self.paths(made, noise), config.path_weight * config.path_every)
         return terms
 
     def _real(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -345,8 +364,7 @@ class GAN(Model):
         config = self.config
         value = ADVERSARIAL[config.loss].discriminator(real, fake)
         if config.label_smoothing:
-            # (1 - s) softplus(-D) + s softplus(D) differs from softplus(-D) by s D.
-            value = value + config.label_smoothing * (softplus(real) - softplus(-real)).mean()
+            value = smoothed_labels(value, real, config.label_smoothing)
         return value
 
     def _judge(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -359,6 +377,10 @@ class GAN(Model):
         elif self.state.latent is not None and config.latent.on == "both":
             x = self.state.latent(x, y, self.encode, self.decode)
         if config.instance_noise:
-            left = max(0.0, 1.0 - self.stage_step / config.instance_noise_steps)
-            x = x + left * config.instance_noise * torch.randn_like(x)
+            x = instance_noise(x, config.instance_noise, step=self.stage_step, steps=config.instance_noise_steps)
         return self.discriminator.both(x) if self.auxiliary else (self.discriminator(x, y), x.new_empty(0))
+
+
+def _where_observed(x: Tensor, mask: Tensor | None) -> Tensor:
+    """``x`` with 0 for the values that are missing in the real data: fakes lack the same ones (arXiv 1902.09599)."""
+    return x if mask is None else x * mask

@@ -1,4 +1,4 @@
-"""What a GAN's discriminator remembers between steps."""
+"""What a GAN's discriminator and generator remember between steps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from aegan.augment import AdaptiveAugment
 from aegan.augment.latent.training import LatentAugment
+from aegan.losses import path_length
 
 
 class State(nn.Module):
@@ -33,3 +34,19 @@ class State(nn.Module):
         self.fake_mean.lerp_(fake.mean(), 0.01)
         if self.ada is not None:
             self.ada.observe(real)
+
+
+class PathLength(nn.Module):
+    """Of the generator's phase: the paths' mean length a, which the penalty E(‖Jᵀy‖ - a)² holds all paths to."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, made: Tensor, noise: Tensor) -> Tensor:
+        """The penalty of ``made`` ``(B, ...)`` from ``noise`` ``(B, D)``; moves the mean, that of about a hundred."""
+        penalty, length = path_length(made, noise, self.mean.clone())
+        self.mean.lerp_(length, 0.01)
+        return penalty

@@ -19,6 +19,7 @@ from torch import Tensor
 from aegan.config import require_at_least_one, require_non_negative
 from aegan.losses import squared_error
 from aegan.models.adversarial import SizedConfig, discriminator_terms, generator_term, noise_like
+from aegan.models.autoencoders.base import observed
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator
@@ -89,7 +90,8 @@ class ALAE(Model):
             w = self.mapping(noise, None)
         terms = {"code": Term(squared_error(self.encoder(self.generator(w).float()), w), config.code_weight)}
         if config.data_weight:
-            terms["reconstruction"] = Term(squared_error(self.decode(self.encode(x)), x), config.data_weight)
+            x_hat = observed(self.decode(self.encode(x)), x, batch.get("mask"))
+            terms["reconstruction"] = Term(squared_error(x_hat, x), config.data_weight)
         return terms
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:

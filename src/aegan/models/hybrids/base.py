@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
+from typing import TypedDict
 
 from torch import Tensor
 
 from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
 from aegan.models.autoencoders.sequence import SequenceConfig
 from aegan.models.base import Model
+from aegan.nn.series import SERIES_NETWORKS
 from aegan.types import Health, Optimizer, Phase, Stage
 
 
@@ -32,6 +34,20 @@ class AutoencoderHybrid(Model, ABC):
     def health(self, x: Tensor) -> Health:
         """The autoencoder's."""
         return self.autoencoder.health(x)
+
+
+class TrunkSize(TypedDict):
+    """What a discriminator needs for its trunk to be as the encoder's."""
+
+    width: int
+    blocks: int
+    series: str
+
+
+def trunk_size(own: AutoencoderConfig | SequenceConfig) -> TrunkSize:
+    """Of the encoder with these settings."""
+    series = own.series if isinstance(own, AutoencoderConfig) else SERIES_NETWORKS[0]
+    return TrunkSize(width=own.width, blocks=own.blocks, series=series)
 
 
 def autoencoder_stage(own: AutoencoderConfig | SequenceConfig, share: float) -> Stage:

@@ -18,6 +18,7 @@ from torch import Tensor
 from aegan.config import require_non_negative
 from aegan.losses import relativistic_discriminator, relativistic_generator, squared_error, zero_centred_gradient
 from aegan.models.adversarial import SizedConfig, noise_like
+from aegan.models.autoencoders.base import observed
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for, joint_discriminator_for
 from aegan.types import Batch, Spec, Stage, Term
@@ -66,7 +67,7 @@ class BiGAN(Model):
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``."""
         x = batch["x"]
-        return self._discriminator_loss(x) if phase == "discriminator" else self._generator_loss(x)
+        return self._discriminator_loss(x) if phase == "discriminator" else self._generator_loss(x, batch.get("mask"))
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)``; the classes are not used."""
@@ -100,12 +101,12 @@ class BiGAN(Model):
                 terms[name] = Term(sum((zero_centred_gradient(logits, leaf) for leaf in pair), x.new_zeros(())), gamma)
         return terms
 
-    def _generator_loss(self, x: Tensor) -> dict[str, Term]:
+    def _generator_loss(self, x: Tensor, mask: Tensor | None) -> dict[str, Term]:
         code, noise = self._code(x), noise_like(x, self.noise_dim)
         real_logits = self.discriminator(x, code)
         fake_logits = self.discriminator(self.generator(noise).float(), noise)
         terms = {"adversarial": Term(relativistic_generator(real_logits, fake_logits))}
         if self.config.reconstruction_weight:
-            error = squared_error(self.generator(code), x)
+            error = squared_error(observed(self.generator(code), x, mask), x)
             terms["reconstruction"] = Term(error, self.config.reconstruction_weight)
         return terms

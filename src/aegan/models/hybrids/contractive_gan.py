@@ -22,7 +22,7 @@ from aegan.errors import ConfigError
 from aegan.losses import jacobian_probe
 from aegan.models.adversarial import AdversarialConfig, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.contractive import Contractive, ContractiveConfig
-from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
+from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage, trunk_size
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator
 from aegan.types import Batch, Samples, Spec, Stage, Term
@@ -76,7 +76,7 @@ class ContractiveGAN(AutoencoderHybrid):
         own = config.autoencoder
         self.autoencoder = Contractive(spec, own)
         self.code_dim = self.noise_dim = self.autoencoder.code_dim
-        self.discriminator = discriminator_for(spec.unlabelled, width=own.width, blocks=own.blocks)
+        self.discriminator = discriminator_for(spec.unlabelled, **trunk_size(own))
         self.latent_discriminator = LatentDiscriminator(self.code_dim, 0, hidden=config.hidden, depth=config.depth)
 
     @property
@@ -116,7 +116,7 @@ class ContractiveGAN(AutoencoderHybrid):
                 return self.autoencoder.loss(phase, batch)
             case "discriminator":
                 return self._discriminator_loss(batch["x"])
-        return self._generator_loss(batch["x"])
+        return self._generator_loss(batch["x"], batch.get("mask"))
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
@@ -147,7 +147,7 @@ class ContractiveGAN(AutoencoderHybrid):
         )
         return terms | {f"latent-{name}": term for name, term in latent.items()}
 
-    def _generator_loss(self, x: Tensor) -> dict[str, Term]:
+    def _generator_loss(self, x: Tensor, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
         x = x.detach().requires_grad_(config.encoder_contraction > 0)
         noise = noise_like(x, self.noise_dim).requires_grad_(config.generator_contraction > 0)
@@ -158,7 +158,7 @@ class ContractiveGAN(AutoencoderHybrid):
         terms = {"adversarial": Term(generator_term(lambda at: self.judge(at, None), x, fake))}
         terms["latent-adversarial"] = Term(torch.nn.functional.softplus(-logits).mean(), config.latent_weight)
         known = [m.detach() for m in maps]
-        for name, term in self.autoencoder.reconstruction(self.decoder(z), x.detach(), known).items():
+        for name, term in self.autoencoder.reconstruction(self.decoder(z), x.detach(), known, mask).items():
             terms[name] = Term(term.value, term.weight * config.reconstruction_weight)
         if config.encoder_contraction:
             terms["contraction"] = Term(jacobian_probe(z, x), config.encoder_contraction)

@@ -17,6 +17,7 @@ from torch import Tensor
 from aegan.config import require_non_negative
 from aegan.losses import squared_error
 from aegan.models.adversarial import Judge, SizedConfig, discriminator_terms, generator_term, noise_like
+from aegan.models.autoencoders.base import observed
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, discriminator_for, encoder_for
 from aegan.types import Batch, Spec, Stage, Term
@@ -74,10 +75,11 @@ class MDGAN(Model):
                 f"diffusion-{k}": t for k, t in diffusion.items()
             }
         again, fake = self.generator(self.encoder(x)).float(), self.generator(noise).float()
+        error = squared_error(observed(again, x, batch.get("mask")), x)
         return {
             "adversarial": Term(generator_term(self._judge("diffusion"), again.detach(), fake)),
             "manifold": Term(generator_term(self._judge("manifold"), x, again), config.mode_weight),
-            "reconstruction": Term(squared_error(again, x), config.reconstruction_weight),
+            "reconstruction": Term(error, config.reconstruction_weight),
         }
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:

@@ -4,7 +4,8 @@ Reference: Daniel & Tamar 2021 (arXiv 2012.13253). The encoder raises the eviden
 (through an exponential), that of generated and of reconstructed data; the decoder raises the bound of what it
 generates. No network judges besides the two: the encoder is the discriminator, and learns at its rate. A healthy run
 has a larger divergence of generated data than of real ones, and its health says so if it does not. A stage of plain
-variational training comes first.
+variational training comes first. Left out is a tiny term of the decoder's loss in the authors' code: ``gamma_r``, 1e-8,
+times the error with which it gives back generated and reconstructed data.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aegan.config import require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses import gaussian_kl, gaussian_kl_each
 from aegan.models.adversarial import SizedConfig, noise_like
+from aegan.models.autoencoders.base import observed
 from aegan.models.base import Model
 from aegan.nn.backbone import KINDS, decoder_for, encoder_for
 from aegan.types import Batch, Health, Spec, Stage, Term
@@ -86,13 +88,13 @@ class SoftIntroVAE(Model):
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``encoder-discriminator`` and ``decoder``."""
-        x = batch["x"]
+        x, mask = batch["x"], batch.get("mask")
         match phase:
             case "autoencode":
-                return self._bound(x)[0]
+                return self._bound(x, mask)[0]
             case "encoder-discriminator":
-                return self._encoder_loss(x)
-        return self._decoder_loss(x)
+                return self._encoder_loss(x, mask)
+        return self._decoder_loss(x, mask)
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` decoded from the prior; the classes are not used."""
@@ -124,20 +126,20 @@ class SoftIntroVAE(Model):
         mu, logvar = self.encoder(x).float().chunk(2, 1)
         return mu, logvar.clamp(*_LOGVAR)
 
-    def _bound(self, x: Tensor) -> tuple[dict[str, Term], Tensor, Tensor]:
+    def _bound(self, x: Tensor, mask: Tensor | None) -> tuple[dict[str, Term], Tensor, Tensor]:
         """Terms of the evidence bound of ``x``, the code drawn and the reconstruction."""
         mu, logvar = self._posterior(x)
         z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-        x_hat = self.decoder(z).float()
+        x_hat = observed(self.decoder(z).float(), x, mask)
         terms = {
             "reconstruction": Term(_error(x_hat, x).mean(), self.scale * self.config.beta_rec),
             "kl": Term(gaussian_kl(mu, logvar), self.scale * self.config.beta_kl),
         }
         return terms, z, x_hat
 
-    def _encoder_loss(self, x: Tensor) -> dict[str, Term]:
+    def _encoder_loss(self, x: Tensor, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
-        terms, z, x_hat = self._bound(x)
+        terms, z, x_hat = self._bound(x, mask)
         with torch.no_grad():
             made = {"reconstructed": x_hat.detach(), "sampled": self.decoder(torch.randn_like(z)).float()}
         for name, fake in made.items():
@@ -147,12 +149,12 @@ class SoftIntroVAE(Model):
             terms[name] = Term(torch.exp(-2.0 * self.scale * energy).mean(), 0.25)
         return terms
 
-    def _decoder_loss(self, x: Tensor) -> dict[str, Term]:
+    def _decoder_loss(self, x: Tensor, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
         with torch.no_grad():
             mu, logvar = self._posterior(x)
             z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-        x_hat, fake = self.decoder(z).float(), self.decoder(torch.randn_like(z)).float()
+        x_hat, fake = observed(self.decoder(z).float(), x, mask), self.decoder(torch.randn_like(z)).float()
         weight = 0.5 * self.scale * config.beta_kl
         return {
             "reconstruction": Term(_error(x_hat, x).mean(), self.scale * config.beta_rec),

@@ -7,7 +7,10 @@ gradient at the decoder's last layer is ``strength`` times that of the reconstru
 
 By default the codes are vector-quantised; ``autoencoder.model=variational`` makes a KL-GAN, which samples from the
 prior. What differs from the papers: codes are vectors here, the discriminator gives one logit a sample and has R1 and
-R2, and the adversary judges a reconstruction of its own, decoded from codes with their usual noise.
+R2, and the adversary judges a reconstruction of its own, decoded from codes with their usual noise. The authors'
+discriminator waits with its first step too, while this one learns from the start; and where they measure LPIPS, by a
+network pretrained on photographs, the error in the encoder's own features stands in (``autoencoder.feature_weight``, 0
+by default).
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from aegan.errors import ConfigError
 from aegan.losses import ADVERSARIAL
 from aegan.models.adversarial import adam, discriminator_terms
 from aegan.models.autoencoders.family import AnyAutoencoder, VectorQuantisedConfig, autoencoder_of
-from aegan.models.hybrids.base import AutoencoderHybrid
+from aegan.models.hybrids.base import AutoencoderHybrid, trunk_size
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
@@ -78,7 +81,7 @@ class VQGAN(AutoencoderHybrid):
         own = config.autoencoder
         self.autoencoder = autoencoder_of(spec, own)
         self.code_dim, self.noise_dim = self.autoencoder.code_dim, self.autoencoder.noise_dim
-        self.discriminator = discriminator_for(spec.unlabelled, width=own.width, blocks=own.blocks)
+        self.discriminator = discriminator_for(spec.unlabelled, **trunk_size(own))
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -21,7 +21,7 @@ from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
 from aegan.models.autoencoders.family import AnyAutoencoder, PlainConfig, autoencoder_of
-from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
+from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage, trunk_size
 from aegan.nn.backbone import KINDS, discriminator_for
 from aegan.nn.mlp import Whitening
 from aegan.types import Batch, Phase, Samples, Spec, Stage, Term
@@ -80,7 +80,7 @@ class WarmStartGAN(AutoencoderHybrid):
         self.whitening = Whitening(self.code_dim)
         self.prior = _ClassPrior(self.code_dim, spec.num_classes)
         own = config.autoencoder
-        self.discriminator = discriminator_for(spec, width=own.width, blocks=own.blocks)
+        self.discriminator = discriminator_for(spec, **trunk_size(own))
 
     @property
     def decoder(self) -> nn.Module:
@@ -130,7 +130,7 @@ class WarmStartGAN(AutoencoderHybrid):
                 return self.autoencoder.loss(phase, batch)
             case "discriminator":
                 return self._discriminator_loss(batch["x"], batch.get("y"))
-        return self._generator_loss(batch["x"], batch.get("y"))
+        return self._generator_loss(batch["x"], batch.get("y"), batch.get("mask"))
 
     def generate(self, noise: Tensor, y: Tensor | None) -> Tensor:
         """Data ``(B, *shape)`` from noise ``(B, D)`` and classes ``(B,)``."""
@@ -153,7 +153,7 @@ class WarmStartGAN(AutoencoderHybrid):
             step=self.stage_step,
         )
 
-    def _generator_loss(self, x: Tensor, y: Tensor | None) -> dict[str, Term]:
+    def _generator_loss(self, x: Tensor, y: Tensor | None, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
         fake = self.generate(noise_like(x, self.noise_dim), y).float()
         terms = {"adversarial": Term(generator_term(lambda at: self.judge(at, y), x, fake))}
@@ -163,7 +163,7 @@ class WarmStartGAN(AutoencoderHybrid):
                 maps = self.autoencoder.encoder.trunk.maps(x)
                 z = self.encode(x).float()
             out = self.decoder(self.autoencoder.noisy(z))
-            for name, term in self.autoencoder.reconstruction(out, x, maps).items():
+            for name, term in self.autoencoder.reconstruction(out, x, maps, mask).items():
                 terms[name] = Term(term.value, term.weight * config.anchor * fading)
         return terms
 
