@@ -183,6 +183,34 @@ def test_the_trainer_tells_how_much_of_a_stage_is_over() -> None:
     assert seen == [0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
 
 
+@pytest.mark.parametrize(
+    ("loss", "level"),
+    [("non-saturating", 0.0), ("hinge", 0.0), ("relativistic", -50.0), ("relativistic", 50.0)]
+    + [("relativistic-average", -50.0), ("relativistic-average", 50.0)],
+)
+@pytest.mark.parametrize("apart", [1.0, 0.0])
+def test_the_share_of_ada_follows_how_far_the_discriminator_is_ahead(loss: str, level: float, apart: float) -> None:
+    torch.manual_seed(0)
+    free = {"loss": loss, "penalty": FREE, "augmentation": "ada", "ada_images": 1000}
+    model = build("gan", IMAGES, TINY["gan"] | free)
+    share = model.get_buffer("state.ada.p").fill_(0.4)
+    # Logits without a level of their own, from data that the discriminator can tell apart or cannot.
+    model._judge = lambda x, y: (level + x.flatten(1).mean(1), x.new_empty(0))  # type: ignore[assignment]
+    model.generate = lambda noise, y: torch.randn(len(noise), *IMAGES.shape) - apart  # type: ignore[method-assign]
+    for _ in range(8):
+        model.loss("discriminator", {"x": torch.randn(16, *IMAGES.shape) + apart, "y": torch.arange(16) % 2})
+    assert share.item() == pytest.approx(0.4 + (1 if apart else -1) * 8 * 16 / 1000)
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "relativistic-average"])
+def test_lecam_is_refused_with_losses_whose_logits_have_no_level(loss: str, tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match=r"penalty\.lecam.*differences of logits.*loss=hinge"):
+        settings = {"loss": loss, "penalty.lecam": "0.1", "condition": "none"}
+        aegan.fit(bars(80)[0], out=tmp_path / "run", model="gan", steps=4, settings=settings, precision="fp32")
+    assert not (tmp_path / "run").exists()
+    build("gan", IMAGES, TINY["gan"] | {"loss": loss, "penalty": {"lecam": 0.1}})  # as when an old run is loaded
+
+
 def test_image_augmentation_of_vectors_is_refused() -> None:
     with pytest.raises(ConfigError, match="instance_noise"):
         build("gan", Spec(kind="vector", shape=(2,)), TINY["gan"] | {"augmentation": "diff"})

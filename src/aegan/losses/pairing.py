@@ -11,6 +11,8 @@ LIPSCHITZ = ("wasserstein",)
 """Losses that mean something only for a critic whose slope is held."""
 CROSS_ENTROPY = ("minimax", "non-saturating")
 """Losses with targets that can be smoothed."""
+RELATIVE = ("relativistic", "relativistic-average")
+"""Losses of differences of logits: no logit means anything but beside another."""
 
 
 def check_discriminator(discriminator: nn.Module, *, gradient_penalty: bool) -> None:
@@ -60,4 +62,18 @@ def check_loss(loss: str, *, constrained: bool, label_smoothing: float) -> None:
         raise ConfigError(
             f"label_smoothing with loss={loss}: there are no labels in it to smooth. It goes with "
             f"{' and '.join(CROSS_ENTROPY)}."
+        )
+
+
+def check_lecam(loss: str) -> None:
+    """Refuse the LeCam regulariser with a loss that leaves the level of the logits open.
+
+    Raises:
+        ConfigError: A relativistic loss.
+    """
+    if loss in RELATIVE:
+        raise ConfigError(
+            f"penalty.lecam with loss={loss}: LeCam ties logits to their running means, and this loss looks at "
+            "differences of logits alone, so their level drifts and the means tell nothing. Set loss=hinge or "
+            "loss=non-saturating, or penalty.lecam=0."
         )

@@ -77,8 +77,9 @@ def between(real: Tensor, fake: Tensor) -> Tensor:
 def around(real: Tensor) -> Tensor:
     """Points near real samples, displaced by uniform noise of half the batch's standard deviation.
 
-    For DRAGAN (Kodali et al. 2017, arXiv 1705.07215) with :func:`unit_gradient`. A new leaf with
-    ``requires_grad=True``.
+    For DRAGAN (Kodali et al. 2017, arXiv 1705.07215) with :func:`unit_gradient`. The paper's noise is normal,
+    N(0, cI); this is the uniform noise on [0, 1) of the common copies of the authors' code, so that every value moves
+    upwards. A new leaf with ``requires_grad=True``.
     """
     real = real.detach()
     return (real + 0.5 * real.std() * torch.rand_like(real)).requires_grad_(True)
@@ -87,7 +88,9 @@ def around(real: Tensor) -> Tensor:
 def lecam(real: Tensor, fake: Tensor, real_mean: Tensor | float, fake_mean: Tensor | float) -> Tensor:
     """E relu(D(x) - α_F)² + E relu(α_R - D(G(z)))², against a discriminator that runs ahead on few data.
 
-    Reference: Tseng et al. 2021 (arXiv 2104.03310).
+    Reference: Tseng et al. 2021 (arXiv 2104.03310). The paper has plain squares, E(D(x) - α_F)² + E(D(G(z)) - α_R)²;
+    this is the form of the authors' code, whose relu leaves alone what is on the right side already. Not for
+    relativistic losses, whose logits have no level.
 
     Args:
         real: Logits of real data ``(B,)``.

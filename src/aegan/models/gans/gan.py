@@ -27,7 +27,7 @@ from aegan.losses import (
     jacobian_clamp,
     lecam,
 )
-from aegan.losses.pairing import check_discriminator, check_loss
+from aegan.losses.pairing import RELATIVE, check_discriminator, check_lecam, check_loss
 from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
@@ -39,7 +39,6 @@ from aegan.nn.constraints import as_it_stands, spectrally_normalised
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 CONDITIONS = ("projection", "auxiliary", "none")
-RELATIVE = ("relativistic", "relativistic-average")
 AUGMENTATIONS = ("none", "diff", "ada", "latent")
 
 
@@ -193,8 +192,13 @@ class GAN(Model):
         """The discriminator's phase in every step, the generator's in every ``discriminator_steps``-th.
 
         With latent augmentation the autoencoder's stage comes first.
+
+        Raises:
+            ConfigError: LeCam with a relativistic loss: such runs can be sampled from, not trained.
         """
         config = self.config
+        if config.penalty.lecam:
+            check_lecam(config.loss)  # here, since runs that were made before this was refused can still be loaded
         betas = (config.beta1, 0.99)
         phases = (
             Phase(
@@ -299,11 +303,10 @@ class GAN(Model):
         if penalty.lecam:
             means = self.state.real_mean.clone(), self.state.fake_mean.clone()
             terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
-        self.state.observe(real_logits, fake_logits)
+        ahead = (real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits).detach()
+        self.state.observe(real_logits, fake_logits, ahead)
         if self.state.latent is not None:
-            # Of relativistic losses no logit means anything but beside another.
-            ahead = real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits
-            self.state.latent.observe(ahead.detach(), plain, fake.detach(), y, self.encode, self.decode)
+            self.state.latent.observe(ahead, plain, fake.detach(), y, self.encode, self.decode)
         if self.stage_step % penalty.every == 0:
             judge = lambda at: self._judge(at, y)[0]  # noqa: E731
             terms |= penalty_terms(penalty, judge, x, fake, logits, progress=self.stage_progress)

@@ -26,7 +26,7 @@ class PenaltyConfig:
         unit: λ of λ·E(‖∇D‖ - 1)² between real and fake (WGAN-GP, arXiv 1704.00028).
         between: γ of the zero-centred penalty between real and fake (arXiv 1902.03984).
         dragan: λ of λ·E(‖∇D‖ - 1)² around real data (arXiv 1705.07215).
-        lecam: Weight of the LeCam regulariser on logits (arXiv 2104.03310).
+        lecam: Weight of the LeCam regulariser on logits (arXiv 2104.03310); not with a relativistic loss.
         every: Gradient penalties are taken on every such step, with this many times the weight.
         final: The zero-centred ones fall evenly on a logarithmic scale to this share of their weight, and keep it for
             the second half of the training. Large ones bring all modes in; small ones let the discriminator see how
