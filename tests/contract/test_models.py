@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tests.conftest import (
     FIELDS,
     OF_SERIES,
@@ -30,7 +28,6 @@ from aegan.errors import ConfigError
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.models.registry import MODELS, build
 from aegan.train.backend import Backend
-from aegan.train.probe import Probe
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 
@@ -274,49 +271,6 @@ def test_reconstructions_of_text_beat_the_most_frequent_tokens(name: str) -> Non
     with torch.no_grad():
         error = (model.decode(model.encode(real)) != real).float().mean()
     assert error < 0.5 * (real != real.mode(0).values).float().mean()
-
-
-class _Kill(BaseException):
-    """As kill -9: nothing catches it, nothing is saved because of it."""
-
-
-class _KillAt(Probe):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, trainer, record) -> None:
-        if record.step == self.step:
-            raise _Kill
-
-
-@pytest.mark.parametrize(("name", "kind"), [(n, s) for n, s in PAIRS if s in ("table", "series", "text")])
-def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
-    name: str, kind: str, tmp_path: Path
-) -> None:
-    spec = SPECS[kind]
-    few = data_for(spec, 8).batch(torch.arange(8))["x"]
-
-    def train(folder: Path, *probes: Probe, resume: bool = False) -> Model:
-        config = TrainConfig(steps=12, seed=1, grids=0, checkpoint_every=1e-9)
-        model = made(name, spec)
-        folder.mkdir(exist_ok=True)
-        Trainer(model, data_for(spec), config, Backend("cpu", "fp32"), folder=folder, probes=probes).fit(resume=resume)
-        return model.eval()
-
-    whole = train(tmp_path / "whole")
-    with pytest.raises(_Kill):
-        train(tmp_path / "killed", _KillAt(10))
-    resumed = train(tmp_path / "killed", resume=True).state_dict()
-    assert all(torch.equal(v, resumed[k]) for k, v in whole.state_dict().items())
-    again = made(name, spec, seed=9).eval()
-    again.load_state_dict(load_file(tmp_path / "whole" / "model.safetensors"))
-    with torch.no_grad():
-        if whole.code_dim:
-            z = whole.encode(few)
-            assert torch.equal(again.encode(few), z) and torch.equal(again.decode(z), whole.decode(z))
-        if whole.noise_dim:
-            noise = noise_for(0, 8, whole.noise_dim)
-            assert torch.equal(again.generate(noise, None), whole.generate(noise, None))
 
 
 @pytest.mark.parametrize("name", MODELS)
