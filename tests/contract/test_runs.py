@@ -19,7 +19,7 @@ from aegan.train.trainer import Trainer
 
 FREE = {"r1": 0, "r2": 0}
 GANS = {
-    "gan, ada": (TINY["gan"] | {"augmentation": "ada", "ada_images": 200, "lr_discriminator": 1e-2}, "labelled"),
+    "gan, ada": (TINY["gan"] | {"augmentation": "ada", "ada_images": 400, "lr_discriminator": 1e-2}, "labelled"),
     "gan, spectral norm": (
         TINY["gan"] | {"loss": "hinge", "penalty": FREE, "spectral_norm": True},
         "labelled-vector",
