@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -150,55 +149,6 @@ def test_phases_name_networks_that_exist(name: str, spec: str) -> None:
         for phase in stage.phases:
             for network in phase.networks:
                 assert isinstance(getattr(model, network), torch.nn.Module)
-
-
-def _prepared(model: Model, stage: str, data: TensorData) -> TensorData:
-    """What the trainer would train the stage on."""
-
-    def encode(samples: TensorData) -> torch.Tensor:
-        with torch.no_grad():
-            return model.encode(samples.batch(torch.arange(len(samples)))["x"])
-
-    return model.prepare(stage, data, encode)  # type: ignore[return-value]
-
-
-@pytest.mark.parametrize(("name", "kind"), PAIRS)
-def test_each_phase_moves_its_own_networks_and_no_others(name: str, kind: str) -> None:
-    spec = SPECS[kind]
-    data = data_for(spec)
-    for stage in made(name, spec).stages:
-        for phase in stage.phases:
-            model = made(name, spec)
-            # Branches that start at zero pass no gradient on at first: give every weight a value.
-            with torch.no_grad():
-                for p in model.parameters():
-                    p.add_(0.05 * torch.randn_like(p))
-            samples = _prepared(model, stage.name, data)
-            before = copy.deepcopy(model.state_dict())
-            own = {f"{n}.{k}" for n in phase.networks for k, _ in getattr(model, n).named_parameters()}
-            own = {_full_name(model, key) for key in own}
-            model.requires_grad_(False)
-            parameters = [p for n in phase.networks for p in getattr(model, n).parameters()]
-            for p in parameters:
-                p.requires_grad_(True)
-            terms = model.loss(phase.name, samples.batch(torch.arange(16)))
-            sum(t.value * t.weight for t in terms.values()).backward()  # type: ignore[union-attr]
-            lacking = [k for k, p in model.named_parameters() if k in own and p.grad is None]
-            assert not lacking, f"{phase.name}: no gradient reaches {lacking}"
-            torch.optim.SGD(parameters, lr=0.1).step()
-            moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
-            # Statistics kept in buffers may move in the loss, those of the phase's own networks alone.
-            parts = tuple(f"{n}." for n in phase.networks)
-            moved -= {k for k, _ in model.named_buffers() if k.startswith(parts)}
-            assert moved <= own, f"{phase.name} moved {moved - own}"
-            assert moved, f"{phase.name} moved nothing"
-
-
-def _full_name(model: Model, key: str) -> str:
-    """Names such as ``decoder.x`` may be an alias of a part of another network."""
-    head, _, rest = key.partition(".")
-    wanted = dict(getattr(model, head).named_parameters())[rest]
-    return next(name for name, p in model.named_parameters() if p is wanted)
 
 
 @pytest.mark.parametrize(("name", "spec"), PAIRS)

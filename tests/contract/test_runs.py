@@ -18,31 +18,30 @@ from aegan.train.probe import Probe
 from aegan.train.trainer import Trainer
 
 FREE = {"r1": 0, "r2": 0}
-GANS = {
-    "gan, ada": (TINY["gan"] | {"augmentation": "ada", "ada_images": 400, "lr_discriminator": 1e-2}, "labelled"),
-    "gan, spectral norm": (
-        TINY["gan"] | {"loss": "hinge", "penalty": FREE, "spectral_norm": True},
-        "labelled-vector",
-    ),
-    "gan, lecam": (TINY["gan"] | {"loss": "hinge", "penalty": {"r1": 0, "lecam": 0.1}}, "labelled-vector"),
+FORMS = {
+    "gan, ada": ("gan", {"augmentation": "ada", "ada_images": 400, "lr_discriminator": 1e-2}, "labelled"),
+    "gan, spectral norm": ("gan", {"loss": "hinge", "penalty": FREE, "spectral_norm": True}, "labelled-vector"),
+    "gan, lecam": ("gan", {"loss": "hinge", "penalty": {"r1": 0, "lecam": 0.1}}, "labelled-vector"),
+    "latent-gan, codes alone": ("latent-gan", {"joint": {"share": 0}}, "labelled-vector"),
 }
-"""Forms of the GAN that keep more than weights, and the data they are tried on."""
+"""Forms that keep more than weights or have other networks, and the data they are tried on."""
 BY_CLASS = {"text": "labelled-text", "series": "labelled-series"}
 """Data with classes, of the kinds that some models are not told the classes of."""
 RUNS = [
     *[(name, spec) for name, spec in PAIRS if spec in ("table", "series", "text", "seasonal-series")],
     *[(name, "labelled-vector" if made(name, SPECS["labelled-vector"]).conditional else "vector") for name in VARIANTS],
     *[(name, BY_CLASS[s]) for name, s in PAIRS if s in BY_CLASS and made(name, SPECS[BY_CLASS[s]]).conditional],
-    *[(name, spec) for name, (_, spec) in GANS.items()],
+    *[(name, spec) for name, (*_, spec) in FORMS.items()],
 ]
 """Every model on the smallest data of each sort that it learns from; with classes where it is told them."""
 
 
-def _model(name: str, kind: str, seed: int = 0) -> Model:
-    if name not in GANS:
+def model_of(name: str, kind: str, seed: int = 0) -> Model:
+    if name not in FORMS:
         return made(name, SPECS[kind], seed)
     torch.manual_seed(seed)
-    return build("gan", SPECS[kind], GANS[name][0])
+    model, own, _ = FORMS[name]
+    return build(model, SPECS[kind], TINY[model] | own)
 
 
 class _Kill(BaseException):
@@ -67,7 +66,7 @@ def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
 
     def train(folder: Path, *probes: Probe, resume: bool = False) -> Model:
         config = TrainConfig(steps=12, seed=1, grids=0, checkpoint_every=1e-9)
-        model = _model(name, kind)
+        model = model_of(name, kind)
         folder.mkdir(exist_ok=True)
         Trainer(model, data_for(spec), config, Backend("cpu", "fp32"), folder=folder, probes=probes).fit(resume=resume)
         return model.eval()
@@ -79,7 +78,7 @@ def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
     assert all(torch.equal(v, resumed[k]) for k, v in whole.state_dict().items())
     if name == "gan, ada":
         assert whole.get_buffer("state.ada.p") > 0  # else there would be nothing to lose
-    again = _model(name, kind, seed=9).eval()
+    again = model_of(name, kind, seed=9).eval()
     again.load_state_dict(load_file(tmp_path / "whole" / "model.safetensors"))
     with torch.no_grad():
         if whole.code_dim:
