@@ -13,9 +13,10 @@ import aegan
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
-from aegan.losses import ADVERSARIAL
+from aegan.losses import ADVERSARIAL, between
 from aegan.losses.pairing import check_discriminator
 from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
 from aegan.models.registry import build
 from aegan.nn.constraints import spectrally_normalised
 from aegan.nn.discriminator import Discriminator
@@ -113,6 +114,24 @@ def test_packing_shows_samples_together() -> None:
     x = torch.arange(8.0).reshape(4, 2)
     assert Discriminator(Trunk(), 4, 0, hidden=3, pack=2)(x, None).shape == (2,)
     assert torch.equal(seen[0], torch.tensor([[0.0, 1, 2, 3], [4, 5, 6, 7]]))
+
+
+@pytest.mark.parametrize("pack", [1, 2, 4])
+def test_penalties_take_a_pack_for_one_point(pack: int) -> None:
+    """A linear critic of packs has one slope everywhere; its norm is chosen to be 3."""
+    torch.manual_seed(0)
+    slope = torch.randn(5 * pack)
+    slope *= 3.0 / slope.norm()
+    judge = lambda x: x.reshape(-1, 5 * pack) @ slope  # noqa: E731
+    real, fake = torch.randn(8, 5, requires_grad=True), torch.randn(8, 5, requires_grad=True)
+    settings = PenaltyConfig(r1=1, r2=1, unit=1, between=1, dragan=1)
+    terms = penalty_terms(settings, judge, real, fake, judge(torch.cat([real, fake])), progress=0.0)
+    values = {name: term.value.item() for name, term in terms.items()}
+    assert values == pytest.approx({"r1": 4.5, "r2": 4.5, "unit": 4.0, "between": 4.5, "dragan": 4.0}, rel=1e-5)
+    alone = penalty_terms(PenaltyConfig(r2=0), judge, real, fake, judge(torch.cat([real, fake])), progress=0.0)
+    assert alone["r1"].value.item() == pytest.approx(4.5, rel=1e-5)
+    at = between(torch.zeros(8, 5), torch.ones(8, 5), pack=pack).reshape(8 // pack, -1)
+    assert bool((at == at[:, :1]).all()) and len(at[:, 0].unique()) == 8 // pack
 
 
 def test_the_stddev_feature_sees_a_collapse() -> None:
@@ -221,11 +240,17 @@ def test_image_augmentation_of_vectors_is_refused() -> None:
     [
         ([nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)], True, "BatchNorm1d"),
         ([nn.Linear(2, 1), nn.Sigmoid()], False, "raw logits"),
+        ([nn.Linear(2, 1), nn.Sigmoid(), nn.Flatten()], False, "ends in Sigmoid"),
+        ([nn.Linear(2, 1), nn.Sequential(nn.LogSigmoid(), nn.Sequential()), nn.Identity()], False, "in LogSigmoid"),
     ],
 )
 def test_wrong_pairings_in_anyones_loop(layers: list[nn.Module], penalty: bool, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_discriminator(nn.Sequential(*layers), gradient_penalty=penalty)
+
+
+def test_a_sigmoid_that_is_not_the_last_to_change_values_is_allowed() -> None:
+    check_discriminator(nn.Sequential(nn.Sigmoid(), nn.Linear(2, 1), nn.Flatten()), gradient_penalty=False)
 
 
 def test_batchnorm_without_a_gradient_penalty_is_allowed() -> None:

@@ -6,6 +6,8 @@ from torch import nn
 
 from aegan.errors import ConfigError
 
+_SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity, nn.PixelShuffle, nn.PixelUnshuffle, nn.Sequential)
+"""Modules that leave values as they are; a ``Sequential`` counts where it is empty."""
 _BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 LIPSCHITZ = ("wasserstein",)
 """Losses that mean something only for a critic whose slope is held."""
@@ -28,9 +30,10 @@ def check_discriminator(discriminator: nn.Module, *, gradient_penalty: bool) -> 
     >>> check_discriminator(nn.Sequential(nn.Linear(2, 1)), gradient_penalty=True)
     """
     modules = [m for m in discriminator.modules() if not list(m.children())]
-    if modules and isinstance(modules[-1], (nn.Sigmoid, nn.LogSigmoid, nn.Softmax)):
+    last = next((m for m in reversed(modules) if not isinstance(m, _SHAPE_ONLY)), None)
+    if isinstance(last, (nn.Sigmoid, nn.LogSigmoid, nn.Softmax)):
         raise ConfigError(
-            f"The discriminator ends in {type(modules[-1]).__name__}, and every loss here takes raw logits and applies "
+            f"The discriminator ends in {type(last).__name__}, and every loss here takes raw logits and applies "
             "its own sigmoid where it has one: twice would flatten all gradients. Leave the last layer out."
         )
     normed = [type(m).__name__ for m in modules if isinstance(m, _BATCH_NORMS)]

@@ -68,25 +68,26 @@ def penalty_terms(
 
     Args:
         config: Their settings.
-        judge: Data ``(B, *shape)`` to logits ``(B,)``.
+        judge: Data ``(B, *shape)`` to logits ``(B / pack,)``.
         real: ``(B, *shape)``; requires gradients where there is R1.
         fake: The same where there is R2.
-        logits: ``(2 B,)``, those of both.
+        logits: ``(2 B / pack,)``, those of both. What is judged as one pack is one point to the penalties.
         progress: Share of the training that is over.
     """
     left, terms = config.every * config.final ** min(1.0, progress / FALLEN_AT), {}
+    pack = 2 * len(real) // len(logits)
     wanted = {"r1": (real, config.r1), "r2": (fake, config.r2)}
     wanted = {name: found for name, found in wanted.items() if found[1]}
     if wanted:
-        values = zero_centred_gradients(logits, *(leaf for leaf, _ in wanted.values()))
+        values = zero_centred_gradients(logits, *(leaf for leaf, _ in wanted.values()), pack=pack)
         for (name, (_, weight)), value in zip(wanted.items(), values, strict=True):
             terms[name] = Term(value, weight * left)
     for name, weight, points, measure in (
-        ("unit", config.every * config.unit, lambda: between(real, fake), unit_gradient),
-        ("between", left * config.between, lambda: between(real, fake), zero_centred_gradient),
+        ("unit", config.every * config.unit, lambda: between(real, fake, pack=pack), unit_gradient),
+        ("between", left * config.between, lambda: between(real, fake, pack=pack), zero_centred_gradient),
         ("dragan", config.every * config.dragan, lambda: around(real), unit_gradient),
     ):
         if weight:
             at = points()
-            terms[name] = Term(measure(judge(at), at), weight)
+            terms[name] = Term(measure(judge(at), at, pack=pack), weight)
     return terms
