@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -101,6 +102,31 @@ def test_spectral_norm_bounds_every_layer() -> None:
         layer(torch.randn(2, 6))
     for part in layer:
         assert torch.linalg.matrix_norm(part.weight, 2).item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_spectral_norm_bounds_the_classes_embedding() -> None:
+    """With as many steps of power iteration as it takes, no class can be judged more steeply than another is."""
+    torch.manual_seed(0)
+    spec = Spec(kind="vector", shape=(3,), classes=("a", "b", "c"))
+    judge = build("gan", spec, TINY["gan"] | VARIANTS["sn-gan"]).get_submodule("discriminator")
+    embedding = judge.get_submodule("embedding")
+    with torch.no_grad():
+        embedding.get_parameter("parametrizations.weight.original").mul_(30.0)
+    for _ in range(50):
+        judge(torch.randn(4, 3), torch.tensor([0, 1, 2, 0]))
+    assert torch.linalg.matrix_norm(embedding(torch.arange(3)), 2).item() == pytest.approx(1.0, rel=1e-2)
+
+
+def test_a_spectrally_normalised_gan_of_before_loads_with_its_free_embedding() -> None:
+    torch.manual_seed(0)
+    model, weight = build("gan", IMAGES, TINY["gan"] | VARIANTS["sn-gan"]).eval(), torch.randn(2, 32)
+    name = "discriminator.embedding."
+    saved = {k: v for k, v in model.state_dict().items() if not k.startswith(name)} | {f"{name}weight": weight}
+    for again in (copy.deepcopy(model), build("gan", IMAGES, TINY["gan"] | VARIANTS["sn-gan"]).eval()):
+        again.load_state_dict(saved)
+        assert torch.equal(again.get_submodule("discriminator.embedding")(torch.arange(2)), weight)
+        assert again.state_dict().keys() == saved.keys()
+        assert all(torch.equal(v, saved[k]) for k, v in again.state_dict().items())
 
 
 def test_packing_shows_samples_together() -> None:
