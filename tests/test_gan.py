@@ -253,7 +253,9 @@ def test_lecam_is_refused_with_losses_whose_logits_have_no_level(loss: str, tmp_
         settings = {"loss": loss, "penalty.lecam": "0.1", "condition": "none"}
         aegan.fit(bars(80)[0], out=tmp_path / "run", model="gan", steps=4, settings=settings, precision="fp32")
     assert not (tmp_path / "run").exists()
-    build("gan", IMAGES, TINY["gan"] | {"loss": loss, "penalty": {"lecam": 0.1}})  # as when an old run is loaded
+    # A run that was begun before is loaded and gone on with.
+    x = TensorData(x=torch.randint(0, 256, (32, *IMAGES.shape), dtype=torch.uint8), y=torch.arange(32) % 2)
+    train({"loss": loss, "penalty": {"lecam": 0.1}}, IMAGES, x, 2)
 
 
 def test_image_augmentation_of_vectors_is_refused() -> None:

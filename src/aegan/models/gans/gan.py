@@ -192,13 +192,8 @@ class GAN(Model):
         """The discriminator's phase in every step, the generator's in every ``discriminator_steps``-th.
 
         With latent augmentation the autoencoder's stage comes first.
-
-        Raises:
-            ConfigError: LeCam with a relativistic loss: such runs can be sampled from, not trained.
         """
         config = self.config
-        if config.penalty.lecam:
-            check_lecam(config.loss)  # here, since runs that were made before this was refused can still be loaded
         betas = (config.beta1, 0.99)
         phases = (
             Phase(
@@ -226,6 +221,11 @@ class GAN(Model):
                 ema_samples=config.ema_samples,
             ),
         )
+
+    def check_new(self) -> None:
+        """Refuse LeCam with a relativistic loss."""
+        if self.config.penalty.lecam:
+            check_lecam(self.config.loss)
 
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """How codes lie, for latent augmentation."""
