@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -13,9 +14,10 @@ import aegan
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
-from aegan.losses import ADVERSARIAL
+from aegan.losses import ADVERSARIAL, between
 from aegan.losses.pairing import check_discriminator
 from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
 from aegan.models.registry import build
 from aegan.nn.constraints import spectrally_normalised
 from aegan.nn.discriminator import Discriminator
@@ -104,6 +106,31 @@ def test_spectral_norm_bounds_every_layer() -> None:
         assert torch.linalg.matrix_norm(part.weight, 2).item() == pytest.approx(1.0, rel=1e-3)
 
 
+def test_spectral_norm_bounds_the_classes_embedding() -> None:
+    """With as many steps of power iteration as it takes, no class can be judged more steeply than another is."""
+    torch.manual_seed(0)
+    spec = Spec(kind="vector", shape=(3,), classes=("a", "b", "c"))
+    judge = build("gan", spec, TINY["gan"] | VARIANTS["sn-gan"]).get_submodule("discriminator")
+    embedding = judge.get_submodule("embedding")
+    with torch.no_grad():
+        embedding.get_parameter("parametrizations.weight.original").mul_(30.0)
+    for _ in range(50):
+        judge(torch.randn(4, 3), torch.tensor([0, 1, 2, 0]))
+    assert torch.linalg.matrix_norm(embedding(torch.arange(3)), 2).item() == pytest.approx(1.0, rel=1e-2)
+
+
+def test_a_spectrally_normalised_gan_of_before_loads_with_its_free_embedding() -> None:
+    torch.manual_seed(0)
+    model, weight = build("gan", IMAGES, TINY["gan"] | VARIANTS["sn-gan"]).eval(), torch.randn(2, 32)
+    name = "discriminator.embedding."
+    saved = {k: v for k, v in model.state_dict().items() if not k.startswith(name)} | {f"{name}weight": weight}
+    for again in (copy.deepcopy(model), build("gan", IMAGES, TINY["gan"] | VARIANTS["sn-gan"]).eval()):
+        again.load_state_dict(saved)
+        assert torch.equal(again.get_submodule("discriminator.embedding")(torch.arange(2)), weight)
+        assert again.state_dict().keys() == saved.keys()
+        assert all(torch.equal(v, saved[k]) for k, v in again.state_dict().items())
+
+
 def test_packing_shows_samples_together() -> None:
     seen = []
 
@@ -115,6 +142,24 @@ def test_packing_shows_samples_together() -> None:
     x = torch.arange(8.0).reshape(4, 2)
     assert Discriminator(Trunk(), 4, 0, hidden=3, pack=2)(x, None).shape == (2,)
     assert torch.equal(seen[0], torch.tensor([[0.0, 1, 2, 3], [4, 5, 6, 7]]))
+
+
+@pytest.mark.parametrize("pack", [1, 2, 4])
+def test_penalties_take_a_pack_for_one_point(pack: int) -> None:
+    """A linear critic of packs has one slope everywhere; its norm is chosen to be 3."""
+    torch.manual_seed(0)
+    slope = torch.randn(5 * pack)
+    slope *= 3.0 / slope.norm()
+    judge = lambda x: x.reshape(-1, 5 * pack) @ slope  # noqa: E731
+    real, fake = torch.randn(8, 5, requires_grad=True), torch.randn(8, 5, requires_grad=True)
+    settings = PenaltyConfig(r1=1, r2=1, unit=1, between=1, dragan=1)
+    terms = penalty_terms(settings, judge, real, fake, judge(torch.cat([real, fake])), progress=0.0)
+    values = {name: term.value.item() for name, term in terms.items()}
+    assert values == pytest.approx({"r1": 4.5, "r2": 4.5, "unit": 4.0, "between": 4.5, "dragan": 4.0}, rel=1e-5)
+    alone = penalty_terms(PenaltyConfig(r2=0), judge, real, fake, judge(torch.cat([real, fake])), progress=0.0)
+    assert alone["r1"].value.item() == pytest.approx(4.5, rel=1e-5)
+    at = between(torch.zeros(8, 5), torch.ones(8, 5), pack=pack).reshape(8 // pack, -1)
+    assert bool((at == at[:, :1]).all()) and len(at[:, 0].unique()) == 8 // pack
 
 
 def test_the_stddev_feature_sees_a_collapse() -> None:
@@ -216,6 +261,36 @@ def test_the_trainer_tells_how_much_of_a_stage_is_over() -> None:
     assert seen == [0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
 
 
+@pytest.mark.parametrize(
+    ("loss", "level"),
+    [("non-saturating", 0.0), ("hinge", 0.0), ("relativistic", -50.0), ("relativistic", 50.0)]
+    + [("relativistic-average", -50.0), ("relativistic-average", 50.0)],
+)
+@pytest.mark.parametrize("apart", [1.0, 0.0])
+def test_the_share_of_ada_follows_how_far_the_discriminator_is_ahead(loss: str, level: float, apart: float) -> None:
+    torch.manual_seed(0)
+    free = {"loss": loss, "penalty": FREE, "augmentation": "ada", "ada_images": 1000}
+    model = build("gan", IMAGES, TINY["gan"] | free)
+    share = model.get_buffer("state.ada.p").fill_(0.4)
+    # Logits without a level of their own, from data that the discriminator can tell apart or cannot.
+    model._judge = lambda x, y: (level + x.flatten(1).mean(1), x.new_empty(0))  # type: ignore[assignment]
+    model.generate = lambda noise, y: torch.randn(len(noise), *IMAGES.shape) - apart  # type: ignore[method-assign]
+    for _ in range(8):
+        model.loss("discriminator", {"x": torch.randn(16, *IMAGES.shape) + apart, "y": torch.arange(16) % 2})
+    assert share.item() == pytest.approx(0.4 + (1 if apart else -1) * 8 * 16 / 1000)
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "relativistic-average"])
+def test_lecam_is_refused_with_losses_whose_logits_have_no_level(loss: str, tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match=r"penalty\.lecam.*differences of logits.*loss=hinge"):
+        settings = {"loss": loss, "penalty.lecam": "0.1", "condition": "none"}
+        aegan.fit(bars(80)[0], out=tmp_path / "run", model="gan", steps=4, settings=settings, precision="fp32")
+    assert not (tmp_path / "run").exists()
+    # A run that was begun before is loaded and gone on with.
+    x = TensorData(x=torch.randint(0, 256, (32, *IMAGES.shape), dtype=torch.uint8), y=torch.arange(32) % 2)
+    train({"loss": loss, "penalty": {"lecam": 0.1}}, IMAGES, x, 2)
+
+
 def test_image_augmentation_of_vectors_is_refused() -> None:
     with pytest.raises(ConfigError, match="instance_noise"):
         build("gan", Spec(kind="vector", shape=(2,)), TINY["gan"] | {"augmentation": "diff"})
@@ -226,11 +301,17 @@ def test_image_augmentation_of_vectors_is_refused() -> None:
     [
         ([nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)], True, "BatchNorm1d"),
         ([nn.Linear(2, 1), nn.Sigmoid()], False, "raw logits"),
+        ([nn.Linear(2, 1), nn.Sigmoid(), nn.Flatten()], False, "ends in Sigmoid"),
+        ([nn.Linear(2, 1), nn.Sequential(nn.LogSigmoid(), nn.Sequential()), nn.Identity()], False, "in LogSigmoid"),
     ],
 )
 def test_wrong_pairings_in_anyones_loop(layers: list[nn.Module], penalty: bool, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_discriminator(nn.Sequential(*layers), gradient_penalty=penalty)
+
+
+def test_a_sigmoid_that_is_not_the_last_to_change_values_is_allowed() -> None:
+    check_discriminator(nn.Sequential(nn.Sigmoid(), nn.Linear(2, 1), nn.Flatten()), gradient_penalty=False)
 
 
 def test_batchnorm_without_a_gradient_penalty_is_allowed() -> None:

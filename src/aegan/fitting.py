@@ -128,6 +128,7 @@ def begin(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = build(name, spec, model_config)
+    network.check_new()
     reason = "as asked for"
     if config.precision == "auto":
         chosen, reason = choose_precision(network, data, config.device)

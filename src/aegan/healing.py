@@ -177,7 +177,7 @@ def accepts(model: str, settings: Mapping[str, Any], spec: Spec) -> Callable[[st
             made = changed({"model": model, "model_config": settings}, name, value)
             with torch.random.fork_rng(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", AeganWarning)  # said when the run began
-                build(model, spec, made)
+                build(model, spec, made).check_new()
         except ConfigError:
             return False
         return True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import TINY, TINY_AUTOENCODER, bars
-from tests.contract.test_models import _Kill, _KillAt
+from tests.contract.test_runs import _Kill, _KillAt
 
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tests.conftest import (
     FIELDS,
     OF_SERIES,
@@ -30,7 +27,6 @@ from aegan.errors import ConfigError
 from aegan.models.base import Model, in_blocks, noise_for
 from aegan.models.registry import MODELS, build
 from aegan.train.backend import Backend
-from aegan.train.probe import Probe
 from aegan.train.trainer import Trainer
 from aegan.types import Spec
 
@@ -156,55 +152,6 @@ def test_phases_name_networks_that_exist(name: str, spec: str) -> None:
                 assert isinstance(getattr(model, network), torch.nn.Module)
 
 
-def _prepared(model: Model, stage: str, data: TensorData) -> TensorData:
-    """What the trainer would train the stage on."""
-
-    def encode(samples: TensorData) -> torch.Tensor:
-        with torch.no_grad():
-            return model.encode(samples.batch(torch.arange(len(samples)))["x"])
-
-    return model.prepare(stage, data, encode)  # type: ignore[return-value]
-
-
-@pytest.mark.parametrize(("name", "kind"), PAIRS)
-def test_each_phase_moves_its_own_networks_and_no_others(name: str, kind: str) -> None:
-    spec = SPECS[kind]
-    data = data_for(spec)
-    for stage in made(name, spec).stages:
-        for phase in stage.phases:
-            model = made(name, spec)
-            # Branches that start at zero pass no gradient on at first: give every weight a value.
-            with torch.no_grad():
-                for p in model.parameters():
-                    p.add_(0.05 * torch.randn_like(p))
-            samples = _prepared(model, stage.name, data)
-            before = copy.deepcopy(model.state_dict())
-            own = {f"{n}.{k}" for n in phase.networks for k, _ in getattr(model, n).named_parameters()}
-            own = {_full_name(model, key) for key in own}
-            model.requires_grad_(False)
-            parameters = [p for n in phase.networks for p in getattr(model, n).parameters()]
-            for p in parameters:
-                p.requires_grad_(True)
-            terms = model.loss(phase.name, samples.batch(torch.arange(16)))
-            sum(t.value * t.weight for t in terms.values()).backward()  # type: ignore[union-attr]
-            lacking = [k for k, p in model.named_parameters() if k in own and p.grad is None]
-            assert not lacking, f"{phase.name}: no gradient reaches {lacking}"
-            torch.optim.SGD(parameters, lr=0.1).step()
-            moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
-            # Statistics kept in buffers may move in the loss, those of the phase's own networks alone.
-            parts = tuple(f"{n}." for n in phase.networks)
-            moved -= {k for k, _ in model.named_buffers() if k.startswith(parts)}
-            assert moved <= own, f"{phase.name} moved {moved - own}"
-            assert moved, f"{phase.name} moved nothing"
-
-
-def _full_name(model: Model, key: str) -> str:
-    """Names such as ``decoder.x`` may be an alias of a part of another network."""
-    head, _, rest = key.partition(".")
-    wanted = dict(getattr(model, head).named_parameters())[rest]
-    return next(name for name, p in model.named_parameters() if p is wanted)
-
-
 @pytest.mark.parametrize(("name", "spec"), PAIRS)
 def test_same_seed_same_weights_and_another_seed_others(name: str, spec: str) -> None:
     first, again, other = (trained(name, SPECS[spec], seed=s).state_dict() for s in (1, 1, 2))
@@ -275,49 +222,6 @@ def test_reconstructions_of_text_beat_the_most_frequent_tokens(name: str) -> Non
     with torch.no_grad():
         error = (model.decode(model.encode(real)) != real).float().mean()
     assert error < 0.5 * (real != real.mode(0).values).float().mean()
-
-
-class _Kill(BaseException):
-    """As kill -9: nothing catches it, nothing is saved because of it."""
-
-
-class _KillAt(Probe):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, trainer, record) -> None:
-        if record.step == self.step:
-            raise _Kill
-
-
-@pytest.mark.parametrize(("name", "kind"), [(n, s) for n, s in PAIRS if s in ("table", "series", "text")])
-def test_a_model_is_saved_to_the_bit_and_resumes_as_if_it_had_never_stopped(
-    name: str, kind: str, tmp_path: Path
-) -> None:
-    spec = SPECS[kind]
-    few = data_for(spec, 8).batch(torch.arange(8))["x"]
-
-    def train(folder: Path, *probes: Probe, resume: bool = False) -> Model:
-        config = TrainConfig(steps=12, seed=1, grids=0, checkpoint_every=1e-9)
-        model = made(name, spec)
-        folder.mkdir(exist_ok=True)
-        Trainer(model, data_for(spec), config, Backend("cpu", "fp32"), folder=folder, probes=probes).fit(resume=resume)
-        return model.eval()
-
-    whole = train(tmp_path / "whole")
-    with pytest.raises(_Kill):
-        train(tmp_path / "killed", _KillAt(10))
-    resumed = train(tmp_path / "killed", resume=True).state_dict()
-    assert all(torch.equal(v, resumed[k]) for k, v in whole.state_dict().items())
-    again = made(name, spec, seed=9).eval()
-    again.load_state_dict(load_file(tmp_path / "whole" / "model.safetensors"))
-    with torch.no_grad():
-        if whole.code_dim:
-            z = whole.encode(few)
-            assert torch.equal(again.encode(few), z) and torch.equal(again.decode(z), whole.decode(z))
-        if whole.noise_dim:
-            noise = noise_for(0, 8, whole.noise_dim)
-            assert torch.equal(again.generate(noise, None), whole.generate(noise, None))
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -69,3 +69,20 @@ def test_the_joint_stage_goes_on_with_the_discriminator_of_codes(data: TensorDat
     assert all(bool(torch.isfinite(t.value)) for t in terms.values())
     if beside:
         assert terms["latent-adversarial"].weight == weight
+
+
+def test_without_a_joint_stage_there_is_no_discriminator_of_data_and_old_weights_that_have_one_load() -> None:
+    now, before = made(share=0.0), made(share=0.6).state_dict()
+    assert not any(name.startswith("discriminator.") for name in now.state_dict())
+    with torch.no_grad():
+        for value in now.parameters():
+            value.zero_()
+    names = list(before)
+    for model in (now, copy.deepcopy(now)):
+        model.load_state_dict(before)
+        assert list(before) == names  # what was given stays as it was
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(RuntimeError, match="latent_discriminator"):
+        now.load_state_dict({k: v for k, v in before.items() if not k.startswith("latent_discriminator")})
+    with pytest.raises(RuntimeError, match="discriminator"):
+        made(share=0.6).load_state_dict(now.state_dict())

@@ -76,7 +76,10 @@ class AdaptiveAugment(nn.Module):
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor) -> None:
-        """Tell of the logits ``(B,)`` of real images, as the discriminator saw them."""
+        """Tell of the logits ``(B,)`` of real images, as the discriminator saw them.
+
+        Of a relativistic loss, whose logits mean something beside others only: less the mean logit of fakes.
+        """
         self.signs += real_logits.sign().sum()
         self.seen += len(real_logits)
         self.calls += 1

@@ -6,11 +6,15 @@ from torch import nn
 
 from aegan.errors import ConfigError
 
+_SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity, nn.PixelShuffle, nn.PixelUnshuffle, nn.Sequential)
+"""Modules that leave values as they are; a ``Sequential`` counts where it is empty."""
 _BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 LIPSCHITZ = ("wasserstein",)
 """Losses that mean something only for a critic whose slope is held."""
 CROSS_ENTROPY = ("minimax", "non-saturating")
 """Losses with targets that can be smoothed."""
+RELATIVE = ("relativistic", "relativistic-average")
+"""Losses of differences of logits: no logit means anything but beside another."""
 
 
 def check_discriminator(discriminator: nn.Module, *, gradient_penalty: bool) -> None:
@@ -26,9 +30,10 @@ def check_discriminator(discriminator: nn.Module, *, gradient_penalty: bool) -> 
     >>> check_discriminator(nn.Sequential(nn.Linear(2, 1)), gradient_penalty=True)
     """
     modules = [m for m in discriminator.modules() if not list(m.children())]
-    if modules and isinstance(modules[-1], (nn.Sigmoid, nn.LogSigmoid, nn.Softmax)):
+    last = next((m for m in reversed(modules) if not isinstance(m, _SHAPE_ONLY)), None)
+    if isinstance(last, (nn.Sigmoid, nn.LogSigmoid, nn.Softmax)):
         raise ConfigError(
-            f"The discriminator ends in {type(modules[-1]).__name__}, and every loss here takes raw logits and applies "
+            f"The discriminator ends in {type(last).__name__}, and every loss here takes raw logits and applies "
             "its own sigmoid where it has one: twice would flatten all gradients. Leave the last layer out."
         )
     normed = [type(m).__name__ for m in modules if isinstance(m, _BATCH_NORMS)]
@@ -60,4 +65,18 @@ def check_loss(loss: str, *, constrained: bool, label_smoothing: float) -> None:
         raise ConfigError(
             f"label_smoothing with loss={loss}: there are no labels in it to smooth. It goes with "
             f"{' and '.join(CROSS_ENTROPY)}."
+        )
+
+
+def check_lecam(loss: str) -> None:
+    """Refuse the LeCam regulariser with a loss that leaves the level of the logits open.
+
+    Raises:
+        ConfigError: A relativistic loss.
+    """
+    if loss in RELATIVE:
+        raise ConfigError(
+            f"penalty.lecam with loss={loss}: LeCam ties logits to their running means, and this loss looks at "
+            "differences of logits alone, so their level drifts and the means tell nothing. Set loss=hinge or "
+            "loss=non-saturating, or penalty.lecam=0."
         )

@@ -77,6 +77,13 @@ class Model(nn.Module, ABC):
         """
         raise ConfigError(f"{type(self).__name__} cannot be trained privately. Fit autoregressive.")
 
+    def check_new(self) -> None:
+        """Refuse settings that no new run may have, though saved ones may; called before a run's folder is made.
+
+        Raises:
+            ConfigError: They cannot work. Older runs that have them can be loaded and gone on with all the same.
+        """
+
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """Called before ``stage`` begins, and again when a run resumes within it; returns its data.
 

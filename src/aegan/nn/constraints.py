@@ -5,22 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 
 def spectrally_normalised(module: nn.Module) -> nn.Module:
-    """Divide the weight of every linear and convolutional layer by its largest singular value; returns ``module``.
+    """Divide the weight of every linear, convolutional and embedding layer by its largest singular value.
 
-    Reference: Miyato et al. 2018 (arXiv 1802.05957). One step of power iteration a forward pass in training mode.
-    A layer that starts at zero has no singular value to divide by, so it is started anew.
+    References: Miyato et al. 2018 (arXiv 1802.05957); of the classes' embedding, Miyato & Koyama 2018
+    (arXiv 1802.05637): a logit is as steep in the features as the embedding is long. One step of power iteration a
+    forward pass in training mode. A layer that starts at zero has no singular value to divide by, so it is started
+    anew. Weights that were saved when embeddings were left out load as they are, and the embedding stays free.
+
+    Returns:
+        ``module``.
     """
     for layer in list(module.modules()):
-        if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+        if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding)):
+            if isinstance(layer, nn.Embedding):
+                layer.register_load_state_dict_pre_hook(_as_saved)
             if not bool(layer.weight.any()):
                 nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
             spectral_norm(layer)
     return module
+
+
+def _as_saved(layer: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Free an embedding again whose saved weight was never divided."""
+    if f"{prefix}weight" in state and is_parametrized(layer, "weight"):
+        remove_parametrizations(layer, "weight", leave_parametrized=False)
 
 
 @contextmanager

@@ -97,6 +97,7 @@ def network_for(model: ModelEntry, data: StudyData, seed: int, init: str) -> tup
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build(model.model, spec, settings)
+        network.check_new()
         initialise(network, init)
     return network, settings
 

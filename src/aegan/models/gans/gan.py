@@ -31,7 +31,7 @@ from aegan.losses import (
     lecam,
     smoothed_labels,
 )
-from aegan.losses.pairing import check_discriminator, check_loss
+from aegan.losses.pairing import RELATIVE, check_discriminator, check_lecam, check_loss
 from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
@@ -44,7 +44,6 @@ from aegan.nn.series import SERIES_NETWORKS
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
 CONDITIONS = ("projection", "auxiliary", "none")
-RELATIVE = ("relativistic", "relativistic-average")
 AUGMENTATIONS = ("none", "diff", "ada", "latent")
 
 
@@ -238,6 +237,11 @@ class GAN(Model):
             ),
         )
 
+    def check_new(self) -> None:
+        """Refuse LeCam with a relativistic loss."""
+        if self.config.penalty.lecam:
+            check_lecam(self.config.loss)
+
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """How codes lie, for latent augmentation."""
         if stage == "autoencoder":
@@ -314,11 +318,10 @@ class GAN(Model):
         if penalty.lecam:
             means = self.state.real_mean.clone(), self.state.fake_mean.clone()
             terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
-        self.state.observe(real_logits, fake_logits)
+        ahead = (real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits).detach()
+        self.state.observe(real_logits, fake_logits, ahead)
         if self.state.latent is not None:
-            # Of relativistic losses no logit means anything but beside another.
-            ahead = real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits
-            self.state.latent.observe(ahead.detach(), plain, made.detach(), y, self.encode, self.decode)
+            self.state.latent.observe(ahead, plain, made.detach(), y, self.encode, self.decode)
         if self.stage_step % penalty.every == 0:
             judge = lambda at: self._judge(at, y)[0]  # noqa: E731
             terms |= penalty_terms(penalty, judge, x, fake, logits, progress=self.stage_progress)

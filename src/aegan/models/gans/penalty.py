@@ -26,7 +26,7 @@ class PenaltyConfig:
         unit: λ of λ·E(‖∇D‖ - 1)² between real and fake (WGAN-GP, arXiv 1704.00028).
         between: γ of the zero-centred penalty between real and fake (arXiv 1902.03984).
         dragan: λ of λ·E(‖∇D‖ - 1)² around real data (arXiv 1705.07215).
-        lecam: Weight of the LeCam regulariser on logits (arXiv 2104.03310).
+        lecam: Weight of the LeCam regulariser on logits (arXiv 2104.03310); not with a relativistic loss.
         every: Gradient penalties are taken on every such step, with this many times the weight.
         final: The zero-centred ones fall evenly on a logarithmic scale to this share of their weight, and keep it for
             the second half of the training. Large ones bring all modes in; small ones let the discriminator see how
@@ -68,25 +68,26 @@ def penalty_terms(
 
     Args:
         config: Their settings.
-        judge: Data ``(B, *shape)`` to logits ``(B,)``.
+        judge: Data ``(B, *shape)`` to logits ``(B / pack,)``.
         real: ``(B, *shape)``; requires gradients where there is R1.
         fake: The same where there is R2.
-        logits: ``(2 B,)``, those of both.
+        logits: ``(2 B / pack,)``, those of both. What is judged as one pack is one point to the penalties.
         progress: Share of the training that is over.
     """
     left, terms = config.every * config.final ** min(1.0, progress / FALLEN_AT), {}
+    pack = 2 * len(real) // len(logits)
     wanted = {"r1": (real, config.r1), "r2": (fake, config.r2)}
     wanted = {name: found for name, found in wanted.items() if found[1]}
     if wanted:
-        values = zero_centred_gradients(logits, *(leaf for leaf, _ in wanted.values()))
+        values = zero_centred_gradients(logits, *(leaf for leaf, _ in wanted.values()), pack=pack)
         for (name, (_, weight)), value in zip(wanted.items(), values, strict=True):
             terms[name] = Term(value, weight * left)
     for name, weight, points, measure in (
-        ("unit", config.every * config.unit, lambda: between(real, fake), unit_gradient),
-        ("between", left * config.between, lambda: between(real, fake), zero_centred_gradient),
+        ("unit", config.every * config.unit, lambda: between(real, fake, pack=pack), unit_gradient),
+        ("between", left * config.between, lambda: between(real, fake, pack=pack), zero_centred_gradient),
         ("dragan", config.every * config.dragan, lambda: around(real), unit_gradient),
     ):
         if weight:
             at = points()
-            terms[name] = Term(measure(judge(at), at), weight)
+            terms[name] = Term(measure(judge(at), at, pack=pack), weight)
     return terms

@@ -28,12 +28,18 @@ class State(nn.Module):
         self.latent: LatentAugment | None = None
 
     @torch.no_grad()
-    def observe(self, real: Tensor, fake: Tensor) -> None:
-        """Averages over about the last hundred steps."""
+    def observe(self, real: Tensor, fake: Tensor, ahead: Tensor) -> None:
+        """Averages over about the last hundred steps, and ADA's share.
+
+        Args:
+            real: Logits of real samples ``(B,)``.
+            fake: Those of generated ones.
+            ahead: Those of real samples, from the level that tells real from fake.
+        """
         self.real_mean.lerp_(real.mean(), 0.01)
         self.fake_mean.lerp_(fake.mean(), 0.01)
         if self.ada is not None:
-            self.ada.observe(real)
+            self.ada.observe(ahead)
 
 
 class PathLength(nn.Module):

@@ -146,6 +146,12 @@ class _WithCodes:
         return {**self.data.batch(index), "z": self.z[index]}
 
 
+def _without_discriminator(module: torch.nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Leave out of saved weights the discriminator of data that runs without a joint stage once had for nothing."""
+    for name in [name for name in state if name.startswith(f"{prefix}discriminator.")]:
+        del state[name]
+
+
 @final
 class LatentGAN(AutoencoderHybrid):
     """Autoencoder, latent GAN and joint stage; see the module's text."""
@@ -184,8 +190,10 @@ class LatentGAN(AutoencoderHybrid):
             self.code_dim, classes, hidden=latent.hidden, depth=latent.depth
         )
         own = config.autoencoder
-        if not spec.discrete and not isinstance(own, SequenceConfig):
+        if joint.share and not isinstance(own, SequenceConfig):
             self.discriminator = discriminator_for(spec, width=joint.width, blocks=own.blocks, series=own.series)
+        else:
+            self.register_load_state_dict_pre_hook(_without_discriminator)
 
     @property
     def decoder(self) -> torch.nn.Module:
