@@ -64,7 +64,7 @@ def others(out: Path, accumulate: int = 1) -> dict[str, dict[str, torch.Tensor]]
     """Weights of the other models, fitted one after the other."""
     found = {}
     for kind, (model, settings) in OTHERS.items():
-        given = {} if kind != "series" else {"kind": "series"}
+        given: dict[str, Any] = {} if kind != "series" else {"kind": "series"}
         fitted = aegan.fit(
             source(kind), out=out / kind, model=model, steps=STEPS, settings=settings, evaluate=False, doctor=False,
             accumulate=accumulate, precision="fp32", device="cpu", **given,
