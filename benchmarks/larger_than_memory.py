@@ -10,7 +10,8 @@ encodes the rows into a file, cuts a holdout off and trains the default model fo
 does, with no more than 256 MiB of encoded data in memory; then, for comparison, the same network on 100,000 of the
 samples held in memory. Another process reads as many and trains on them alone; files in folders are read only. Printed
 are processor seconds of reading, the peaks (Python, torch and networks included), steps a processor second and a second
-of the clock, and both as a part of those of the samples in memory; the goal of 80 % is for both. Ends with an error where a peak is above ``--limit`` GiB. What is in DIR already is used again.
+of the clock, and both as a part of those of the samples in memory; the goal of 80 % is for both. Ends with an error
+where a peak is above ``--limit`` GiB. What is in DIR already is used again.
 """
 
 from __future__ import annotations

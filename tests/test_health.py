@@ -30,7 +30,8 @@ def test_a_collapse_is_written_reported_and_printed(tmp_path: Path, capsys: pyte
     assert report.count("Posterior collapse") == 2  # beside the figures, and among what to try next
     assert "evidence lower bound" in report
     print_summary(estimator)
-    assert "Warning      Posterior collapse" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Warning      Posterior collapse" in told and "Precision    fp32: as asked for" in told
     # The folder is still a run's own, which may be saved and replaced.
     estimator.save(tmp_path / "copy")
     assert (tmp_path / "copy" / "health.json").exists()
