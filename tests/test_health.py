@@ -40,8 +40,11 @@ def test_a_collapse_is_written_reported_and_printed(tmp_path: Path, capsys: pyte
     assert figures["codes"] == 16 and 0 < figures["usage"] <= 1
 
 
-def test_a_model_with_nothing_to_say_writes_nothing(tmp_path: Path) -> None:
-    _fit(tmp_path / "run", "sparse")
+def test_a_model_with_nothing_to_say_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    estimator = _fit(tmp_path / "run", "sparse")
+    print_summary(estimator)
+    told = capsys.readouterr().out
+    assert "Precision    fp32: as asked for" in told and "Warning" not in told
     assert not (tmp_path / "run" / "health.json").exists()
     assert "The codes</h2>" not in (tmp_path / "run" / "report.html").read_text()
 

@@ -123,10 +123,37 @@ def test_growth_is_a_slope_of_logarithms(tmp_path: Path) -> None:
         growth.write_between(page, "<!-- no -->", growth.END, text)
 
 
-def test_projection_says_where_it_stops_paying() -> None:
+def test_projection_says_where_it_stops_paying_within_what_is_allowed() -> None:
     import ranks
 
-    assert ranks.pays_to(1e9, 1e6, 1) == 1  # all of it is starting kernels
-    assert ranks.pays_to(1e16, 1e6, 1) == 64
-    size, phases = ranks.message(ranks.CASES["table, 20 columns"], "fields")
+    assert ranks.pays_to(1e9, 1e6, 1, 512) == 1  # all of it is starting kernels
+    assert ranks.pays_to(1e16, 1e6, 1, 512) == 64
+    assert ranks.pays_to(1e16, 1e6, 1, 32) == 16  # two samples each at least
+    size, phases = ranks.sent(ranks.CASES["table, 20 columns"].model(), "fields")
     assert size > 1e5 and phases == 1
+    text = ranks.over_gpus(4.5e12, 1.06e8, 1, 512)
+    end = ranks.pays_to(4.5e12, 1.06e8, 1, 512)
+    assert 1 < end < 64 and f"\n| {end} |" in text and text.count("pays to here") == 1
+    assert ranks.projected(4.5e12, 1.06e8, 1, 1) / ranks.projected(8e12, 1e8, 1, end) > 2
+
+
+def test_two_processes_are_timed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ranks
+
+    asked = []
+
+    def group(processes: int, *arguments: Any) -> dict[str, float]:
+        asked.append((processes, *arguments))
+        return {"rate": float(processes)}
+
+    monkeypatch.setattr(ranks, "group", group)
+    assert ranks.together("a case", "a stage", count=7, repeats=2) == {1: [1.0, 1.0], 2: [2.0, 2.0]}
+    assert asked == [(p, "--train", "a case", "a stage", 7) for p in (1, 2, 1, 2)]
+
+
+def test_data_on_disk_are_compared_by_processor_time_and_by_the_clock() -> None:
+    from larger_than_memory import row
+
+    told = {"n": 9.0, "read": 1.0, "peak": 1.0, "cpu_rate": 4.0, "rate": 3.0}
+    assert row("a", told).endswith("| 4.00 |  | 3.00 |  |")
+    assert row("a", told | {"cpu_beside": 5.0, "wall_beside": 6.0}).endswith("| 4.00 | 80% | 3.00 | 50% |")

@@ -17,6 +17,7 @@ from aegan.nn.conv import ConvDecoder, ConvEncoder, Geometry
 from aegan.nn.generator import Generator
 from aegan.nn.mlp import LatentGenerator, Whitening
 from aegan.nn.octaves import Octaves
+from aegan.train import precision
 from aegan.train.ema import Ema
 from aegan.train.memory import keep_freed_memory
 from aegan.train.precision import choose_precision
@@ -129,11 +130,34 @@ def test_precision_is_chosen_without_touching_model_or_random_state() -> None:
     before = {k: v.clone() for k, v in model.state_dict().items()}
     data = TensorData(x=torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8))
     state = torch.get_rng_state()
-    precision, reason = choose_precision(model, data, "cpu", repeats=1)
-    assert precision in ("fp32", "bf16") and reason
+    chosen, reason = choose_precision(model, data, "cpu", repeats=1)
+    assert chosen in ("fp32", "bf16") and reason
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("loss", "seconds", "chosen", "reason"),
+    [
+        (1.2, 0.1, "fp32", "bf16 changes the loss by 20.0%"),
+        (float("nan"), 0.1, "fp32", "bf16 changes the loss by nan%"),
+        (1.01, 0.9, "fp32", "bf16 is 1.11 times as fast here"),
+        (1.01, 0.5, "bf16", "2.00 times as fast as fp32 here, loss within 1.0%"),
+    ],
+)
+def test_bf16_is_refused_where_it_is_wrong_or_no_faster(
+    loss: float, seconds: float, chosen: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def turn(trial: precision._Trial) -> None:
+        low = trial.backend.precision == "bf16"
+        trial.loss, trial.seconds = (loss, seconds) if low else (1.0, 1.0)
+
+    monkeypatch.setattr(precision._Trial, "turn", turn)
+    monkeypatch.setattr(precision, "_AT_LEAST", 0.0)
+    model = build("autoencoder", Spec(kind="image", shape=(1, 8, 8)), TINY["autoencoder"])
+    data = TensorData(x=torch.zeros(20, 1, 8, 8, dtype=torch.uint8))
+    assert choose_precision(model, data, "cpu", repeats=1) == (chosen, reason)
 
 
 def test_the_allocators_setting_changes_no_number(monkeypatch) -> None:

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.conftest import TINY_SET, bars, waves
 
 import aegan
 from aegan.errors import ConfigError, RunError
@@ -22,6 +25,12 @@ from aegan.train.trainer import Trainer
 
 SETTINGS = {"latent_dim": "4", "width": "8", "blocks": "1", "batch_size": "8"}
 STEPS = 8
+OTHERS: dict[str, tuple[str, dict[str, str]]] = {
+    "codes": ("latent-gan", TINY_SET),
+    "table": ("autoregressive", {"hidden": "8", "layers": "1", "embedding": "4", "batch_size": "8"}),
+    "series": ("recurrent", {"state": "16", "hidden": "8", "width": "8", "latent_dim": "8", "batch_size": "8"}),
+}
+"""Models of several stages, and other kinds of data."""
 
 
 class Fails(Probe):
@@ -39,6 +48,36 @@ def trained(out: Path, accumulate: int = 1) -> aegan.api.Estimator:  # pyright: 
         x, out=out, model="autoencoder", steps=STEPS, settings=SETTINGS, evaluate=False, doctor=False,
         checkpoint_every=1e-6, accumulate=accumulate, precision="fp32", device="cpu", probes=[Fails()],
     )  # fmt: skip
+
+
+def source(kind: str) -> Any:
+    """Samples of a kind."""
+    random = np.random.default_rng(0)
+    if kind == "codes":
+        return bars(40)
+    if kind == "series":
+        return waves(40).numpy()
+    return pd.DataFrame({"n": random.normal(size=40).round(2), "c": random.choice(["a", "b", "c"], 40)})
+
+
+def others(out: Path, accumulate: int = 1) -> dict[str, dict[str, torch.Tensor]]:
+    """Weights of the other models, fitted one after the other."""
+    found = {}
+    for kind, (model, settings) in OTHERS.items():
+        given: dict[str, Any] = {} if kind != "series" else {"kind": "series"}
+        fitted = aegan.fit(
+            source(kind), out=out / kind, model=model, steps=STEPS, settings=settings, evaluate=False, doctor=False,
+            accumulate=accumulate, precision="fp32", device="cpu", **given,
+        )  # fmt: skip
+        found[kind] = fitted.model.state_dict()
+    return found
+
+
+def main_of_others(out: str) -> None:
+    """What each process of the second group does: a folder a kind, in one group."""
+    torch.set_num_threads(1)
+    with group.joined():
+        torch.save(others(Path(out)), Path(out).parent / f"others-{os.environ['RANK']}.pt")
 
 
 def main(out: str) -> None:
@@ -82,6 +121,19 @@ def test_a_group_fails_goes_on_and_equals_one_process(tmp_path: Path, monkeypatc
     for key, value in one.items():
         assert torch.equal(first[key], second[key]) and torch.equal(first[key], kept[key])
         torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_group_fits_several_stages_tables_and_series_as_one_process(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nfrom tests.train.test_group import main_of_others\nmain_of_others(sys.argv[1])\n")
+    assert life(script, tmp_path / "runs", 0) == [0, 0]
+    first, second = (torch.load(tmp_path / f"others-{rank}.pt", weights_only=True) for rank in (0, 1))
+    one = others(tmp_path / "one", accumulate=2)
+    for kind in OTHERS:
+        kept = load_file(tmp_path / "runs" / kind / "model.safetensors")
+        for key, value in one[kind].items():
+            assert torch.equal(first[kind][key], second[kind][key]) and torch.equal(first[kind][key], kept[key]), key
+            torch.testing.assert_close(first[kind][key], value, rtol=1e-3, atol=1e-4)
 
 
 def test_what_several_processes_cannot_do_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

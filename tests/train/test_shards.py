@@ -1,4 +1,4 @@
-"""Two processes do what one process does with two shards, for every model."""
+"""Two processes do what one process does with two shards, and shards what the whole batch does, for every model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from tests.contract.test_models import ALL, SPECS, data_for, made, spec_for
+from tests.train.averaging import BATCH, furthest, gradients
 
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError
@@ -22,6 +23,29 @@ from aegan.train.trainer import Trainer
 from aegan.types import Term
 
 STEPS = 6
+_CODES, _HALF = "mean and variance of the batch's codes", "the first half of a batch is treated otherwise"
+_BOOK, _SCALE = "the codebook begins with codes of the batch", "one output scale, learnt from the batch"
+OF_A_BATCH: dict[str, dict[str, str]] = {
+    "autoencoder": {"autoencode": _CODES},
+    "contractive": {"autoencode": "Jacobian in units of the batch's codes"},
+    "wasserstein": {"autoencode": "discrepancy over pairs of codes"},
+    "variational": {"autoencode": _SCALE},
+    "vector-quantised": {"autoencode": _BOOK},
+    "vae-gan": {"autoencode": _HALF, "discriminator": _HALF},
+    "warm-start-gan": {"autoencode": _CODES},
+    "latent-gan": {"autoencode": _CODES, "generator": _HALF},
+    "latent-gan, correcting": {"autoencode": _SCALE, "generator": _HALF},
+    "ebgan": {"generator": "codes of pairs are pulled apart"},
+    "denoising-gan": {"autoencode": _CODES},
+    "vq-gan": {"early-autoencode": _BOOK, "autoencode": _BOOK},
+    "vq-gan, variational": {"early-autoencode": _SCALE, "autoencode": "a weight that is a ratio of gradients"},
+    "contractive-gan": {"autoencode": "Jacobian in units of the batch's codes"},
+    "gan, latent augmentation": {"autoencode": _CODES},
+    "timegan": dict.fromkeys(("autoencode", "embed"), "root of the batch's error")
+    | {"generator": "deviations over the batch"},
+    "recurrent": {"steps": "units are dropped for all series at once", "gaps": "a mean over the batch's gaps"},
+}
+"""Phases whose loss is no mean over samples, or draws no random numbers a sample, and why: a shard's is another."""
 
 
 def _trained(name: str, *, accumulate: int, folder: Path | None = None) -> Model:
@@ -32,6 +56,11 @@ def _trained(name: str, *, accumulate: int, folder: Path | None = None) -> Model
     return model
 
 
+def _averaged(name: str, accumulate: int = 1, alone: tuple[int, int] | None = None) -> dict[str, list[torch.Tensor]]:
+    spec = spec_for(name)
+    return gradients(made(name, spec), data_for(spec, 64), accumulate, alone)
+
+
 def process(rank: int, port: int, folder: str) -> None:
     """One of two processes; run in an interpreter of its own."""
     torch.set_num_threads(1)
@@ -40,6 +69,8 @@ def process(rank: int, port: int, folder: str) -> None:
     for name in ALL:
         model = _trained(name, accumulate=1)
         torch.save(model.state_dict(), Path(folder) / f"{name}-{rank}.pt")
+        averaged = {n: _averaged(name, n) for n in ((1, 2) if name in ("gan", "autoregressive") else (1,))}
+        torch.save(averaged, Path(folder) / f"{name}-{rank}-gradients.pt")
     own = Path(folder) / f"run-{rank}"
     own.mkdir()
     _trained("gan", accumulate=1, folder=own)
@@ -73,6 +104,35 @@ def test_two_processes_equal_one(name: str, pair: Path) -> None:
     for key, value in one.items():
         assert torch.equal(first[key], second[key]), f"{key}: the processes differ"
         torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=lambda m, key=key: f"{key}: {m}")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_shards_average_to_the_gradient_of_the_whole_batch(name: str) -> None:
+    whole, special = _averaged(name), OF_A_BATCH.get(name, {})
+    assert set(special) <= set(whole)
+    for accumulate in (2, 3):
+        for phase, found in _averaged(name, accumulate).items():
+            gap = furthest(found, whole[phase])
+            assert (gap > 1e-5) if phase in special else (gap <= 1e-5), f"{phase}, {accumulate} shards: {gap:.1e}"
+
+
+@pytest.mark.parametrize("name", OF_A_BATCH)
+def test_shards_of_any_loss_weigh_what_they_have_of_the_samples(name: str) -> None:
+    cut, first, second = _averaged(name, 2), _averaged(name, alone=(0, 30)), _averaged(name, alone=(30, BATCH))
+    for phase, found in cut.items():
+        by_hand = [30 / BATCH * a + 29 / BATCH * b for a, b in zip(first[phase], second[phase], strict=True)]
+        assert furthest(found, by_hand) <= 1e-5, phase
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_two_processes_average_as_one_with_as_many_shards(name: str, pair: Path) -> None:
+    first, second = (torch.load(pair / f"{name}-{rank}-gradients.pt", weights_only=True) for rank in (0, 1))
+    for accumulate, phases in first.items():
+        one = _averaged(name, 2 * accumulate)
+        assert set(phases) == set(one)
+        for phase, found in phases.items():
+            assert all(map(torch.equal, found, second[accumulate][phase]))
+            assert furthest(found, one[phase]) <= 1e-5, phase
 
 
 def test_only_the_first_process_writes(pair: Path) -> None:

@@ -18,6 +18,9 @@ def print_summary(estimator: Estimator, *, demo: bool = False) -> None:
     print()
     for number, line in enumerate(str(source["describe"]).splitlines()):
         print(f"{'Learnt from' if number == 0 else '':<13}{line}")
+    reason = run.config.get("precision_reason")  # runs of older versions have none
+    if reason:
+        print(f"Precision    {run.config['train']['precision']}: {reason}")
     if metrics.exists():
         headline = json.loads(metrics.read_text(encoding="utf-8")).get("headline")
         if headline:
