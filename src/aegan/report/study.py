@@ -43,7 +43,7 @@ def render(summary: Mapping[str, Any], results: Rows, study: Mapping[str, Any]) 
     if summary.get("augment"):
         parts.append(page.section("Augmentation", _augment(summary["augment"], results), "augment"))
     parts.append(page.section("How the runs ended", _runs(summary["runs"]), "runs"))
-    parts.append(page.section("To repeat it", page.settings_table(study), "settings"))
+    parts.append(page.section("To repeat it", _revisions(study) + page.settings_table(study), "settings"))
     notes = "".join(f"<p>{esc(note)}</p>" for note in summary["notes"])
     header = (
         f'<header><div class="kicker"><span>aegan study</span></div><h1>{esc(summary["name"])}</h1>'
@@ -217,6 +217,18 @@ def _verdict(found: Mapping[str, Any]) -> str:
         f"<p>{esc(found['text'])} <code>{esc(found['model'])}</code> against <code>{esc(found['control'])}</code>. "
         f"{esc(found['why'])}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     )
+
+
+def _revisions(study: Mapping[str, Any]) -> str:
+    """With which sources the runs were made, in words; nothing of studies from before it was recorded."""
+    found = [
+        f"commit <code>{esc(r['commit'])}</code> ({esc(r['state'])})"
+        if "commit" in r
+        else f"version {esc(r['version'])}, SHA-256 <code>{esc(r['sha256'])}</code>"
+        for r in study.get("revisions", ())
+    ]
+    more = " Not all runs are of the same sources: compare them with care." if len(found) > 1 else ""
+    return f"<p>Sources of aegan: {', then '.join(found)}.{more}</p>" if found else ""
 
 
 def _runs(rows: Rows) -> str:
