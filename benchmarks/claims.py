@@ -4,7 +4,8 @@
 
 STUDY is a folder that `aegan study` made. Three files and a picture for each data set go to the second folder, named
 after the first: NAME.jsonl, NAME.csv, NAME.md and NAME-DATA.svg, the samples' energy distance from the data over the
-budget, mean over the runs with their range.
+budget, mean over the runs with their range. Where arms augment, pictures of their quality over the augmenting
+autoencoder's error and over a run's seconds join them: NAME-DATA-METRIC-error.svg and NAME-DATA-METRIC-seconds.svg.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 
 from line_plot import Line, line_plot
 
+AGAINST = {"error": "error of the augmenting autoencoder, held-out", "seconds": "seconds of a run, all told"}
+QUALITY = {"frechet": "Fréchet distance", "downstream": "accuracy of a classifier that learnt from samples"}
 POINTS = np.linspace(0.02, 1.0, 50)
 
 
@@ -31,6 +34,31 @@ def curve(results: list[dict[str, Any]], name: str, colour: int) -> Line | None:
     x = POINTS[POINTS >= begin]
     rows = np.array([np.interp(x, points[:, 0], points[:, 1]) for points in found]).clip(1e-3)
     return Line(name, x.tolist(), rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist(), colour)
+
+
+def quality(results: list[dict[str, Any]], name: str, metric: str, against: str, colour: int) -> Line | None:
+    """A dot for each run of an arm that augments: its figure over its autoencoder's error, or its seconds."""
+    own = [r for r in results if r["model"] == name and r.get("augment") and metric in r["metrics"]]
+    pairs = [(r["augment"] if against == "error" else r, r["metrics"][metric]) for r in own]
+    found = [(float(x[against]), float(y)) for x, y in pairs if x.get(against) is not None]
+    if not found:
+        return None
+    x, y = map(list, zip(*found, strict=True))
+    return Line(name, x, y, y, y, colour, points=True)
+
+
+def draw_quality(results: list[dict[str, Any]], models: list[str], path: Path, data: str) -> None:
+    """The pictures of one data set, beside ``path``; none where no arm augments."""
+    for metric, title in QUALITY.items():
+        for against, label in AGAINST.items():
+            found = [quality(results, model, metric, against, i) for i, model in enumerate(models)]
+            lines = [line for line in found if line is not None]
+            if lines:
+                to, low = (
+                    path.with_name(f"{path.name}-{metric}-{against}.svg"),
+                    min(y for line in lines for y in line.y),
+                )
+                line_plot(to, f"{title}, {data}", label, title, lines, floor=0.95 * low)
 
 
 def main() -> None:
@@ -53,6 +81,7 @@ def main() -> None:
             out / f"{name}-{data}.svg", title, "part of the budget, pretraining counted in", "energy distance", lines,
             log=True, floor=1e-3,
         )  # fmt: skip
+        draw_quality(own, summary["models"], out / f"{name}-{data}", data)
 
 
 if __name__ == "__main__":

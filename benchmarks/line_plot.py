@@ -17,7 +17,10 @@ text{font-family:system-ui,sans-serif;font-size:12px}.title{font-size:14px;font-
 
 @dataclass(frozen=True)
 class Line:
-    """A line with the band of its interval; ``colour`` is an index, so that a pair can share one."""
+    """A line with the band of its interval; ``colour`` is an index, so that a pair can share one.
+
+    With ``points`` neither line nor band is drawn, but a dot for each pair of values.
+    """
 
     name: str
     x: list[float]
@@ -26,6 +29,7 @@ class Line:
     high: list[float]
     colour: int
     dashed: bool = False
+    points: bool = False
 
 
 def line_plot(
@@ -80,13 +84,20 @@ def line_plot(
     for number, line in enumerate(lines):
         colour = COLOURS[line.colour % len(COLOURS)]
         dash = ' stroke-dasharray="6 4"' if line.dashed else ""
-        band = [at(x, y) for x, y in zip(line.x, line.high, strict=True)]
-        band += [at(x, y) for x, y in zip(line.x[::-1], line.low[::-1], strict=True)]
-        parts.append(f'<polygon points="{" ".join(band)}" fill="{colour}" opacity="0.18"/>')
-        points = " ".join(at(x, y) for x, y in zip(line.x, line.y, strict=True))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        places = [at(x, y) for x, y in zip(line.x, line.y, strict=True)]
+        if line.points:
+            dots = [place.split(",") for place in (*places, f"{width - right + 27},{top + 8 + 20 * number}")]
+            parts += [f'<circle cx="{a}" cy="{b}" r="4" fill="{colour}" opacity="0.7"/>' for a, b in dots]
+        else:
+            band = [at(x, y) for x, y in zip(line.x, line.high, strict=True)]
+            band += [at(x, y) for x, y in zip(line.x[::-1], line.low[::-1], strict=True)]
+            parts.append(f'<polygon points="{" ".join(band)}" fill="{colour}" opacity="0.18"/>')
+            points = " ".join(places)
+            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
         x0, y0 = width - right + 14, top + 8 + 20 * number
-        parts.append(f'<line x1="{x0}" x2="{x0 + 26}" y1="{y0}" y2="{y0}" stroke="{colour}" stroke-width="2"{dash}/>')
+        if not line.points:
+            key = f'x1="{x0}" x2="{x0 + 26}" y1="{y0}" y2="{y0}"'
+            parts.append(f'<line {key} stroke="{colour}" stroke-width="2"{dash}/>')
         parts.append(f'<text class="ink" x="{x0 + 33}" y="{y0 + 4}">{escape(line.name)}</text>')
     path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
 

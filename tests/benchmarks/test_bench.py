@@ -157,3 +157,19 @@ def test_data_on_disk_are_compared_by_processor_time_and_by_the_clock() -> None:
     told = {"n": 9.0, "read": 1.0, "peak": 1.0, "cpu_rate": 4.0, "rate": 3.0}
     assert row("a", told).endswith("| 4.00 |  | 3.00 |  |")
     assert row("a", told | {"cpu_beside": 5.0, "wall_beside": 6.0}).endswith("| 4.00 | 80% | 3.00 | 50% |")
+
+
+def test_quality_over_the_autoencoders_error_and_over_seconds(tmp_path: Path) -> None:
+    from claims import draw_quality
+
+    arms: dict[str, dict[str, Any]] = {"codes": {"error": 0.1}, "copies": {"made": 20}, "plain": {}}
+    results = [
+        {"model": name, "seconds": 5.0 + seed, "metrics": {"frechet": 2.0 + seed}} | ({"augment": a} if a else {})
+        for name, a in arms.items()
+        for seed in range(3)
+    ]
+    draw_quality(results, list(arms), tmp_path / "study-d", "d")
+    assert {p.name for p in tmp_path.iterdir()} == {"study-d-frechet-error.svg", "study-d-frechet-seconds.svg"}
+    error, seconds = ((tmp_path / f"study-d-frechet-{name}.svg").read_text() for name in ("error", "seconds"))
+    assert error.count("<circle") == 3 + 1 and ">codes<" in error and ">copies<" not in error  # one for the legend
+    assert seconds.count("<circle") == 2 * (3 + 1) and ">plain<" not in seconds

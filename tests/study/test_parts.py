@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from aegan.augment.latent.checks import Checks
+from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
 from aegan.diagnostics.history import Look
 from aegan.diagnostics.schedule import Schedule
+from aegan.errors import AeganWarning, ConfigError
 from aegan.models.registry import build
-from aegan.study import enlarge, health, job
+from aegan.study import added, enlarge, health, job
 from aegan.study.inits import INITS, initialise
 from aegan.study.judge import of_modes
 from aegan.study.reading import spec_of
@@ -73,6 +76,71 @@ def test_operations_on_codes_take_their_share_of_the_budget() -> None:
     spec = Spec(kind="image", shape=(1, 8, 8), classes=("a", "b"))
     found = enlarge.enlarged(data, values, spec, seed=0, steps=6)
     assert len(found.data) == 40 and found.steps == 3 and found.seconds > 0
+
+
+def test_what_the_checks_drop_is_drawn_again_and_then_filled_with_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arms learn from as many samples whatever is dropped; here all of class 1 is, however often it is drawn."""
+    x, y = torch.rand(20, 1, 8, 8) * 2 - 1, torch.arange(20) % 2
+    turns: list[int] = []
+
+    def failed(self: Checks, made: torch.Tensor, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        turns.append(len(made))
+        return {"distance": y[rows] == 1}
+
+    monkeypatch.setattr(Checks, "failed", failed)
+    values = {"operation": "gaussian", "factor": 2, "checks": ["distance"], "settings": {"latent_dim": 2, "width": 4}}
+    spec, held = Spec(kind="image", shape=(1, 8, 8), classes=("a", "b")), TensorData(x=torch.rand(5, 1, 8, 8))
+    with pytest.warns(AeganWarning, match="20 of 40"):
+        found = enlarge.enlarged(TensorData(x=x, y=y), values, spec, seed=0, steps=4, held=held)
+    assert len(turns) == enlarge.REDRAWN and turns[0] == 40 and turns[-1] == 20
+    about = found.about
+    assert (about["asked"], about["made"], about["filled"], about["drawn"]) == (40, 20, 20, 20 + 20 * enlarge.REDRAWN)
+    assert about["dropped"] == {"distance": 20 * enlarge.REDRAWN} and about["error_on"] == "held-out"
+    new = found.data.batch(torch.arange(40, 60))
+    assert len(found.data) == 60 and bool((new["y"] == 1).all())
+    real = {tuple(row) for row in x[y == 1].flatten(1).tolist()}
+    assert all(tuple(row) in real for row in new["x"].flatten(1).tolist())
+
+
+def test_error_of_the_autoencoder_is_the_distance_of_reconstructions_from_data() -> None:
+    half = Space(build("autoencoder", IMAGE, {"latent_dim": 2, "width": 4}), IMAGE, name="a",
+                 encode=lambda d: d.batch(torch.arange(len(d)))["x"].flatten(1),
+                 decode=lambda z: z.view(-1, 1, 8, 8) + 0.5)  # fmt: skip
+    found = added.error_of(half, TensorData(x=torch.zeros(3, 1, 8, 8)), held=False)
+    assert found == {"error": 0.5, "error_on": "training"}
+
+
+def test_the_share_that_a_gan_reached_is_read_from_it() -> None:
+    data = TensorData(x=torch.rand(8, 1, 8, 8))
+    ada, plain = (build("gan", IMAGE, TINY["gan"] | {"augmentation": name}) for name in ("ada", "diff"))
+    ada.get_buffer("state.ada.p").fill_(0.25)
+    assert added.of_network(ada, IMAGE, data) == {"p": 0.25} and added.of_network(plain, IMAGE, data) == {}
+    settings = {"augmentation": "latent", "latent": {"autoencoder": {"latent_dim": 2, "width": 4}}}
+    latent = build("gan", IMAGE, TINY["gan"] | settings)
+    latent.get_buffer("state.latent.share.p").fill_(0.125)
+    latent.get_buffer("state.latent.errors").copy_(torch.tensor([1.0, 0.5, 0.75]))
+    found = added.of_network(latent, IMAGE, data)
+    assert found.pop("error") > 0 and found == {"p": 0.125, "leak": 0.5, "error_on": "held-out"}
+
+
+@pytest.mark.parametrize("kind", ["image", "vector", "table", "series", "audio", "text"])
+def test_operations_that_a_kind_cannot_do_are_refused(kind: str) -> None:
+    for operation in (*enlarge.PLAIN, *enlarge.LATENT):
+        if operation in enlarge.possible(kind):
+            enlarge.check_kind({"operation": operation}, kind, "s")
+            continue
+        with pytest.raises(ConfigError, match=rf"s: augment: operation '{operation}' .*{kind} data; copy.* can"):
+            enlarge.check_kind({"operation": operation}, kind, "s")
+    assert {"copy"} <= set(enlarge.possible(kind)) and ("mixup" in enlarge.possible(kind)) == (kind in enlarge.ANY)
+
+
+def test_copies_of_series_keep_all_that_belongs_to_them() -> None:
+    fields = {"x": torch.rand(4, 6, 2), "mask": torch.rand(4, 6, 2) > 0.5, "length": torch.arange(4)}
+    made = enlarge.enlarged(TensorData(**fields), {"operation": "copy"}, Spec(kind="series", shape=(6, 2)), seed=0).data
+    batch = made.batch(torch.arange(8))
+    rows = batch["length"]
+    assert set(batch) == set(fields) and rows[:4].tolist() == [0, 1, 2, 3]
+    assert all(torch.equal(batch[name], fields[name][rows]) for name in fields)
 
 
 def _look(step: int, stage: str = "adversarial", **values: float) -> Look:

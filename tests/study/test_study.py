@@ -19,9 +19,10 @@ import torch
 
 from aegan.cli.main import main
 from aegan.errors import ConfigError, Interrupted, RunError, RunExistsError
-from aegan.study import Study, job, pool, run
+from aegan.study import Study, enlarge, job, pool, run
 from aegan.study.folder import LOCK, RESULTS, STUDY
 from aegan.study.reading import read_spec, spec_of
+from aegan.study.sources import load
 from aegan.study.spec import jobs_of
 from aegan.study.summary import FEW_PAIRS, ONE_SEED, summarise
 from tests.study.tiny import tiny
@@ -251,6 +252,64 @@ def test_other_kinds_are_judged_by_their_own_evaluation(tmp_path: Path) -> None:
     assert [m.name for m in spec.metrics] == ["shape_error", "trend_error", "detection"]
     result = job.run_job(jobs_of(spec)[0], tmp_path)
     assert result["status"] == "finished" and {m.name for m in spec.metrics} <= set(result["metrics"])
+
+
+FLAT = {"name": "d", "source": "digits-flat", "n": 20}
+CODES = {"operation": "gaussian", "factor": 1.5, "settings": {"latent_dim": 2, "width": 4}}
+SMALL = {"width": 4, "blocks": 1, "batch_size": 8, "noise_dim": 2}
+
+
+def test_what_augmentation_did_is_recorded_and_shown(tmp_path: Path) -> None:
+    latent = {"autoencoder": {"latent_dim": 2, "width": 4}}
+    models = [
+        {"name": "plain", "model": "gan", "settings": SMALL},
+        {"name": "codes", "model": "gan", "settings": SMALL, "augment": CODES},
+        {"name": "latent", "model": "gan", "settings": SMALL | {"augmentation": "latent", "latent": latent}},
+    ]
+    values = tiny(seeds=1, models=models, data=[FLAT], metrics=["frechet"], budget={"steps": 12})
+    found = run(values, out=tmp_path / "out")
+    by_model = {r["model"]: r for r in found.results}
+    assert all(r["status"] == "finished" for r in found.results), found.results
+    codes, shared = (by_model[name]["augment"] for name in ("codes", "latent"))
+    assert "augment" not in by_model["plain"]
+    assert codes["asked"] == 30 == codes["made"] + codes["filled"] and by_model["codes"]["n_enlarged"] == 50
+    assert codes["error"] > 0 and codes["error_on"] == "held-out" and {"drawn", "dropped", "strength"} <= set(codes)
+    assert set(shared) == {"p", "leak", "error", "error_on"}
+    assert json.loads((found.path / "runs/d/codes/default-0/result.json").read_text())["augment"] == codes
+    table, page = found.to_markdown(), (found.path / "report.html").read_text()
+    assert "| d | codes | 30 |" in table and "## Augmentation" in table and ">asked<" in page
+    assert "augment0-frechet-error" in page and "augment0-frechet-seconds" in page
+    assert [r["model"] for r in found.summary["augment"]] == ["plain", "codes", "latent"]
+
+
+@pytest.mark.parametrize("operation", ["copy", "gaussian", "tangent", "interpolate", "extrapolate", "mix"])
+def test_tables_can_be_enlarged_by_what_goes_with_names(tmp_path: Path, operation: str) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=60).round(2)
+    pd.DataFrame({"a": a, "b": (2 * a).round(1), "c": np.where(a > 0, "x", "y")}).to_csv(tmp_path / "t.csv")
+    augment = {"operation": operation} | ({} if operation == "copy" else {"settings": {"latent_dim": 2, "width": 4}})
+    arm = {"name": "variational", "settings": {"latent_dim": 2, "width": 4}, "augment": augment}
+    data = {"name": "t", "source": str(tmp_path / "t.csv"), "n": 30}
+    entry = spec_of(tiny(models=[arm], data=[data], metrics=None)).data[0]
+    source = load(entry, 0)
+    made = enlarge.enlarged(source.train, augment, source.spec, seed=0, steps=40, held=source.test)
+    assert len(made.data) == 60 and made.about["made"] + made.about["filled"] == 30
+    assert source.adapter is not None
+    frame = source.adapter.from_tensors(made.data.batch(torch.arange(60))["x"])
+    assert len(frame) == 60 and set(frame["c"]) == {"x", "y"}
+
+
+def test_operations_that_data_cannot_do_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(40)))
+    data = [{"name": "t", "source": str(tmp_path / "t.csv")}]
+    for augment, words in (
+        ({"operation": "mixup"}, "m on t: augment: operation 'mixup' cannot be done to table data; copy, gaussian"),
+        ({"operation": "mix", "autoencoder": "sequence"}, "autoencoder 'sequence' is not for table data; autoencoder"),
+    ):
+        models = [{"name": "m", "model": "variational", "augment": augment}]
+        with pytest.raises(ConfigError, match=words):
+            run(tiny(models=models, data=data, metrics=None), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_processor_time_is_a_budget(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ class Made:
         source: Positions of their sources ``(M,)``.
         operation: Of each.
         reached: How far each is from its unmoved source, in units of the strength, ``(M,)``.
+        missing: Positions of the sources of those that the checks left none of, however often they were drawn.
         report: What was asked for, made and dropped, by plain values.
     """
 
@@ -125,6 +126,7 @@ class Made:
     source: Tensor
     operation: list[str]
     reached: Tensor
+    missing: Tensor
     report: dict[str, Any] = field(default_factory=dict)
 
 
@@ -245,8 +247,12 @@ class Augmenter:
 
     # --- samples ---------------------------------------------------------------------------------------------
 
-    def make(self) -> Made:
-        """The samples that the settings ask for; fewer, with a warning, where the checks drop too many."""
+    def make(self, *, tries: int = TRIES) -> Made:
+        """The samples that the settings ask for; fewer, with a warning, where the checks drop too many.
+
+        Args:
+            tries: Times that what was dropped is drawn again at most.
+        """
         settings = self.settings
         rows = planned(self.y, settings.num, balance=settings.balance, seed=settings.seed, counts=settings.counts)
         names = self.labels.names if self.labels is not None else ()
@@ -254,7 +260,7 @@ class Augmenter:
         x = torch.zeros(len(rows), *self.space.spec.shape)
         reached, left = torch.zeros(len(rows)), torch.arange(len(rows))
         dropped, drawn = dict.fromkeys(self.checks.names, 0), 0
-        for turn in range(TRIES):
+        for turn in range(tries):
             if turn > 1:
                 rows[left] = replaced(rows[left], self.y, seeded(settings.seed, 5, turn))
             failed = torch.zeros(len(left), dtype=torch.bool)
@@ -275,7 +281,7 @@ class Augmenter:
                 break
         kept = torch.ones(len(rows), dtype=torch.bool)
         kept[left] = False
-        self._warn(len(rows), int(kept.sum()), dropped)
+        self._warn(len(rows), int(kept.sum()), dropped, tries)
         kept_list = kept.tolist()
         report = self._report(len(rows), drawn, dropped, kept, operation, reached, rows)
         return Made(
@@ -284,6 +290,7 @@ class Augmenter:
             source=rows[kept],
             operation=[name for name, keep in zip(operation, kept_list, strict=True) if keep],
             reached=reached[kept],
+            missing=rows[left],
             report=report,
         )
 
@@ -324,11 +331,11 @@ class Augmenter:
         any_bad = torch.stack([*bad.values(), torch.zeros(len(at), dtype=torch.bool)]).any(0)
         return any_bad, {check: int(failed.sum()) for check, failed in bad.items()}
 
-    def _warn(self, asked: int, kept: int, dropped: dict[str, int]) -> None:
+    def _warn(self, asked: int, kept: int, dropped: dict[str, int], tries: int) -> None:
         if kept < asked:
             worst = ", ".join(f"{name} {count}" for name, count in sorted(dropped.items(), key=lambda item: -item[1]))
             warnings.warn(
-                f"augment: {kept} of {asked} samples; the checks dropped the others in {TRIES} tries ({worst}). Lower "
+                f"augment: {kept} of {asked} samples; the checks dropped the others in {tries} tries ({worst}). Lower "
                 "the strength, or leave a check out.",
                 AeganWarning,
                 stacklevel=3,

@@ -16,6 +16,11 @@ from aegan.report.theme import CYCLE, GREY, TEMPLATE, label
 
 Rows = Sequence[Mapping[str, Any]]
 TONES = {"holds": "good", "holds when": "warn", "does not hold": "bad", "undecided": "warn"}
+QUALITY = {"frechet": "Fréchet distance of samples", "downstream": "Accuracy of a classifier that learnt from samples"}
+AGAINST = {"error": "error of the augmenting autoencoder, held-out", "seconds": "seconds of a run, all told"}
+COUNTED = (
+    "asked", "made", "filled", "drawn", "strength", "error", "p", "leak", "seconds", "frechet", "downstream",
+)  # fmt: skip
 CURVES = {"distance": "Distance of samples from the data over the budget", "gradient": "Generator's gradient norm"}
 
 
@@ -35,8 +40,10 @@ def render(summary: Mapping[str, Any], results: Rows, study: Mapping[str, Any]) 
     parts = [page.section("Verdicts", "".join(map(_verdict, summary["verdicts"])), "verdicts")]
     for i, data in enumerate(summary["data"]):
         parts.append(page.section(f"On {data}", _data(summary, results, data, f"data{i}"), f"data{i}"))
+    if summary.get("augment"):
+        parts.append(page.section("Augmentation", _augment(summary["augment"], results), "augment"))
     parts.append(page.section("How the runs ended", _runs(summary["runs"]), "runs"))
-    parts.append(page.section("To repeat it", page.settings_table(study), "settings"))
+    parts.append(page.section("To repeat it", _revisions(study) + page.settings_table(study), "settings"))
     notes = "".join(f"<p>{esc(note)}</p>" for note in summary["notes"])
     header = (
         f'<header><div class="kicker"><span>aegan study</span></div><h1>{esc(summary["name"])}</h1>'
@@ -101,6 +108,61 @@ def curve_figure(results: Rows, models: Sequence[str], key: str) -> go.Figure:
     return figure
 
 
+def quality_figure(results: Rows, metric: str, against: str) -> go.Figure:
+    """Each run's figure over its augmenting autoencoder's error, or over its seconds; one colour an arm.
+
+    Args:
+        results: Of one data set.
+        metric: One of ``QUALITY``.
+        against: One of ``AGAINST``; runs without such a value are left out.
+    """
+    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": QUALITY[metric]}})
+    for i, name in enumerate(dict.fromkeys(r["model"] for r in results)):
+        own = [r for r in results if r["model"] == name and metric in r["metrics"]]
+        points = [(x, r["metrics"][metric]) for r in own if (x := _abscissa(r, against)) is not None]
+        if points:
+            figure.add_scatter(
+                x=[x for x, _ in points], y=[y for _, y in points], mode="markers", name=label(name, 24),
+                marker={"size": 7, "color": CYCLE[i % len(CYCLE)], "opacity": 0.7},
+                hovertemplate=f"{label(name)}: %{{y:.4g}} at %{{x:.4g}}<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(
+        height=320, showlegend=True, legend={"y": -0.3, "yanchor": "top"}, xaxis={"title": {"text": AGAINST[against]}}
+    )
+    return figure
+
+
+def _abscissa(result: Mapping[str, Any], against: str) -> float | None:
+    return result.get("augment", {}).get("error") if against == "error" else result.get("seconds")
+
+
+def _augment(rows: Rows, results: Rows) -> str:
+    """A table of what each arm was given, and the quality over the autoencoder's error and over time."""
+    shown = [k for k in COUNTED if any(r.get(k) is not None for r in rows)]
+    body = ""
+    for r in rows:
+        dropped = ", ".join(f"{name} {page.figure_text(n)}" for name, n in r.get("dropped", {}).items()) or "–"
+        cells = "".join(f"<td>{page.figure_text(r.get(key))}</td>" for key in shown)
+        body += f"<tr><th>{esc(r['model'])}</th><td>{esc(r['data'])}</td>{cells}<td>{esc(dropped)}</td></tr>"
+    head = "".join(f"<th>{esc(key)}</th>" for key in shown)
+    table = (
+        f"<table><thead><tr><th></th><th>data</th>{head}<th>dropped by</th></tr></thead><tbody>{body}</tbody></table>"
+    )
+    parts = [
+        "<p>Means over runs: new samples asked for, made, and filled with copies where the checks left too few.</p>",
+        f"<div style='overflow-x:auto'>{table}</div>",
+    ]
+    for i, data in enumerate(dict.fromkeys(r["data"] for r in rows)):
+        own = [r for r in results if r["data"] == data]
+        for metric, title in QUALITY.items():
+            for against, words in AGAINST.items():
+                figure = quality_figure(own, metric, against)
+                if figure.data:
+                    alt = f"{title} against {words}, {data}"
+                    parts.append(page.chart(figure, f"augment{i}-{metric}-{against}", alt))
+    return "".join(parts)
+
+
 def _data(summary: Mapping[str, Any], results: Rows, data: str, anchor: str) -> str:
     rows = [r for r in summary["rows"] if r["data"] == data and r["init"] == "all"]
     body = _table(summary, rows)
@@ -155,6 +217,18 @@ def _verdict(found: Mapping[str, Any]) -> str:
         f"<p>{esc(found['text'])} <code>{esc(found['model'])}</code> against <code>{esc(found['control'])}</code>. "
         f"{esc(found['why'])}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     )
+
+
+def _revisions(study: Mapping[str, Any]) -> str:
+    """With which sources the runs were made, in words; nothing of studies from before it was recorded."""
+    found = [
+        f"commit <code>{esc(r['commit'])}</code> ({esc(r['state'])})"
+        if "commit" in r
+        else f"version {esc(r['version'])}, SHA-256 <code>{esc(r['sha256'])}</code>"
+        for r in study.get("revisions", ())
+    ]
+    more = " Not all runs are of the same sources: compare them with care." if len(found) > 1 else ""
+    return f"<p>Sources of aegan: {', then '.join(found)}.{more}</p>" if found else ""
 
 
 def _runs(rows: Rows) -> str:

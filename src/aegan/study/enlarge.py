@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from aegan.augmentation.engine import Augmenter, Labels, Settings
+from aegan.augmentation.engine import TRIES, Augmenter, Labels, Settings
 from aegan.augmentation.space import Space
 from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError, nearest
 from aegan.models.registry import MODELS, build, entry
+from aegan.study.added import error_of
 from aegan.study.inits import initialise
 from aegan.study.spec import flat
 from aegan.train.backend import Backend
@@ -30,6 +31,10 @@ from aegan.types import Spec
 LATENT = ("gaussian", "tangent", "interpolate", "extrapolate", "mix")
 """Encode, move, decode: of :mod:`aegan.augmentation`."""
 SETTINGS = ("operation", "strength", "factor", "autoencoder", "settings", "share", "checks")
+ANY = ("image", "vector")
+"""Kinds that every operation works on."""
+REDRAWN = 3 * TRIES
+"""Times that what the checks drop is drawn again, so that all arms learn from as many samples."""
 SHARE = 0.3
 """Of the budget, for the autoencoder."""
 NEIGHBOURS = 5
@@ -38,11 +43,12 @@ SHIFT, TURN = 0.125, 10.0
 
 
 class Enlarged(NamedTuple):
-    """Data, and what of the budget they took."""
+    """Data, what of the budget they took, and what became of what was asked for: see :func:`enlarged`."""
 
     data: TensorData
     steps: int
     seconds: float
+    about: dict[str, Any]
 
 
 def check(values: Mapping[str, Any], where: str) -> None:
@@ -79,6 +85,39 @@ def check(values: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: {str(error).replace('--set ', '')}") from error
 
 
+def possible(kind: str) -> tuple[str, ...]:
+    """The operations that data of a kind allow.
+
+    Values of a table are places in lists of names, of which there is no mean. Of series and recordings more than the
+    values would have to be made, and texts are tokens: they can be repeated alone.
+
+    >>> possible("text")
+    ('copy',)
+    """
+    if kind in ANY:
+        return (*PLAIN, *LATENT)
+    return ("copy", *LATENT) if kind == "table" else ("copy",)
+
+
+def check_kind(values: Mapping[str, Any], kind: str, where: str) -> None:
+    """Refuse an ``augment`` table for data of a kind that it cannot do.
+
+    Raises:
+        ConfigError: The operation, or the autoencoder, is not for such data.
+    """
+    operation, name = values.get("operation"), str(values.get("autoencoder", "autoencoder"))
+    if values and operation not in possible(kind):
+        raise ConfigError(
+            f"{where}: augment: operation {operation!r} cannot be done to {kind} data; "
+            f"{', '.join(possible(kind))} can. Take one of these, or make two studies."
+        )
+    able = [n for n, e in MODELS.items() if kind in e.kinds and e.family == "autoencoder"]
+    if operation in LATENT and name not in able:
+        raise ConfigError(
+            f"{where}: augment: autoencoder {name!r} is not for {kind} data; {', '.join(able)} are. Take one of these."
+        )
+
+
 def enlarged(
     train: TensorData,
     values: Mapping[str, Any],
@@ -89,8 +128,15 @@ def enlarged(
     seconds: float | None = None,
     clock: Callable[[], float] = time.process_time,
     init: str = "default",
+    held: TensorData | None = None,
 ) -> Enlarged:
-    """The training data with ``factor`` new samples for each real one.
+    """The training data with ``factor`` new samples for each real one, however many the checks drop.
+
+    What they drop is drawn again, :data:`REDRAWN` times at most; where there are too few even so, unmoved copies of
+    the originals that were to be moved take the places. ``about`` of the result says how many were ``asked`` for,
+    ``made`` and ``filled`` with copies, and of operations on codes also how many were ``drawn``, how many each check
+    ``dropped``, the mean ``strength`` of those made, and the autoencoder's ``error``, as
+    :func:`aegan.study.added.error_of` measures it.
 
     Args:
         train: Real samples.
@@ -102,17 +148,25 @@ def enlarged(
         seconds: The same in seconds.
         clock: What they are counted by.
         init: Of the autoencoder; see :data:`aegan.study.inits.INITS`.
+        held: What the autoencoder's error is measured on; it is no part of the budget.
 
     Raises:
         ConfigError: An operation that does not go with these data.
     """
     if not values:
-        return Enlarged(train, 0, 0.0)
+        return Enlarged(train, 0, 0.0, {})
+    check_kind(values, spec.kind, "study")
     began, strength = clock(), float(values.get("strength", 0.5))
     count = max(1, round(float(values.get("factor", 1.0)) * len(train)))
     operation, used = str(values["operation"]), 0
     generator = torch.Generator().manual_seed(seed * 7919 + 17)
-    x, y = train.batch(torch.arange(len(train)))["x"], train.labels
+    real = train.batch(torch.arange(len(train)))
+    about: dict[str, Any] = {"operation": operation, "asked": count, "made": count, "filled": 0}
+    if operation == "copy":
+        rows = torch.randint(0, len(train), (count,), generator=generator)
+        fields = {name: torch.cat([value, value[rows]]) for name, value in real.items()}
+        return Enlarged(TensorData(**fields), 0, clock() - began, about)
+    x, y, space = real["x"], train.labels, None
     if operation in PLAIN:
         rows = torch.randint(0, len(x), (count,), generator=generator)
         made, classes = PLAIN[operation](x, y, rows, strength, generator)
@@ -122,11 +176,16 @@ def enlarged(
         config = TrainConfig(
             steps=used or None, budget=share * (seconds or 1.0), seed=seed, precision="fp32", device="cpu", grids=0
         )
-        made, classes = _latent(train, values, spec, count, strength, config, clock, init)
+        space = _trained(train, values, spec, config, clock, init)
+        made, classes, found = _moved(space, train, values, count, strength, seed)
+        about |= found
     fields = {"x": torch.cat([x, made.clamp(-1, 1) if spec.kind == "image" else made])}
     if y is not None and classes is not None:
         fields["y"] = torch.cat([y, classes])
-    return Enlarged(TensorData(**fields), used, clock() - began)
+    took = clock() - began
+    if space is not None:
+        about |= error_of(space, held if held else train, held=bool(held))
+    return Enlarged(TensorData(**fields), used, took, about)
 
 
 Made = tuple[Tensor, Tensor | None]
@@ -185,17 +244,15 @@ def _wide(part: Tensor, x: Tensor) -> Tensor:
     return part.view(-1, *[1] * (x.ndim - 1))
 
 
-def _latent(
+def _trained(
     train: TensorData,
     values: Mapping[str, Any],
     spec: Spec,
-    count: int,
-    strength: float,
     config: TrainConfig,
     clock: Callable[[], float],
     init: str,
-) -> Made:
-    """Of an autoencoder trained for this alone."""
+) -> Space:
+    """An autoencoder trained for this alone."""
     name = str(values.get("autoencoder", "autoencoder"))
     settings = to_json(override(from_json(entry(name).load().Config, {}), _texts(values)))
     with torch.random.fork_rng():
@@ -204,10 +261,27 @@ def _latent(
         initialise(network, init)
     Trainer(network, train, config, Backend("cpu", "fp32"), clock=clock).fit()
     network.eval().requires_grad_(False)
-    how = _how(values, num=count, strength=strength, seed=config.seed)
-    labels = None if train.labels is None else Labels(y=train.labels, names=spec.classes)
-    made = Augmenter(Space(network, spec, name=name), train, how, labels).make()
-    return made.x.float(), made.y
+    return Space(network, spec, name=name)
+
+
+def _moved(
+    space: Space, train: TensorData, values: Mapping[str, Any], count: int, strength: float, seed: int
+) -> tuple[Tensor, Tensor | None, dict[str, Any]]:
+    """``count`` samples and their classes, the last ones copies where the checks leave too few; and their numbers."""
+    how = _how(values, num=count, strength=strength, seed=seed)
+    labels = None if train.labels is None else Labels(y=train.labels, names=space.spec.classes)
+    made = Augmenter(space, train, how, labels).make(tries=REDRAWN)
+    x, y = made.x.float(), made.y
+    if len(made.missing):
+        x = torch.cat([x, train.batch(made.missing)["x"].float()])
+        y = None if y is None or labels is None else torch.cat([y, labels.y[made.missing]])
+    return x, y, {
+        "made": len(made.source),
+        "filled": len(made.missing),
+        "drawn": made.report["drawn"],
+        "dropped": made.report["dropped"],
+        "strength": round(float(made.reached.mean()), 4) if len(made.reached) else None,
+    }  # fmt: skip
 
 
 def _how(values: Mapping[str, Any], **settings: Any) -> Settings:

@@ -22,6 +22,7 @@ from aegan import __version__
 from aegan.errors import ConfigError, RunError, RunExistsError
 from aegan.storage import explained, write_json, write_text
 from aegan.study.job import read_result, started
+from aegan.study.revision import revision
 from aegan.study.spec import Job, StudySpec, jobs_of
 
 FORMAT = 1
@@ -66,10 +67,20 @@ class StudyFolder:
                 )
         elif "runs" in names or RESULTS in names:
             raise RunError(f"{path}: {STUDY} is missing, so what its runs are of is not known. Choose another folder.")
-        about = {"format": FORMAT, "spec": spec.to_json(), "keys": [j.key for j in folder.jobs], "made": made()}
+        about = {
+            "format": FORMAT, "spec": spec.to_json(), "keys": [j.key for j in folder.jobs], "made": made(),
+            "revisions": folder._revisions(before or {}),
+        }  # fmt: skip
         write_text(path / SPEC, text)
         write_json(path / STUDY, about)
         return folder
+
+    def _revisions(self, before: dict[str, Any]) -> list[dict[str, Any]]:
+        """All that runs were made with, oldest first, when it is gone on with."""
+        found, now = list(before.get("revisions", ())), revision()
+        if now not in found and (not found or self.open_jobs()[0]):  # tables alone may be made anew
+            found.append(now)
+        return found
 
     def results(self) -> list[dict[str, Any]]:
         """Results of the runs that are done, in the order of the plan."""
@@ -120,6 +131,7 @@ def made() -> dict[str, Any]:
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "aegan": __version__,
+        "revision": revision(),
         "python": platform.python_version(),
         "packages": packages,
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},

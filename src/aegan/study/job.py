@@ -29,7 +29,7 @@ from aegan.models.base import Model
 from aegan.models.registry import build, entry
 from aegan.run import RunFolder
 from aegan.storage import write_json
-from aegan.study import enlarge, health, sources
+from aegan.study import added, enlarge, health, sources
 from aegan.study.inits import initialise
 from aegan.study.judge import by_estimator, judge, space_of
 from aegan.study.sources import StudyData
@@ -127,7 +127,7 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
     began, real = time.process_time(), data.train
     more = enlarge.enlarged(
         real, job.model.augment, data.spec, seed=job.seed, steps=job.steps, seconds=job.seconds, clock=clock,
-        init=job.init,
+        init=job.init, held=data.test,
     )  # fmt: skip
     data = replace(data, train=more.data)
     network, settings = network_for(job.model, data, job.seed, job.init)
@@ -163,6 +163,8 @@ def _trained(job: Job, root: Path, folder: Path) -> dict[str, Any]:
         "seconds": round(time.process_time() - began, 2), "steps": more.steps + trainer.step, "seen": trainer.samples,
         "n": len(real), "n_enlarged": len(more.data), "weights": sum(p.numel() for p in network.parameters()),
     }  # fmt: skip
+    if augment := more.about | added.of_network(network, data.spec, data.test):
+        found["augment"] = augment
     metrics = {"seconds": found["seconds"]}
     against = health.generators(network.stages)
     path, before = folder / "events.jsonl", more.steps

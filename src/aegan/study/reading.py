@@ -143,6 +143,7 @@ def _fitting(models: Iterable[ModelEntry], data: Iterable[DataEntry], where: str
         if "samples" not in found.gives and "classes" not in found.gives:
             raise ConfigError(f"{where}: models: {model.name}: {model.model!r} gives no samples that could be judged.")
         for item in data:
+            enlarge.check_kind(model.augment, item.kind, f"{where}: {model.name} on {item.name}")
             if item.kind not in found.kinds:
                 raise ConfigError(
                     f"{where}: {model.name} on {item.name}: {model.model!r} is for {', '.join(found.kinds)} data, "

@@ -128,7 +128,7 @@ class StudySpec:
         inits: Names of :data:`aegan.study.inits.INITS`.
         claims: Sentences to be tested.
         threads: Of each run.
-        look_every: Steps between looks at the gradients; samples are looked at ten times as rarely.
+        look_every: Steps between looks at the gradients; samples are looked at eight times as rarely.
         samples: Generated for judging a run.
         device: ``cpu``, ``cuda`` or ``auto``.
         keep_weights: Keep each run's weights.

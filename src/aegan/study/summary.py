@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aegan.study.added import rows as augmented
+from aegan.study.added import summed
 from aegan.study.spec import StudySpec
 from aegan.study.stats import bootstrap_interval, holm, ranks, sign_flip_p, wilcoxon_p
 from aegan.study.verdict import verdict
@@ -40,6 +42,7 @@ def summarise(spec: StudySpec, results: Sequence[Result]) -> dict[str, Any]:
     groups = [None] if len(spec.inits) == 1 else [None, *spec.inits]
     rows = [row for init in groups for row in _rows(table, init)]
     _correct(rows)
+    runs = _runs(spec, results)
     signs = {m.name: m.sign for m in spec.metrics}
     verdicts = [
         verdict(c, table.pairs_of(c.model, c.control, tuple(c.smallest)), signs, alpha=spec.alpha).to_json()
@@ -56,7 +59,8 @@ def summarise(spec: StudySpec, results: Sequence[Result]) -> dict[str, Any]:
         "models": [m.name for m in spec.models],
         "data": [d.name for d in spec.data],
         "rows": rows,
-        "runs": _runs(spec, results),
+        "runs": runs,
+        "augment": augmented(rows, runs),
         "verdicts": verdicts,
         "notes": notes,
     }
@@ -176,7 +180,10 @@ def _mean_ranks(table: _Table, blocks: Sequence[tuple[str, str, int]], metric: s
 
 
 def _runs(spec: StudySpec, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """For each data set and model: how many runs, how many failed or diverged, what the doctor said, what it cost."""
+    """For each data set and model: how many runs, how many failed or diverged, what the doctor said, what it cost.
+
+    Of those that augment, also what came of that.
+    """
     rows = []
     for data in spec.data:
         for model in spec.models:
@@ -196,6 +203,7 @@ def _runs(spec: StudySpec, results: Sequence[Result]) -> list[dict[str, Any]]:
                     "seconds": sum(seconds) / len(seconds) if seconds else None,
                     "steps": max((r.get("steps", 0) for r in found), default=0),
                     "doctor": dict(sorted(said.items(), key=lambda item: -item[1])),
+                    "augment": summed(found),
                     "messages": sorted({r["message"] for r in found if r.get("message")})[:3],
                 }  # fmt: skip
             )

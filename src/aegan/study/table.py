@@ -7,11 +7,18 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aegan.report.study import COUNTED
+
 Summary = Mapping[str, Any]
 COLUMNS = (
     "data", "init", "model", "metric", "n", "mean", "low", "high", "rank", "pairs", "improvement", "improvement_low",
     "improvement_high", "p", "p_holm", "p_wilcoxon",
 )  # fmt: skip
+AUGMENTED = (
+    "Means over runs: new samples asked for, made, and filled with copies where the checks left too few; the strength "
+    "of those made; the augmenting autoencoder's error (held-out: RMS of a sample's differences, or the share of "
+    "values that differ); of GANs the share p reached and its leak."
+)
 
 
 def markdown(summary: Summary) -> str:
@@ -29,6 +36,8 @@ def markdown(summary: Summary) -> str:
         parts.append(verdicts(summary["verdicts"]))
     for data in summary["data"]:
         parts.append(f"## {data}\n\n{data_table(summary, data)}")
+    if augmented := augment_table(summary):
+        parts.append(f"## Augmentation\n\n{AUGMENTED}\n\n{augmented}")
     parts.append(f"## How the runs ended\n\n{runs_table(summary)}")
     return "\n".join(parts)
 
@@ -83,6 +92,20 @@ def runs_table(summary: Summary) -> str:
             f"| {r['data']} | {r['model']} | {r['runs']} | {r['diverged']} | {r['failed']} | {rate} | "
             f"{number(r['seconds'])} | {said} |"
         )
+    return "\n".join(lines) + "\n"
+
+
+def augment_table(summary: Summary) -> str:
+    """How many samples each arm asked for and got, its autoencoder's error, and what it came to; empty without any."""
+    found = summary["augment"]
+    shown = [key for key in COUNTED if any(r.get(key) is not None for r in found)]
+    if not found:
+        return ""
+    lines = [f"| data | model | {' | '.join(shown)} | dropped by |", "|---" * (len(shown) + 3) + "|"]
+    for r in found:
+        dropped = ", ".join(f"{name} {number(count)}" for name, count in r.get("dropped", {}).items()) or "–"
+        cells = " | ".join(number(r.get(key)) for key in shown)
+        lines.append(f"| {r['data']} | {r['model']} | {cells} | {dropped} |")
     return "\n".join(lines) + "\n"
 
 
