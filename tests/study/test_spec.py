@@ -99,7 +99,7 @@ def test_budgets_and_settings_that_cannot_work_are_found_before_anything_runs() 
     with pytest.raises(ConfigError, match="3 steps leave none for the stage 'latent'.*At least"):
         plan.check(spec_of(tiny(models=models)))
     models = [{"name": "gan", "settings": {"augmentation": "diff"}}]
-    with pytest.raises(ConfigError, match="gan on ring: .*for images"):
+    with pytest.raises(ConfigError, match="gan on ring: .*images, got vector"):
         plan.check(spec_of(tiny(models=models)))
     with pytest.raises(DataError, match="n = 5000, but there are"):
         plan.check(spec_of(tiny(data=[{"name": "d", "source": "digits-flat", "n": 5000}])))
