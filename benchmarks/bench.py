@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench_report import report
-from machine import Told, child
+from machine import Told, child, kind
 
 HERE = Path(__file__).parent
 
@@ -212,8 +212,14 @@ PARTS: dict[str, Part] = {
 }
 
 
+def stamp() -> str:
+    """When, from which sources and on what a figure was measured."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    return f"{time.strftime('%Y-%m-%d')}, {said.stdout.strip() or 'sources without a commit'}, {kind()}"
+
+
 def measured(name: str, options: Options) -> tuple[dict[str, list[Told]], list[str]]:
-    """What each side of a part was measured to cost, and which could not be."""
+    """What each side of a part was measured to cost, with the ``stamp`` of when, and which could not be."""
     part, found, missing = PARTS[name], {}, []
     if part.needs and options.set(part.needs) is None:
         return {}, [f"{part.title}: no {part.needs} in --data"]
@@ -239,10 +245,10 @@ def measured(name: str, options: Options) -> tuple[dict[str, list[Told]], list[s
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     missing.append(f"{part.title}: {side} ({str(error).strip().splitlines()[-1]})")
                     continue
-                kept.write_text(json.dumps(told | {"wall": time.perf_counter() - began}, indent=1))
+                kept.write_text(json.dumps(told | {"wall": time.perf_counter() - began, "stamp": stamp()}, indent=1))
             found.setdefault(side, []).append(json.loads(kept.read_text()))
     for side, told in found.items():
-        numbers = {key: statistics.median(one[key] for one in told if key in one) for key in told[0]}
+        numbers = {key: statistics.median(one[key] for one in told if key in one) for key in told[0] if key != "stamp"}
         print(f"{name}, {side}: { {key: round(value, 3) for key, value in numbers.items()} }", flush=True)
     return found, missing
 
@@ -268,7 +274,8 @@ def main() -> None:
         missing += left_out
     kept = options.out / "arithmetic.json"
     if not kept.exists():
-        kept.write_text(json.dumps(child(HERE / "bench_parts.py", "arithmetic", *(["--quick"] if given.quick else []))))
+        found = child(HERE / "bench_parts.py", "arithmetic", *(["--quick"] if given.quick else []))
+        kept.write_text(json.dumps(found | {"stamp": stamp()}))
     text = report({PARTS[n].title: (PARTS[n].metrics, found) for n, found in results.items()}, missing,
                   json.loads(kept.read_text()), options.docs or options.out, quick=given.quick)  # fmt: skip
     print(f"\n{text}")

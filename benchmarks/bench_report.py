@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from line_plot import COLOURS, STYLE
-from machine import Told, arithmetic_table, kind, spread
+from machine import Told, arithmetic_table, spread
 
 Found = Mapping[str, Sequence[Told]]
 """By side, aegan's first: one dict a repeat."""
@@ -66,7 +65,7 @@ def table(results: Mapping[str, tuple[Metrics, Found]]) -> str:
     for title, (metrics, found) in results.items():
         if not found:
             continue
-        lines += [f"\n## {title}\n", "| | side | measured | ratio | ahead |", "|---|---|---|---|---|"]
+        lines += [f"\n## {title}\n", when(found), "", "| | side | measured | ratio | ahead |", "|---|---|---|---|---|"]
         for name, side, values, better in rows(metrics, found):
             out_of_reach = {one: any(told.get("reached", 1.0) == 0.0 for told in found[one]) for one in found}
             timed, first = name == metrics.get("seconds", ("",))[0], next(iter(found))
@@ -79,6 +78,16 @@ def table(results: Mapping[str, tuple[Metrics, Found]]) -> str:
                 better, ahead = [], ""
             lines.append(f"| {name} | {side} | {shown} | {spread(better) if better else ''} | {ahead} |")
     return "\n".join(lines)
+
+
+def when(found: Found) -> str:
+    """Where the figures of a part come from, and how often each side was measured.
+
+    >>> when({"aegan": [{"stamp": "2026-11-22, abc, EPYC"}] * 3, "peer": [{}]})
+    '*2026-11-22, abc, EPYC; not stamped. Repeats: aegan 3, peer 1.*'
+    """
+    stamps = dict.fromkeys(str(one.get("stamp", "not stamped")) for told in found.values() for one in told)
+    return f"*{'; '.join(stamps)}. Repeats: {', '.join(f'{side} {len(told)}' for side, told in found.items())}.*"
 
 
 def plot(results: Mapping[str, tuple[Metrics, Found]]) -> str:
@@ -123,13 +132,18 @@ def report(
     """Write ``bench.md`` and ``pictures/bench.svg`` into a folder; the page is returned as well."""
     (docs / "pictures").mkdir(parents=True, exist_ok=True)
     (docs / "pictures" / "bench.svg").write_text(plot(results), encoding="utf-8")
-    repeats = max((len(told) for _, found in results.values() for told in found.values()), default=0)
-    page = ["# The benchmark suite", HOW, f"{time.strftime('%Y-%m-%d')}: {kind()}; {repeats} repeats."]
+    page = ["# The benchmark suite", HOW]
     if quick:
         page.append("\n**A quick trial: the figures mean little.**")
     page += ["\n![How many times better aegan is than each peer](pictures/bench.svg)", table(results)]
     if arithmetic:
-        page += ["\n## Arithmetic: the default models beside the machine\n", arithmetic_table(arithmetic), FOOT]
+        stamp = arithmetic.get("stamp", "Not stamped")
+        figures = {name: told for name, told in arithmetic.items() if name != "stamp"}
+        page += [
+            f"\n## Arithmetic: the default models beside the machine\n\n*{stamp}.*\n",
+            arithmetic_table(figures),
+            FOOT,
+        ]
     if missing:
         page += ["\n## Not measured\n", *(f"* {line}" for line in missing)]
     text = "\n".join(page).rstrip() + "\n"
