@@ -100,6 +100,16 @@ def test_too_short_and_constant_series_have_none() -> None:
     assert seasons(np.ones((900, 2))) == seasons(np.tile(DAY, 4)[:, None]) == seasons(np.ones((2, 1))) == ()
 
 
+def test_what_comes_some_seven_or_eight_times_is_found_or_not_but_never_an_error() -> None:
+    rng, t = np.random.default_rng(0), np.arange(400)
+    for cycles in np.linspace(6.5, 9.0, 26):
+        found = seasons(np.sin(2 * np.pi * cycles * t / 398)[:, None] + 0.1 * rng.normal(size=(400, 1)))
+        assert all(season < 400 / 7.4 for season in found)
+        assert found or cycles < 8.3
+    slow = np.stack([np.sin(t / 9) + 0.1 * rng.normal(size=400), np.cos(t / 14) + 0.05 * rng.normal(size=400)], 1)
+    assert seasons(slow) == ()
+
+
 # --- the adapter --------------------------------------------------------------------------------------------
 
 

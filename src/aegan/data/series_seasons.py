@@ -195,12 +195,14 @@ def _background(power: np.ndarray) -> np.ndarray:
 
 
 def _peaks(clear: np.ndarray, power: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies, between those of the spectrum, and weights of its clear peaks."""
+    """Frequencies, between those of the spectrum, and weights of its clear peaks; half a cycle less is near enough."""
     k = np.arange(CYCLES - 1, min(total // SHORTEST, len(clear) - 2) + 1)
     k = k[(clear[k] >= CLEAR) & (power[k] >= power[k - 1]) & (power[k] >= power[k + 1])]
     before, at, behind = (np.log(np.maximum(power[k + i], 1e-3)) for i in (-1, 0, 1))
     bend = np.minimum(before - 2.0 * at + behind, -1e-9)
-    return (k + np.clip(0.5 * (before - behind) / bend, -0.5, 0.5)) / total, clear[k]
+    cycles = k + np.clip(0.5 * (before - behind) / bend, -0.5, 0.5)
+    enough = cycles >= CYCLES - 0.5
+    return cycles[enough] / total, clear[k[enough]]
 
 
 def _fundamental(frequencies: np.ndarray, weights: np.ndarray, total: int) -> tuple[float, np.ndarray]:
@@ -209,7 +211,7 @@ def _fundamental(frequencies: np.ndarray, weights: np.ndarray, total: int) -> tu
     best: list[tuple[float, float, np.ndarray]] = []
     for part in range(1, PARTS + 1):
         base = first / part
-        if base * total < CYCLES:
+        if part > 1 and base * total < CYCLES:
             break
         multiple = np.rint(frequencies / base)
         off = np.abs(frequencies - multiple * base) * total
