@@ -15,6 +15,7 @@ from aegan.augment.latent.neighbours import separations
 from aegan.augment.latent.operations import OF_NEIGHBOURS, OPERATIONS
 from aegan.augment.latent.strength import CALIBRATED_ON, DRAWN, DRAWN_DISCRETE, calibrated, seeded
 from aegan.augmentation.checking import Classify, checks_for
+from aegan.augmentation.extent import Extent
 from aegan.augmentation.movers import (
     NAMES,
     RESAMPLE,
@@ -167,9 +168,16 @@ class Augmenter:
             raise DataError(f"augment: {len(self.y)} labels for {len(data)} samples; one a sample expected.")
         if len(data) < 2:
             raise DataError("augment: one sample has no neighbour to measure strength by; give two or more.")
+        self.extent = Extent.of(space.spec, data)
         self.movers = self._movers()
         self.single = next(iter(self.movers.values())).near.count == 0
         if bool(self.single.all()):
+            if self.extent.stretches is not None:
+                raise DataError(
+                    f"augment: within every class all windows of {self.extent.stretches.size} steps overlap in time, "
+                    "so nothing tells how far apart windows are. Give longer or more series, or fit with a smaller "
+                    "window."
+                )
             raise DataError(
                 "augment: every class has one sample, so nothing tells how samples of a class differ. Give classes of "
                 "two samples or more, or leave the labels out."
@@ -183,7 +191,8 @@ class Augmenter:
         movers: dict[str, Mover] = {}
         on_codes = tuple(name for name in self.operations if name in OPERATIONS)
         if on_codes:
-            codes = codes_for(self.space, self.data, self.y, on_codes, k=k, labelled=self.labels is not None)
+            labelled = self.labels is not None
+            codes = codes_for(self.space, self.data, self.extent, self.y, on_codes, k=k, labelled=labelled)
             movers |= {name: CodeMover(self.space, codes, name) for name in on_codes}
         if RESAMPLE in self.operations:
             kept = list(self.labels.fields) if self.labels is not None else []
@@ -243,7 +252,7 @@ class Augmenter:
         asked = None if self.settings.checks == "auto" else _listed(self.settings.checks)
         fields = list(self.labels.fields) if self.labels is not None else []
         y = None if self.labels is None else self.y
-        return checks_for(self.space, self.data, mover, y, fields, rows, asked=asked, classify=classify)
+        return checks_for(self.space, self.data, self.extent, mover, y, fields, rows, asked=asked, classify=classify)
 
     # --- samples ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aegan.augment.latent.neighbours import Neighbours, class_neighbours
 from aegan.augment.latent.operations import OPERATIONS, Codes
+from aegan.augmentation.extent import Extent
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError, DataError
@@ -95,7 +96,7 @@ class CellMover(Mover):
 
 
 def codes_for(
-    space: Space, data: TensorData, y: Tensor, operations: tuple[str, ...], *, k: int, labelled: bool
+    space: Space, data: TensorData, extent: Extent, y: Tensor, operations: tuple[str, ...], *, k: int, labelled: bool
 ) -> Codes:
     """Codes, neighbours, and what the operations need besides.
 
@@ -104,7 +105,7 @@ def codes_for(
         DataError: ``generate`` without the classes that the model is told.
     """
     z = space.encode(data)
-    near = class_neighbours(z, y, k)
+    near = class_neighbours(z, y, k, stretches=extent.stretches)
     extra: dict[str, Any] = {}
     if "tangent" in operations:
         extra["tangents"] = _Responses(space, data)

@@ -1,0 +1,119 @@
+"""Augmentation of series: windows that share a step, padding, and what belongs to a series besides its steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from aegan.augment.latent import neighbours as near
+from aegan.augmentation.engine import Augmenter, Labels, Settings
+from aegan.augmentation.space import Space
+from aegan.data.base import TensorData
+from aegan.data.series import SeriesAdapter
+from aegan.errors import DataError
+from aegan.models.registry import build
+from aegan.types import Spec
+
+WINDOW = 8
+
+
+def exact(spec: Spec) -> Space:
+    """Codes that are the values themselves."""
+    network = build("autoencoder", spec, {"latent_dim": 4, "width": 4, "batch_size": 8})
+    return Space(
+        network,
+        spec,
+        name="autoencoder",
+        encode=lambda data: data.batch(torch.arange(len(data)))["x"].flatten(1),
+        decode=lambda z: z.view(-1, *spec.shape),
+    )
+
+
+def walk(steps: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(steps, 2)).cumsum(0)
+
+
+def windows(*series: np.ndarray) -> tuple[Spec, TensorData]:
+    source = series[0] if len(series) == 1 else list(series)
+    source, layout = (series[0], "long") if len(series) == 1 else (list(series), "auto")
+    adapter = SeriesAdapter(window=WINDOW, stride=1, layout=layout).fit(source)
+    return adapter.spec, adapter.to_tensors(source)
+
+
+def sharing(data: TensorData) -> Tensor:
+    """Which windows share a step, by the steps themselves."""
+    steps = [{(int(s), int(t) + i) for i in range(WINDOW)} for s, t in data.batch(torch.arange(len(data)))["origin"]]
+    return torch.tensor([[bool(a & b) for b in steps] for a in steps])
+
+
+def test_windows_that_share_a_step_are_no_neighbours() -> None:
+    _, data = windows(walk(40), walk(30, 1))
+    batch = data.batch(torch.arange(len(data)))
+    z, shared = batch["x"].flatten(1), sharing(data)
+    stretches = near.Stretches(*batch["origin"].unbind(1), size=WINDOW)
+    rows = torch.arange(len(data))
+    assert torch.equal(stretches.overlap(rows, rows), shared) and not bool(shared[:, 40 - WINDOW + 1 :][0].any())
+    found = near.class_neighbours(z, torch.zeros(len(z), dtype=torch.int64), 3, stretches=stretches)
+    direct = torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist").masked_fill(shared, torch.inf)
+    nearest = direct.topk(3, largest=False)
+    assert torch.allclose(found.distance, nearest.values) and bool((found.count == 3).all())
+    assert not bool(shared.gather(1, found.index).any())
+
+
+def test_what_is_missing_of_neighbours_repeats_what_there_is() -> None:
+    # Six windows of four steps: the two in the middle share a step with all others.
+    z, y = torch.arange(6.0)[:, None], torch.zeros(6, dtype=torch.int64)
+    stretches = near.Stretches(torch.zeros(6, dtype=torch.int64), torch.arange(6), size=4)
+    found = near.class_neighbours(z, y, 3, stretches=stretches)
+    assert found.count.tolist() == [2, 1, 0, 0, 1, 2]
+    assert found.index.tolist() == [[4, 5, 4], [5, 5, 5], [2, 2, 2], [3, 3, 3], [0, 0, 0], [1, 0, 1]]
+    assert found.distance[0].tolist() == [4.0, 5.0, 4.0] and found.distance[2].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_strength_is_in_units_of_windows_that_share_no_step() -> None:
+    spec, data = windows(walk(90))
+    settings = Settings(strength=0.4, operations="gaussian", num=300, neighbours=3, checks=())
+    made = Augmenter(exact(spec), data, settings)
+    x = data.batch(torch.arange(len(data)))["x"]
+    apart = (x[:, None] - x).square().mean((2, 3)).sqrt()
+    alone = apart.masked_fill(sharing(data), torch.inf).topk(3, largest=False).values
+    assert made.units["gaussian"] == pytest.approx(float(alone.mean()), rel=1e-4)
+    # As if every window were a sample by itself, the unit were a step's difference.
+    blind = Augmenter(exact(spec), TensorData(x=x), settings)
+    assert blind.units["gaussian"] < 0.6 * made.units["gaussian"]
+    done = made.make()
+    moved = (done.x - x[done.source]).square().mean((1, 2)).sqrt().mean()
+    assert float(moved / alone.mean()) == pytest.approx(0.4, rel=0.15)
+
+
+def test_partners_share_no_step_with_the_source_and_the_bound_of_the_distance_knows_of_it() -> None:
+    spec, data = windows(walk(60))
+    x, shared = data.batch(torch.arange(len(data)))["x"].flatten(1), sharing(data)
+    made = Augmenter(exact(spec), data, Settings(operations="interpolate", num=len(x), checks="distance"))
+    done = made.make(tries=1)
+    assert done.report["kept"] == len(x)  # half-way to a neighbour is no further than a neighbour
+    for row, out in zip(done.source.tolist(), done.x.flatten(1), strict=True):
+        ways = x - x[row]
+        along = (ways @ (out - x[row])) / ways.square().sum(1).clamp_min(1e-12)
+        off = (x[row] + along[:, None] * ways - out).norm(dim=1)
+        off[row] = torch.inf
+        assert not bool(shared[row, off.argmin()]) and float(off.min()) < 1e-4
+    nearest = torch.cdist(x, x).masked_fill(shared, torch.inf).min(1).values
+    assert made.checks.bounds["distance"] == pytest.approx(float(nearest.quantile(0.99)), rel=1e-3)
+
+
+def test_series_too_short_for_windows_that_share_no_step_are_refused_in_words() -> None:
+    spec, data = windows(walk(14))
+    with pytest.raises(DataError, match="all windows of 8 steps overlap in time.* smaller window"):
+        Augmenter(exact(spec), data, Settings())
+    # The second class has windows of one stretch alone.
+    spec, data = windows(walk(40), walk(12, 1))
+    y = data.batch(torch.arange(len(data)))["origin"][:, 0]
+    labels = Labels(y=y, names=("long", "short"))
+    with pytest.raises(DataError, match="a window of class 'short' overlaps in time .* but interpolate"):
+        Augmenter(exact(spec), data, Settings(operations="interpolate", checks=()), labels).make()
+    done = Augmenter(exact(spec), data, Settings(checks=()), labels).make()
+    own = [name for name, label in zip(done.operation, done.y.tolist(), strict=True) if label]  # type: ignore[union-attr]
+    assert own == ["gaussian"] * 5
