@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from aegan.augment.latent import neighbours as near
 from aegan.augmentation.engine import Augmenter, Labels, Settings
+from aegan.augmentation.extent import Extent
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
 from aegan.data.series import SeriesAdapter
@@ -17,17 +20,25 @@ from aegan.models.registry import build
 from aegan.types import Spec
 
 WINDOW = 8
+PADDED = Spec(kind="series", shape=(3, 2))
 
 
-def exact(spec: Spec) -> Space:
-    """Codes that are the values themselves."""
+def exact(spec: Spec, *, junk_from: int | None = None) -> Space:
+    """Codes that are the values themselves; from step ``junk_from`` on it decodes something else."""
+
+    def decode(z: Tensor) -> Tensor:
+        x = z.view(-1, *spec.shape).clone()
+        if junk_from is not None:
+            x[:, junk_from:] = 50 * x[:, junk_from:].roll(1, 0) - 7
+        return x
+
     network = build("autoencoder", spec, {"latent_dim": 4, "width": 4, "batch_size": 8})
     return Space(
         network,
         spec,
         name="autoencoder",
         encode=lambda data: data.batch(torch.arange(len(data)))["x"].flatten(1),
-        decode=lambda z: z.view(-1, *spec.shape),
+        decode=decode,
     )
 
 
@@ -39,6 +50,13 @@ def windows(*series: np.ndarray) -> tuple[Spec, TensorData]:
     source = series[0] if len(series) == 1 else list(series)
     source, layout = (series[0], "long") if len(series) == 1 else (list(series), "auto")
     adapter = SeriesAdapter(window=WINDOW, stride=1, layout=layout).fit(source)
+    return adapter.spec, adapter.to_tensors(source)
+
+
+def ragged() -> tuple[Spec, TensorData]:
+    """Twenty series of 4 to 9 steps."""
+    source = [walk(4 + i % 6, i) for i in range(20)]
+    adapter = SeriesAdapter().fit(source)
     return adapter.spec, adapter.to_tensors(source)
 
 
@@ -117,3 +135,47 @@ def test_series_too_short_for_windows_that_share_no_step_are_refused_in_words() 
     done = Augmenter(exact(spec), data, Settings(checks=()), labels).make()
     own = [name for name, label in zip(done.operation, done.y.tolist(), strict=True) if label]  # type: ignore[union-attr]
     assert own == ["gaussian"] * 5
+
+
+# --- padding -------------------------------------------------------------------------------------------------
+
+
+def test_distances_are_of_the_steps_that_both_series_have() -> None:
+    a = torch.tensor([[[1.0, 3.0], [2.0, 2.0], [9.0, 9.0]]]).repeat(3, 1, 1)
+    apart = Space(exact(PADDED).model, PADDED, name="autoencoder").apart
+    assert torch.allclose(apart(a, 0 * a, steps=torch.tensor([1, 2, 3])) ** 2, torch.tensor([5.0, 4.5, 30.0]))
+    extent = Extent.of(PADDED, TensorData(x=a, length=torch.tensor([1, 2, 3])))
+    rows = torch.arange(3)
+    assert extent.steps(rows, rows.flip(0)).tolist() == [1, 2, 1]  # type: ignore[union-attr]
+    assert extent.padded(a, rows)[:, :, 0].tolist() == [[1, 1, 1], [1, 2, 2], [1, 2, 9]]
+    assert Extent.of(PADDED, TensorData(x=a)).steps(rows) is None
+
+
+def test_the_unit_counts_no_padding() -> None:
+    spec, data = ragged()
+    made = Augmenter(exact(spec), data, Settings(operations="gaussian", neighbours=2, checks=()))
+    x, length = data.batch(torch.arange(len(data)))["x"], data.fields["length"]
+    near_codes = torch.cdist(x.flatten(1), x.flatten(1)).fill_diagonal_(torch.inf).topk(2, largest=False).indices
+    apart = []
+    for i, row in enumerate(near_codes.tolist()):
+        for j in row:
+            both = int(min(length[i], length[j]))
+            apart.append(float((x[i, :both] - x[j, :both]).square().mean().sqrt()))
+    assert made.units["gaussian"] == pytest.approx(np.mean(apart), rel=1e-5)
+
+
+def test_what_a_model_decodes_beyond_the_end_changes_nothing() -> None:
+    spec, data = ragged()
+    longest = int(torch.as_tensor(data.fields["length"]).max())
+    wide = replace(spec, shape=(longest + 4, 2))
+    x = data.batch(torch.arange(len(data)))["x"]
+    data = TensorData(x=torch.cat([x, x[:, -1:].expand(-1, 4, -1)], 1), length=data.fields["length"])
+    settings = Settings(num=60, strength=0.6, checks=("reconstruction", "distance"))
+    clean, junk = (Augmenter(exact(wide, junk_from=start), data, settings) for start in (None, longest))
+    assert junk.units == clean.units and junk.sizes == clean.sizes
+    assert junk.checks.bounds == clean.checks.bounds
+    first, second = clean.make(), junk.make()
+    assert torch.equal(first.x, second.x) and torch.equal(first.reached, second.reached)
+    for one, source in zip(second.x, second.source.tolist(), strict=True):
+        end = int(data.fields["length"][source])
+        assert bool((one[end:] == one[end - 1]).all())

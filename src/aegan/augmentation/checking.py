@@ -46,7 +46,7 @@ def checks_for(
     Args:
         space: The model.
         data: The source.
-        extent: Where its samples lie in time.
+        extent: Where its samples lie in time, and their lengths.
         mover: Any of the operations; of codes, if one is.
         y: Classes of the source ``(N,)``.
         fields: Places of the samples that say the class.
@@ -61,7 +61,9 @@ def checks_for(
     known = torch.zeros(len(data), dtype=torch.int64) if y is None else y
     measures: dict[str, Measure] = {}
     if isinstance(mover, CodeMover) and "reconstruction" in wanted:
-        measures["reconstruction"] = lambda x, at: space.apart(space.decode(_codes(space, x)), x)
+        measures["reconstruction"] = lambda x, at: space.apart(
+            space.decode(_codes(space, x)), x, steps=extent.steps(at)
+        )
     if "judge" in wanted and space.judges and not (space.model.conditional and y is None):
         measures["judge"] = lambda x, at: -space.judge(x, known[at])
     if "distance" in wanted:

@@ -193,7 +193,7 @@ class Augmenter:
         if on_codes:
             labelled = self.labels is not None
             codes = codes_for(self.space, self.data, self.extent, self.y, on_codes, k=k, labelled=labelled)
-            movers |= {name: CodeMover(self.space, codes, name) for name in on_codes}
+            movers |= {name: CodeMover(self.space, self.extent, codes, name) for name in on_codes}
         if RESAMPLE in self.operations:
             kept = list(self.labels.fields) if self.labels is not None else []
             x = self.data.batch(torch.arange(len(self.data)))["x"]
@@ -213,7 +213,7 @@ class Augmenter:
         index = mover.near.index[rows]
         there = torch.arange(index.shape[1]) < mover.near.count[rows, None]
         base = mover.base(rows)
-        apart = torch.stack([self.space.apart(base, mover.base(index[:, j])) for j in range(index.shape[1])], 1)
+        apart = torch.stack([self._apart(base, mover.base(other), rows, other) for other in index.unbind(1)], 1)
         unit = float((apart * there).sum() / there.sum())
         if not unit > 0:
             raise DataError(
@@ -233,9 +233,13 @@ class Augmenter:
 
         def reached(size: float) -> float:
             made = self._kept_label(mover.moved(rows, size, seeded(self.settings.seed, 3)), rows)
-            return float(self.space.apart(made, base).mean()) / self.units[name]
+            return float(self._apart(made, base, rows).mean()) / self.units[name]
 
         return calibrated(float(self.settings.strength), reached)
+
+    def _apart(self, a: Tensor, b: Tensor, rows: Tensor, others: Tensor | None = None) -> Tensor:
+        """Distances ``(B,)`` of what was made of samples ``rows``, to the same of ``others`` if given, no padding."""
+        return self.space.apart(a, b, steps=self.extent.steps(rows, others))
 
     def _kept_label(self, x: Tensor, rows: Tensor) -> Tensor:
         """With the fields of the label as the source has them."""
@@ -336,7 +340,7 @@ class Augmenter:
         made = mover.moved(sources, self.sizes[name][0], stream)
         bad = self.checks.failed(made, sources)
         made = self._kept_label(made, sources)
-        x[at], reached[at] = made, self.space.apart(made, mover.base(sources)) / self.units[name]
+        x[at], reached[at] = made, self._apart(made, mover.base(sources), sources) / self.units[name]
         any_bad = torch.stack([*bad.values(), torch.zeros(len(at), dtype=torch.bool)]).any(0)
         return any_bad, {check: int(failed.sum()) for check, failed in bad.items()}
 

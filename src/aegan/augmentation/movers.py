@@ -48,19 +48,19 @@ class Mover(ABC):
 class CodeMover(Mover):
     """An operation of :mod:`aegan.augment.latent.operations`."""
 
-    def __init__(self, space: Space, codes: Codes, name: str) -> None:
-        self.space, self.codes, self.name, self.near = space, codes, name, codes.near
+    def __init__(self, space: Space, extent: Extent, codes: Codes, name: str) -> None:
+        self.space, self.extent, self.codes, self.name, self.near = space, extent, codes, name, codes.near
 
     def base(self, rows: Tensor) -> Tensor:
         """Reconstructions."""
-        return self.space.decode(self.codes.z[rows])
+        return self.extent.padded(self.space.decode(self.codes.z[rows]), rows)
 
     def moved(self, rows: Tensor, size: float, generator: torch.Generator) -> Tensor:
         """Decoded codes."""
         if size == 0:
             return self.base(rows)
         move = OPERATIONS[self.name](self.codes, rows, generator)
-        return self.space.decode(move.applied(self.codes.z[rows], size))
+        return self.extent.padded(self.space.decode(move.applied(self.codes.z[rows], size)), rows)
 
 
 @final
