@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+import aegan
 from aegan.augment.latent import neighbours as near
 from aegan.augmentation.engine import Augmenter, Labels, Settings
 from aegan.augmentation.extent import Extent
 from aegan.augmentation.space import Space
+from aegan.augmentation.torch_data import AugmentedDataset
 from aegan.data.base import TensorData
 from aegan.data.series import SeriesAdapter
 from aegan.errors import DataError
@@ -179,3 +183,51 @@ def test_what_a_model_decodes_beyond_the_end_changes_nothing() -> None:
     for one, source in zip(second.x, second.source.tolist(), strict=True):
         end = int(data.fields["length"][source])
         assert bool((one[end:] == one[end - 1]).all())
+
+
+# --- the dataset ---------------------------------------------------------------------------------------------
+
+
+def wards(n: int = 12) -> pd.DataFrame:
+    """Series of 5 to 8 steps with an attribute, a class and a missing value."""
+    parts = []
+    for i in range(n):
+        size = 5 + i % 4
+        value = walk(size, i)[:, 0].round(3)
+        value[2] = np.nan if i == 3 else value[2]
+        parts.append(pd.DataFrame({"id": f"p{i}", "day": range(size), "value": value, "ward": "AB"[i % 2]}))
+        parts[-1]["ill"] = ("no", "yes")[i % 3 == 0]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_dataset_of_series_gives_their_masks_lengths_and_attributes(tmp_path: Path) -> None:
+    options = {"id": "id", "time": "day", "label": "ill", "evaluate": False, "doctor": False, "holdout": 0.0}
+    tiny = {"latent_dim": "4", "width": "4", "batch_size": "8"}
+    run = aegan.fit(wards(), out=tmp_path, model="autoencoder", kind="series", steps=8, settings=tiny, **options)
+    real = run.adapter.to_tensors(wards()).batch(torch.arange(12))
+    as_it_is, moved = (AugmentedDataset(run, wards(), share=share, neighbours=3) for share in (0.0, 1.0))
+    for name, value in next(iter(torch.utils.data.DataLoader(as_it_is, batch_size=12))).items():
+        assert torch.equal(value, real[name]), name
+    batch = next(iter(torch.utils.data.DataLoader(moved, batch_size=12)))
+    assert set(batch) == {"x", "y", "mask", "length", "static"} == set(moved[0])
+    assert all(torch.equal(batch[name], real[name]) for name in ("y", "length", "static"))
+    assert not bool((batch["x"] == real["x"]).flatten(1).all(1).any())
+    # An augmented series has no gap, and ends where its source does.
+    assert torch.equal(batch["mask"][:, :, 0], torch.arange(8) < batch["length"][:, None])
+    assert not bool(real["mask"][3, 2]) and bool(batch["mask"][3, 2])
+    assert torch.equal(batch["x"][0, 5:], batch["x"][0, 4:5].expand(3, 1))
+    mixed = AugmentedDataset(run, wards(), share=0.5, neighbours=3)
+    mixed.set_epoch(1)
+    half = next(iter(torch.utils.data.DataLoader(mixed, batch_size=12)))
+    same = (half["x"] == real["x"]).flatten(1).all(1)
+    assert 0 < int(same.sum()) < 12 and torch.equal(half["mask"][same], real["mask"][same])
+    assert bool(half["mask"][3, 2]) != bool(same[3])
+
+
+def test_a_dataset_of_windows_without_attributes_gives_tensors_alone(tmp_path: Path) -> None:
+    options = {"layout": "long", "window": WINDOW, "evaluate": False, "doctor": False, "holdout": 0.0}
+    tiny = {"latent_dim": "4", "width": "4", "batch_size": "8"}
+    run = aegan.fit(walk(40), out=tmp_path, model="autoencoder", kind="series", steps=8, settings=tiny, **options)
+    data = AugmentedDataset(run, walk(40), share=1.0)
+    assert data[0].shape == (WINDOW, 2) and data.made.extent.stretches is not None
+    assert not bool(sharing(data.made.data).gather(1, data.made.movers["mix"].near.index).any())
