@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from aegan.augment.latent.checks import CHECKS, Checks, Measure, Verdict, bound_of
-from aegan.augment.latent.neighbours import separations
+from aegan.augment.latent.neighbours import separations, too_close
 from aegan.augment.latent.operations import nearest_labels
+from aegan.augmentation.extent import Extent
 from aegan.augmentation.movers import CodeMover, Mover
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
@@ -31,6 +32,7 @@ Classify = Callable[[Tensor], Tensor]
 def checks_for(
     space: Space,
     data: TensorData,
+    extent: Extent,
     mover: Mover,
     y: Tensor | None,
     fields: list[int],
@@ -44,6 +46,7 @@ def checks_for(
     Args:
         space: The model.
         data: The source.
+        extent: Where its samples lie in time, and their lengths.
         mover: Any of the operations; of codes, if one is.
         y: Classes of the source ``(N,)``.
         fields: Places of the samples that say the class.
@@ -58,11 +61,13 @@ def checks_for(
     known = torch.zeros(len(data), dtype=torch.int64) if y is None else y
     measures: dict[str, Measure] = {}
     if isinstance(mover, CodeMover) and "reconstruction" in wanted:
-        measures["reconstruction"] = lambda x, at: space.apart(space.decode(_codes(space, x)), x)
+        measures["reconstruction"] = lambda x, at: space.apart(
+            space.decode(_codes(space, x)), x, steps=extent.steps(at)
+        )
     if "judge" in wanted and space.judges and not (space.model.conditional and y is None):
         measures["judge"] = lambda x, at: -space.judge(x, known[at])
     if "distance" in wanted:
-        measures["distance"] = _distance(space, data, mover, known)
+        measures["distance"] = _distance(space, data, extent, mover, known)
     changed = _changed(space, data, mover, y, fields, classify) if "class" in wanted else None
     for name in asked or ():
         if name not in measures and not (name == "class" and changed is not None):
@@ -70,7 +75,7 @@ def checks_for(
     base = mover.base(rows)
     bounds = {name: bound_of(measure(base, rows)) for name, measure in measures.items() if name != "distance"}
     if "distance" in measures:
-        bounds["distance"] = bound_of(_distance(space, data, mover, known, others=True)(base, rows))
+        bounds["distance"] = bound_of(_distance(space, data, extent, mover, known, others=True)(base, rows))
     return Checks(measures, bounds, changed)
 
 
@@ -78,8 +83,13 @@ def _codes(space: Space, x: Tensor) -> Tensor:
     return space.encode(TensorData(x=x))
 
 
-def _distance(space: Space, data: TensorData, mover: Mover, y: Tensor, *, others: bool = False) -> Measure:
-    """To the nearest real sample of the class (but the source): of codes, or how many values differ."""
+def _distance(
+    space: Space, data: TensorData, extent: Extent, mover: Mover, y: Tensor, *, others: bool = False
+) -> Measure:
+    """To the nearest real sample of the class, of ``others`` but the source and what shares a step with it.
+
+    It is one of codes, or how many values differ.
+    """
     coded = isinstance(mover, CodeMover)
     real = mover.codes.z if isinstance(mover, CodeMover) else data.batch(torch.arange(len(data)))["x"]
 
@@ -89,7 +99,7 @@ def _distance(space: Space, data: TensorData, mover: Mover, y: Tensor, *, others
             own, members = (y[rows] == label).nonzero().squeeze(1), (y == label).nonzero().squeeze(1)
             apart = separations(made[own], real[members], differing=not coded)
             if others:
-                apart[rows[own, None] == members] = torch.inf
+                apart[too_close(rows[own], members, extent.stretches)] = torch.inf
             out[own] = apart.min(1).values
         return out
 

@@ -15,6 +15,7 @@ from aegan.augment.latent.neighbours import separations
 from aegan.augment.latent.operations import OF_NEIGHBOURS, OPERATIONS
 from aegan.augment.latent.strength import CALIBRATED_ON, DRAWN, DRAWN_DISCRETE, calibrated, seeded
 from aegan.augmentation.checking import Classify, checks_for
+from aegan.augmentation.extent import Extent
 from aegan.augmentation.movers import (
     NAMES,
     RESAMPLE,
@@ -167,9 +168,16 @@ class Augmenter:
             raise DataError(f"augment: {len(self.y)} labels for {len(data)} samples; one a sample expected.")
         if len(data) < 2:
             raise DataError("augment: one sample has no neighbour to measure strength by; give two or more.")
+        self.extent = Extent.of(space.spec, data)
         self.movers = self._movers()
         self.single = next(iter(self.movers.values())).near.count == 0
         if bool(self.single.all()):
+            if self.extent.stretches is not None:
+                raise DataError(
+                    f"augment: within every class all windows of {self.extent.stretches.size} steps overlap in time, "
+                    "so nothing tells how far apart windows are. Give longer or more series, or fit with a smaller "
+                    "window."
+                )
             raise DataError(
                 "augment: every class has one sample, so nothing tells how samples of a class differ. Give classes of "
                 "two samples or more, or leave the labels out."
@@ -183,8 +191,9 @@ class Augmenter:
         movers: dict[str, Mover] = {}
         on_codes = tuple(name for name in self.operations if name in OPERATIONS)
         if on_codes:
-            codes = codes_for(self.space, self.data, self.y, on_codes, k=k, labelled=self.labels is not None)
-            movers |= {name: CodeMover(self.space, codes, name) for name in on_codes}
+            labelled = self.labels is not None
+            codes = codes_for(self.space, self.data, self.extent, self.y, on_codes, k=k, labelled=labelled)
+            movers |= {name: CodeMover(self.space, self.extent, codes, name) for name in on_codes}
         if RESAMPLE in self.operations:
             kept = list(self.labels.fields) if self.labels is not None else []
             x = self.data.batch(torch.arange(len(self.data)))["x"]
@@ -204,7 +213,7 @@ class Augmenter:
         index = mover.near.index[rows]
         there = torch.arange(index.shape[1]) < mover.near.count[rows, None]
         base = mover.base(rows)
-        apart = torch.stack([self.space.apart(base, mover.base(index[:, j])) for j in range(index.shape[1])], 1)
+        apart = torch.stack([self._apart(base, mover.base(other), rows, other) for other in index.unbind(1)], 1)
         unit = float((apart * there).sum() / there.sum())
         if not unit > 0:
             raise DataError(
@@ -224,9 +233,13 @@ class Augmenter:
 
         def reached(size: float) -> float:
             made = self._kept_label(mover.moved(rows, size, seeded(self.settings.seed, 3)), rows)
-            return float(self.space.apart(made, base).mean()) / self.units[name]
+            return float(self._apart(made, base, rows).mean()) / self.units[name]
 
         return calibrated(float(self.settings.strength), reached)
+
+    def _apart(self, a: Tensor, b: Tensor, rows: Tensor, others: Tensor | None = None) -> Tensor:
+        """Distances ``(B,)`` of what was made of samples ``rows``, to the same of ``others`` if given, no padding."""
+        return self.space.apart(a, b, steps=self.extent.steps(rows, others))
 
     def _kept_label(self, x: Tensor, rows: Tensor) -> Tensor:
         """With the fields of the label as the source has them."""
@@ -243,7 +256,7 @@ class Augmenter:
         asked = None if self.settings.checks == "auto" else _listed(self.settings.checks)
         fields = list(self.labels.fields) if self.labels is not None else []
         y = None if self.labels is None else self.y
-        return checks_for(self.space, self.data, mover, y, fields, rows, asked=asked, classify=classify)
+        return checks_for(self.space, self.data, self.extent, mover, y, fields, rows, asked=asked, classify=classify)
 
     # --- samples ---------------------------------------------------------------------------------------------
 
@@ -327,7 +340,7 @@ class Augmenter:
         made = mover.moved(sources, self.sizes[name][0], stream)
         bad = self.checks.failed(made, sources)
         made = self._kept_label(made, sources)
-        x[at], reached[at] = made, self.space.apart(made, mover.base(sources)) / self.units[name]
+        x[at], reached[at] = made, self._apart(made, mover.base(sources), sources) / self.units[name]
         any_bad = torch.stack([*bad.values(), torch.zeros(len(at), dtype=torch.bool)]).any(0)
         return any_bad, {check: int(failed.sum()) for check, failed in bad.items()}
 

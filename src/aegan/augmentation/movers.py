@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aegan.augment.latent.neighbours import Neighbours, class_neighbours
 from aegan.augment.latent.operations import OPERATIONS, Codes
+from aegan.augmentation.extent import Extent
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError, DataError
@@ -47,19 +48,19 @@ class Mover(ABC):
 class CodeMover(Mover):
     """An operation of :mod:`aegan.augment.latent.operations`."""
 
-    def __init__(self, space: Space, codes: Codes, name: str) -> None:
-        self.space, self.codes, self.name, self.near = space, codes, name, codes.near
+    def __init__(self, space: Space, extent: Extent, codes: Codes, name: str) -> None:
+        self.space, self.extent, self.codes, self.name, self.near = space, extent, codes, name, codes.near
 
     def base(self, rows: Tensor) -> Tensor:
         """Reconstructions."""
-        return self.space.decode(self.codes.z[rows])
+        return self.extent.padded(self.space.decode(self.codes.z[rows]), rows)
 
     def moved(self, rows: Tensor, size: float, generator: torch.Generator) -> Tensor:
         """Decoded codes."""
         if size == 0:
             return self.base(rows)
         move = OPERATIONS[self.name](self.codes, rows, generator)
-        return self.space.decode(move.applied(self.codes.z[rows], size))
+        return self.extent.padded(self.space.decode(move.applied(self.codes.z[rows], size)), rows)
 
 
 @final
@@ -95,7 +96,7 @@ class CellMover(Mover):
 
 
 def codes_for(
-    space: Space, data: TensorData, y: Tensor, operations: tuple[str, ...], *, k: int, labelled: bool
+    space: Space, data: TensorData, extent: Extent, y: Tensor, operations: tuple[str, ...], *, k: int, labelled: bool
 ) -> Codes:
     """Codes, neighbours, and what the operations need besides.
 
@@ -104,7 +105,7 @@ def codes_for(
         DataError: ``generate`` without the classes that the model is told.
     """
     z = space.encode(data)
-    near = class_neighbours(z, y, k)
+    near = class_neighbours(z, y, k, stretches=extent.stretches)
     extra: dict[str, Any] = {}
     if "tangent" in operations:
         extra["tangents"] = _Responses(space, data)

@@ -62,19 +62,26 @@ def assigned(rows: Tensor, single: Tensor, operations: Sequence[str], names: Seq
 
     Args:
         rows: Positions of the sources.
-        single: Which samples are the only one of their class, bool ``(N,)``.
+        single: Which samples have no neighbour in their class, bool ``(N,)``: the only one, and windows that share a
+            step with all others.
         operations: At least one.
         names: Of the classes, for messages.
         y: Classes ``(N,)``.
 
     Raises:
-        DataError: A class with one sample, where every operation needs a neighbour.
+        DataError: A sample without a neighbour, where every operation needs one.
     """
     free = [name for name in operations if name not in OF_NEIGHBOURS]
     alone = single[rows]
     if bool(alone.any()) and not free:
         label = int(y[rows[alone][0]])
         name = f"class {names[label]!r}" if label < len(names) else "the data"
+        if int((y == label).sum()) > 1:
+            raise DataError(
+                f"augment: a window of {name} overlaps in time with all others of the class, but "
+                f"{', '.join(operations)} would need one that does not. Give longer or more series, fit with a smaller "
+                "window, or let gaussian be among the operations: it makes do with how other windows differ."
+            )
         raise DataError(
             f"augment: {name} has one sample, but {', '.join(operations)} would need another of the same class. Add "
             "samples, leave the class out, or let gaussian be among the operations: it makes do with how the samples "

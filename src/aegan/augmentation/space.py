@@ -100,9 +100,9 @@ class Space:
         """Codes ``(N, D)`` of samples of noise and classes."""
         return in_blocks(self.model.generate_codes, noise, y, device=self.device)
 
-    def apart(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distance of each pair of samples, ``(N,)``; see :mod:`aegan.augment.latent.strength`."""
-        return apart(a, b, differing=self.spec.discrete)
+    def apart(self, a: Tensor, b: Tensor, *, steps: Tensor | None = None) -> Tensor:
+        """Distance of each pair of samples, ``(N,)``; see :func:`aegan.augment.latent.strength.apart`."""
+        return apart(a, b, differing=self.spec.discrete, steps=steps)
 
     def responses(self, x: Tensor) -> Tensor:
         """JJᵀ of the encoder's Jacobian J at data ``(B, *shape)``: ``(B, D, D)``, how codes answer to small noise.

@@ -15,9 +15,14 @@ from aegan.augment.latent.strength import seeded
 from aegan.augmentation.engine import Augmenter, Settings
 from aegan.augmentation.estimators import augmenter
 from aegan.errors import ConfigError, DataError
+from aegan.types import Batch
 
 if TYPE_CHECKING:
     from aegan.estimator import Estimator
+
+
+BELONGING = ("mask", "length", "static")
+"""What belongs to a series besides its steps and its class."""
 
 
 class AugmentedDataset(Dataset):
@@ -40,7 +45,14 @@ class AugmentedDataset(Dataset):
     Raises:
         ConfigError: ``share`` out of range; otherwise as :meth:`aegan.Estimator.augment`.
 
-    An item is ``(x, y)``: a tensor of the spec's shape and an int64 class, or ``x`` alone without labels.
+    An item is ``(x, y)``: a tensor of the spec's shape and an int64 class, or ``x`` alone without labels. Of series
+    with missing values, of differing length, or with attributes it is a dictionary of ``x``, of ``y`` if there are
+    labels, and of what there is of these:
+
+    * ``mask``: bool ``(T, C)``, True where observed; of an augmented series up to its end, since it has no gaps.
+    * ``length``: int64, the source's; beyond it the last value is repeated.
+    * ``static``: floats ``(F,)``, the source's attributes as the model has them, ``k + u`` for each of ``spec.fields``
+      (see :class:`~aegan.data.series.SeriesAdapter`).
     """
 
     def __init__(
@@ -60,7 +72,7 @@ class AugmentedDataset(Dataset):
         settings = Settings(strength=strength, operations=operations, checks=(), neighbours=neighbours, seed=seed)
         self.made: Augmenter = augmenter(estimator, source, settings, label=label)
         self.classes = () if self.made.labels is None else self.made.labels.names
-        self.share, self.seed = share, seed
+        self.share, self.seed, self.kind = share, seed, estimator.adapter.spec.kind
         # Shared, so that workers that live on from epoch to epoch see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -83,13 +95,31 @@ class AugmentedDataset(Dataset):
         """Several items at once, decoded together."""
         rows = torch.tensor([range(len(self))[int(i)] for i in indices])
         stream = seeded(self.seed, 6, self.epoch, *rows[:4].tolist(), len(rows))
-        x = self.made.data.batch(rows)["x"].float().clone()
+        batch = self.made.data.batch(rows)
+        x = batch["x"].float().clone()
         chosen = (torch.rand(len(rows), generator=stream) < self.share).nonzero().squeeze(1)
         if len(chosen):
             x[chosen] = self.made.moved(rows[chosen], stream)
+        more = self._belonging(batch, rows, chosen)
+        if more:
+            more |= {"x": x} | ({} if self.made.labels is None else {"y": self.made.y[rows]})
+            return [{name: value[i] for name, value in more.items()} for i in range(len(rows))]
         if self.made.labels is None:
             return list(x)
         return list(zip(x, self.made.y[rows], strict=True))
+
+    def _belonging(self, batch: Batch, rows: Tensor, chosen: Tensor) -> dict[str, Tensor]:
+        """By name, what belongs to the series ``batch`` at ``rows``; those at places ``chosen`` are augmented."""
+        if self.kind != "series":
+            return {}
+        more = {name: batch[name] for name in BELONGING if name in batch}
+        if "mask" in more:
+            steps = self.made.extent.steps(rows[chosen])
+            there = torch.ones_like(more["mask"][chosen])
+            if steps is not None:
+                there &= (torch.arange(there.shape[1]) < steps[:, None])[..., None]
+            more["mask"] = more["mask"].index_copy(0, chosen, there)
+        return more
 
 
 class LatentTransform(torch.nn.Module):

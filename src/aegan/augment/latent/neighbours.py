@@ -16,13 +16,47 @@ REFERENCE_AT_MOST = 10_000
 
 
 @dataclass(frozen=True)
+class Stretches:
+    """Where in a longer whole each sample lies, as the windows of a long series do.
+
+    Windows that overlap are one stretch seen twice, moved by a step or two: how far apart they are says nothing of how
+    far apart samples are.
+
+    Attributes:
+        group: The whole that each is cut from, int64 ``(N,)``.
+        start: The first step of each in it, int64 ``(N,)``.
+        size: Steps of each.
+    """
+
+    group: Tensor
+    start: Tensor
+    size: int
+
+    def overlap(self, a: Tensor, b: Tensor) -> Tensor:
+        """Which of the samples at ``a`` ``(A,)`` and ``b`` ``(B,)`` share a step, bool ``(A, B)``.
+
+        >>> cut = Stretches(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0]), size=2)
+        >>> cut.overlap(torch.tensor([0]), torch.arange(4)).tolist()
+        [[True, True, False, False]]
+        """
+        shared = (self.start[a, None] - self.start[b]).abs() < self.size
+        return shared & (self.group[a, None] == self.group[b])
+
+
+def too_close(a: Tensor, b: Tensor, stretches: Stretches | None) -> Tensor:
+    """Which samples at ``a`` ``(A,)`` and ``b`` ``(B,)`` are the same one or share a step, bool ``(A, B)``."""
+    return a[:, None] == b if stretches is None else stretches.overlap(a, b)
+
+
+@dataclass(frozen=True)
 class Neighbours:
     """The nearest other samples of each sample's class.
 
     Attributes:
         index: int64 ``(N, k)``, nearest first; positions beyond ``count`` repeat what there is.
         distance: ``(N, k)``; 0 where there is none.
-        count: How many there are, int64 ``(N,)``: k, or one less than the class has samples; 0 for the only one.
+        count: How many there are, int64 ``(N,)``: k, or one less than the class has samples; 0 for the only one. Of
+            windows, those that share no step alone count.
     """
 
     index: Tensor
@@ -35,7 +69,15 @@ class Neighbours:
         return self.index[rows, place]
 
 
-def class_neighbours(codes: Tensor, labels: Tensor, k: int, *, differing: bool = False, seed: int = 0) -> Neighbours:
+def class_neighbours(
+    codes: Tensor,
+    labels: Tensor,
+    k: int,
+    *,
+    differing: bool = False,
+    seed: int = 0,
+    stretches: Stretches | None = None,
+) -> Neighbours:
     """The ``k`` nearest other samples of the same class.
 
     Args:
@@ -44,6 +86,7 @@ def class_neighbours(codes: Tensor, labels: Tensor, k: int, *, differing: bool =
         k: At least 1.
         differing: Count the values that differ, for rows of names, instead of the Euclidean distance.
         seed: Of the random part that stands for a large class.
+        stretches: Of windows, where they lie: those that share a step are no neighbours.
 
     >>> found = class_neighbours(torch.tensor([[0.0], [1.0], [9.0]]), torch.tensor([0, 0, 1]), k=2)
     >>> found.index[0].tolist(), found.count.tolist()
@@ -56,13 +99,14 @@ def class_neighbours(codes: Tensor, labels: Tensor, k: int, *, differing: bool =
         own = (labels == label).nonzero().squeeze(1)
         if len(own) < 2:
             continue
-        index[own], distance[own] = _within(codes, own, k, differing, seed)
-        count[own] = min(k, len(own) - 1)
+        index[own], distance[own], count[own] = _within(codes, own, k, differing, seed, stretches)
     return Neighbours(index, distance, count)
 
 
-def _within(codes: Tensor, own: Tensor, k: int, differing: bool, seed: int) -> tuple[Tensor, Tensor]:
-    """Positions and distances ``(n, k)`` among the members ``own`` ``(n,)`` of one class."""
+def _within(
+    codes: Tensor, own: Tensor, k: int, differing: bool, seed: int, stretches: Stretches | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions and distances ``(n, k)`` among the members ``own`` ``(n,)`` of one class, and how many ``(n,)``."""
     reference = own
     if len(own) > REFERENCE_AT_MOST:
         order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))
@@ -71,13 +115,15 @@ def _within(codes: Tensor, own: Tensor, k: int, differing: bool, seed: int) -> t
     indices, distances = [], []
     for part in own.split(max(1, CHUNK_VALUES // len(reference))):
         apart = separations(codes[part], codes[reference], differing=differing)
-        apart[part[:, None] == reference[None]] = torch.inf
+        apart[too_close(part, reference, stretches)] = torch.inf
         near = apart.topk(most, dim=1, largest=False)
         indices.append(reference[near.indices])
         distances.append(near.values)
     index, distance = torch.cat(indices), torch.cat(distances)
-    turn = torch.arange(k) % most
-    return index[:, turn], distance[:, turn].nan_to_num(posinf=0.0)
+    count = distance.isfinite().sum(1)
+    index[count == 0] = own[count == 0, None]
+    turn = torch.arange(k) % count[:, None].clamp_min(1)
+    return index.gather(1, turn), distance.gather(1, turn).nan_to_num(posinf=0.0), count
 
 
 def separations(a: Tensor, b: Tensor, *, differing: bool = False) -> Tensor:

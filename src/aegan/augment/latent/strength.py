@@ -31,18 +31,30 @@ SMALLEST, LARGEST = 2.0**-10, 2.0**6
 HALVINGS = 5
 
 
-def apart(a: Tensor, b: Tensor, *, differing: bool = False) -> Tensor:
+def apart(a: Tensor, b: Tensor, *, differing: bool = False, steps: Tensor | None = None) -> Tensor:
     """Distance d of each pair of samples ``(B, ...)``: ``(B,)``.
+
+    Args:
+        a: ``(B, ...)``.
+        b: As ``a``.
+        differing: Take the share of values that differ.
+        steps: Of series ``(B, T, C)``, how many of the first steps of a pair count, int64 ``(B,)``: beyond them is
+            padding.
 
     >>> apart(torch.zeros(1, 4), torch.full((1, 4), 2.0)).tolist()
     [2.0]
     >>> apart(torch.tensor([[1.5, 2.5]]), torch.tensor([[1.2, 3.5]]), differing=True).tolist()
     [0.5]
+    >>> apart(torch.zeros(1, 2, 1), torch.tensor([[[2.0], [9.0]]]), steps=torch.tensor([1])).tolist()
+    [2.0]
     """
-    a, b = a.flatten(1), b.flatten(1)
-    if differing:
-        return (a.floor() != b.floor()).float().mean(1)
-    return (a.float() - b.float()).square().mean(1).sqrt()
+    values = (a.floor() != b.floor()).float() if differing else (a.float() - b.float()).square()
+    if steps is None:
+        mean = values.flatten(1).mean(1)
+    else:
+        there = torch.arange(values.shape[1]) < steps[:, None]
+        mean = (values.flatten(2).mean(2) * there).sum(1) / steps
+    return mean if differing else mean.sqrt()
 
 
 def calibrated(strength: float, reached: Callable[[float], float]) -> tuple[float, float]:
