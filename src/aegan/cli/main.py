@@ -7,6 +7,7 @@ import sys
 import warnings
 from typing import Any
 
+from aegan.cli.threads import allow_threads
 from aegan.errors import AeganError, AeganWarning, Interrupted, nearest
 
 _PYTHONS_OWN = warnings.showwarning
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     from aegan import __version__
     from aegan.cli.commands import COMMANDS
 
+    allow_threads()
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments in (["--version"], ["-V"]):
         print(f"aegan {__version__}")
