@@ -11,7 +11,9 @@ from aegan.augmentation.engine import Augmenter, Settings
 from aegan.augmentation.result import ORIGINAL, Augmented, manifest_path
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
-from aegan.data.kinds import detect_kind
+from aegan.data.kinds import other_kind
+from aegan.data.table_source import open_table
+from aegan.data.text import TextAdapter
 from aegan.errors import ConfigError, DataError, StorageError
 
 if TYPE_CHECKING:
@@ -73,17 +75,27 @@ def augmenter(
 
 def _read(estimator: Estimator, source: Any) -> TensorData:
     """The source as tensors; a source that is of another kind is refused by that."""
-    own = estimator.adapter.spec.kind
+    adapter = estimator.adapter
+    own = adapter.spec.kind
     try:
-        return estimator.adapter.to_tensors(source)
+        return adapter.to_tensors(source)
     except DataError as error:
-        found = detect_kind(source)
-        if found != own:
-            raise DataError(
-                f"augment: {estimator.run.path} is a run of {own} data, but the source looks like {found} data "
-                f"({error}). Give {own} data, or a run that was fitted on such a source."
-            ) from error
-        raise
+        found = other_kind(source, adapter.spec)
+        if found is None or (isinstance(adapter, TextAdapter) and _has_text(adapter, source)):
+            raise
+        raise DataError(
+            f"augment: {estimator.run.path} is a run of {own} data, but the source looks like {found} data "
+            f"({error}). Give {own} data, or a run that was fitted on such a source."
+        ) from error
+
+
+def _has_text(adapter: TextAdapter, source: Any) -> bool:
+    """Whether a source is a table with the column that text was fitted on; with it, it is text."""
+    column = adapter.options["column"]
+    try:
+        return column is not None and column in open_table(source).form.names
+    except DataError:
+        return False
 
 
 def write_augmented(estimator: Estimator, source: Any, out: str, *, overwrite: bool = False, **options: Any) -> str:
