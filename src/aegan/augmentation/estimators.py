@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aegan.augmentation.engine import Augmenter, Settings
 from aegan.augmentation.result import ORIGINAL, Augmented, manifest_path
@@ -50,10 +51,19 @@ def augment(
         y=y,
         classes=() if labels is None else labels.names,
         source=index.numpy(),
+        files=_files(estimator, source, len(data), index),
         operation=tuple(operation),
         strength=reached.numpy().astype(np.float64),
         report={"run": str(estimator.run.path), **made.report, "originals": len(data) if originals else 0},
     )
+
+
+def _files(estimator: Estimator, source: Any, count: int, index: Tensor) -> tuple[str, ...] | None:
+    """The files of the samples at ``index`` ``(M,)`` of a source of ``count``."""
+    names = estimator.adapter.names(source)
+    if names is None or len(names) != count:  # better none than wrong ones, where files came or went meanwhile
+        return None
+    return tuple(names[i] for i in index.tolist())
 
 
 def augmenter(
