@@ -115,8 +115,10 @@ def test_images_in_files_are_named_and_others_are_not(tmp_path: Path) -> None:
         assert names is not None and len(names) == len(read) == count
         for name, pixels in zip(names, read[:], strict=True):
             assert np.array_equal(np.asarray(Image.open(folder / name)), np.asarray(pixels[0]))
+    assert adapter.names((source, ["a"] * count)) == names
     array = np.asarray(read[:, 0])
-    assert adapter.names(array) is None and adapter.names([Image.fromarray(one) for one in array]) is None
+    assert adapter.names(array) is None and adapter.names((array, ["a"] * count)) is None
+    assert adapter.names([Image.fromarray(one) for one in array]) is None
 
 
 def test_the_manifest_has_the_file_beside_the_index() -> None:

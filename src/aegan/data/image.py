@@ -139,6 +139,11 @@ class ImageAdapter(Adapter):
 
     def names(self, source: Any) -> list[str] | None:
         """See :meth:`~aegan.data.base.Adapter.names`; below the folder or the archive, where the source is one."""
+        first = source
+        while isinstance(first, (list, tuple)) and first:
+            first = first[0]
+        if not isinstance(first, (str, os.PathLike, FileSource)):  # arrays would be looked through for their range
+            return None
         opened = open_source(source, skip_bad=self.skip_bad, like=self.form, cache_dir=self.cache_dir)
         if not isinstance(opened, FileSource) or opened.form.container == "pictures":
             return None
