@@ -72,7 +72,10 @@ def test_recordings_are_augmented_and_keep_their_labels(run: Path, folder: Path,
     assert main(["augment", str(run), str(folder), "--out", str(out), "--num", "4", "--originals"]) == 0
     total = len(list(folder.iterdir())) + 4
     assert len(list(out.glob("*.wav"))) == total and "4 augmented samples" in capsys.readouterr().out
-    assert len(json.loads((tmp_path / "more.manifest.json").read_text())["samples"]) == total
+    samples = json.loads((tmp_path / "more.manifest.json").read_text())["samples"]
+    assert len(samples) == total and all((folder / sample["file"]).exists() for sample in samples)
+    written = {path.read_bytes() for path in out.glob("*.wav")}
+    assert all(path.read_bytes() in written for path in folder.iterdir())  # the originals, bit by bit
 
 
 def test_codes_and_files(run: Path, folder: Path, tmp_path: Path) -> None:

@@ -81,6 +81,18 @@ def test_augmented_text_has_the_originals_letter_by_letter(fitted: aegan.Estimat
     assert lines[: len(some)] == some
 
 
+@pytest.mark.parametrize("command", ["augment", "reconstruct", "encode"])
+def test_a_table_is_refused_without_options_that_are_not_there(
+    fitted: aegan.Estimator, tmp_path: Path, capsys: pytest.CaptureFixture, command: str
+) -> None:
+    pd.DataFrame({"name": names(20)}).to_csv(tmp_path / "names.csv", index=False)
+    out = tmp_path / ("codes.npz" if command == "encode" else "more.txt")
+    assert main([command, str(fitted.run.path), str(tmp_path / "names.csv"), "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "a table, where the fitted texts were by themselves" in said and "--column" not in said
+    assert not out.exists() and ("is a run of text data" in said) == (command == "augment")
+
+
 def test_codes_and_back_by_every_way_of_decoding(fitted: aegan.Estimator) -> None:
     some = names()[:20]
     codes = fitted.encode(some)

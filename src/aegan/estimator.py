@@ -243,7 +243,8 @@ class Estimator:
             operations: One or several of ``gaussian``, ``tangent``, ``interpolate``, ``extrapolate``, ``mix``,
                 ``generate`` and, for tables, ``resample``; ``"auto"``: what suits the model.
             balance: Fill the smallest classes first; without ``num`` up to the largest.
-            originals: Put the source's own samples first, unchanged.
+            originals: Put the source's own samples first: rows, texts and recordings of the run's rate unchanged,
+                images at the run's size, recordings of another rate resampled, series in single precision.
             checks: What drops samples: ``reconstruction``, ``judge``, ``class``, ``distance``; ``"auto"``: all that the
                 model allows; an empty list: nothing.
             label: Tables: the column that holds the class; its value is kept.

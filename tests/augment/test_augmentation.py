@@ -138,6 +138,8 @@ def test_a_folder_comes_out_ready_to_train_on_with_originals_and_a_manifest(
     for i in (0, 40, 60):
         file = out / samples[i]["class"] / f"{i:05d}.png"
         assert file.exists()
+    files = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.png"))
+    assert all(s["file"] == files[s["source"]] and s["file"].startswith(s["class"]) for s in samples)
     folder = run.adapter.to_tensors(source)
     kept = np.asarray(Image.open(out / samples[40]["class"] / "00040.png"))
     assert np.array_equal(kept, folder.fields["x"][40, 0].numpy())

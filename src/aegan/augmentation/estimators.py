@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aegan.augmentation.engine import Augmenter, Settings
 from aegan.augmentation.result import ORIGINAL, Augmented, manifest_path
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
-from aegan.data.kinds import detect_kind
+from aegan.data.kinds import other_kind
+from aegan.data.table_source import open_table
+from aegan.data.text import TextAdapter
 from aegan.errors import ConfigError, DataError, StorageError
 
 if TYPE_CHECKING:
@@ -48,10 +51,19 @@ def augment(
         y=y,
         classes=() if labels is None else labels.names,
         source=index.numpy(),
+        files=_files(estimator, source, len(data), index),
         operation=tuple(operation),
         strength=reached.numpy().astype(np.float64),
         report={"run": str(estimator.run.path), **made.report, "originals": len(data) if originals else 0},
     )
+
+
+def _files(estimator: Estimator, source: Any, count: int, index: Tensor) -> tuple[str, ...] | None:
+    """The files of the samples at ``index`` ``(M,)`` of a source of ``count``."""
+    names = estimator.adapter.names(source)
+    if names is None or len(names) != count:  # better none than wrong ones, where files came or went meanwhile
+        return None
+    return tuple(names[i] for i in index.tolist())
 
 
 def augmenter(
@@ -73,17 +85,27 @@ def augmenter(
 
 def _read(estimator: Estimator, source: Any) -> TensorData:
     """The source as tensors; a source that is of another kind is refused by that."""
-    own = estimator.adapter.spec.kind
+    adapter = estimator.adapter
+    own = adapter.spec.kind
     try:
-        return estimator.adapter.to_tensors(source)
+        return adapter.to_tensors(source)
     except DataError as error:
-        found = detect_kind(source)
-        if found != own:
-            raise DataError(
-                f"augment: {estimator.run.path} is a run of {own} data, but the source looks like {found} data "
-                f"({error}). Give {own} data, or a run that was fitted on such a source."
-            ) from error
-        raise
+        found = other_kind(source, adapter.spec)
+        if found is None or (isinstance(adapter, TextAdapter) and _has_text(adapter, source)):
+            raise
+        raise DataError(
+            f"augment: {estimator.run.path} is a run of {own} data, but the source looks like {found} data "
+            f"({error}). Give {own} data, or a run that was fitted on such a source."
+        ) from error
+
+
+def _has_text(adapter: TextAdapter, source: Any) -> bool:
+    """Whether a source is a table with the column that text was fitted on; with it, it is text."""
+    column = adapter.options["column"]
+    try:
+        return column is not None and column in open_table(source).form.names
+    except DataError:
+        return False
 
 
 def write_augmented(estimator: Estimator, source: Any, out: str, *, overwrite: bool = False, **options: Any) -> str:

@@ -21,10 +21,12 @@ class Augmented:
 
     Attributes:
         data: In the form that ``fit`` was given.
-        x: The same as tensors, ``(M, *shape)``; of a table's originals, as the model has them.
+        x: The same as tensors, ``(M, *shape)``; originals too are as the model has them here.
         y: Class indices int64 ``(M,)``, or None.
         classes: Class names by index; empty without labels.
         source: Position in the source of what each sample was made of, int64 ``(M,)``.
+        files: Where the source's samples lie in files of their own, as images and recordings may: the file of each
+            sample's source, ``(M,)`` names below the source's folder; else None.
         operation: What was done, ``(M,)`` names; ``"original"`` for those passed through.
         strength: How far each went from its unmoved source, in the units of ``strength``; 0 for originals.
         report: Counts by operation, check and class, and all that was asked for.
@@ -37,6 +39,7 @@ class Augmented:
     source: np.ndarray
     operation: tuple[str, ...]
     strength: np.ndarray
+    files: tuple[str, ...] | None = None
     report: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -48,13 +51,16 @@ class Augmented:
         return None if self.y is None else [self.classes[i] for i in self.y.tolist()]
 
     def manifest(self) -> dict[str, Any]:
-        """The report and, for each sample in order, its source, operation, strength and class."""
-        labels = self.labels or [None] * len(self)
-        rows = zip(self.source.tolist(), self.operation, self.strength.tolist(), labels, strict=True)
+        """The report and, for each sample in order, its source (and its file), operation, strength and class."""
+        nothing = [None] * len(self)
+        labels, files = self.labels or nothing, self.files or nothing
+        rows = zip(self.source.tolist(), files, self.operation, self.strength.tolist(), labels, strict=True)
         samples = [
-            {"source": source, "operation": operation, "strength": round(strength, 4)}
+            {"source": source}
+            | ({} if file is None else {"file": file})
+            | {"operation": operation, "strength": round(strength, 4)}
             | ({} if label is None else {"class": label})
-            for source, operation, strength, label in rows
+            for source, file, operation, strength, label in rows
         ]
         return self.report | {"samples": samples}
 

@@ -30,7 +30,7 @@ def augment(
 ) -> None:
     """Make new samples of those of SOURCE, for training on: encode, move the code, decode, keep the label.
 
-    A manifest (source, operation and strength of each sample, and what was dropped) is written beside --out.
+    A manifest (source, its file, operation and strength of each sample, and what was dropped) is written beside --out.
 
     Args:
         run: Run folder; the model is best fitted on SOURCE.
@@ -40,7 +40,8 @@ def augment(
         strength: From 0 (reconstructions) to 1 (as far from their sources as real neighbours are).
         operation: gaussian, tangent, interpolate, extrapolate, mix, generate or, for tables, resample; may be repeated.
         balance: Fill the smallest classes first; without --num up to the largest.
-        originals: Put the samples of SOURCE first, unchanged.
+        originals: Put the samples of SOURCE first: rows, texts and recordings of the run's rate unchanged, images at
+            the run's size, recordings of another rate resampled, series in single precision.
         check: What drops samples: reconstruction, judge, class, distance, or none; all that the model allows when left
             out. May be repeated.
         label: A table's column that holds the class; its value is kept.

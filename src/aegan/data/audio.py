@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,6 +165,22 @@ class AudioAdapter(Adapter):
             fields["y"] = map_labels(index, own, self.spec.classes, opened.name)
         return self._data(fields)
 
+    def names(self, source: Any) -> list[str] | None:
+        """See :meth:`~aegan.data.base.Adapter.names`; below the folder, where the source is one."""
+        if isinstance(source, Recordings):
+            return None
+        skipped = {name for name, _ in self.bad}
+        return [name for name in self._open(source, lenient=True).names if name not in skipped]
+
+    def originals(self, source: Any) -> list[np.ndarray]:
+        """Waveforms ``(S,)`` or ``(S, C)`` of what :meth:`to_tensors` reads of ``source``, neither cut nor mixed.
+
+        They are as they were where their rate is the fitted one, else resampled to it.
+        """
+        rate = self.fitted().scale.rate
+        waves = [resampled(wave, own, rate) for _, wave, own in self._usable(self._open(source, lenient=True))]
+        return [wave[:, 0] if wave.shape[1] == 1 else wave for wave in waves]
+
     def from_tensors(self, x: Tensor) -> Recordings:
         """Waveforms of spectrograms ``(N, C, M, T)`` in [-1, 1], at the data's rate, each as long as it says.
 
@@ -238,12 +254,8 @@ class AudioAdapter(Adapter):
         options = {"pattern": self.pattern, "labels": self.labels, "wanted": self.label_names}
         return open_recordings(source, **options, lenient=lenient)
 
-    def _decoded(
-        self, opened: Opened, rate: int | None, channels: int | None
-    ) -> tuple[list[np.ndarray], list[int], Counter[int], int, int]:
-        """Usable waveforms int16 ``(S, C)``, which they are, the rates found, and the rate and channels taken."""
-        raw: list[tuple[np.ndarray, int]] = []
-        kept: list[int] = []
+    def _usable(self, opened: Opened) -> Iterator[tuple[int, np.ndarray, int]]:
+        """Number, waveform ``(S, C)`` and rate of each recording that can be used; ``bad`` says why others cannot."""
         self.bad = []
         for i, name in enumerate(opened.names):
             try:
@@ -252,7 +264,16 @@ class AudioAdapter(Adapter):
                     raise DataError(f"{name}: silence only.")
             except DataError as error:
                 self.bad.append((name, str(error)))
-                continue
+            else:
+                yield i, wave, own
+
+    def _decoded(
+        self, opened: Opened, rate: int | None, channels: int | None
+    ) -> tuple[list[np.ndarray], list[int], Counter[int], int, int]:
+        """Usable waveforms int16 ``(S, C)``, which they are, the rates found, and the rate and channels taken."""
+        raw: list[tuple[np.ndarray, int]] = []
+        kept: list[int] = []
+        for i, wave, own in self._usable(opened):
             raw.append((_whole(wave if rate is None else resampled(wave, own, rate)), own))
             kept.append(i)
         if self.bad and not (self.skip_bad and kept):

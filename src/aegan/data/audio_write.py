@@ -67,11 +67,15 @@ def write_recordings(
 
 
 def wav_bytes(wave: np.ndarray, rate: int) -> bytes:
-    """A 16-bit WAV file of a waveform ``(S,)`` or ``(S, C)`` in [-1, 1]."""
+    """A 16-bit WAV file of a waveform ``(S,)`` or ``(S, C)`` in [-1, 1]; one that was read from 16 bits bit by bit."""
     from scipy.io import wavfile
 
     buffer = io.BytesIO()
-    wavfile.write(buffer, rate, (np.clip(wave, -1, 1) * 32767).round().astype(np.int16))
+    read = np.asarray(wave, dtype=np.float64) * 32768  # readers divide by this, so what they read is whole here
+    exact = bool((read == read.round()).all())
+    wavfile.write(
+        buffer, rate, (read.clip(-32768, 32767) if exact else (np.clip(wave, -1, 1) * 32767).round()).astype(np.int16)
+    )
     return buffer.getvalue()
 
 

@@ -196,6 +196,10 @@ class Adapter(ABC):
     def from_tensors(self, x: Tensor) -> Any:
         """Turn network output ``x`` back into the kind of thing that ``fit`` was given."""
 
+    def names(self, source: Any) -> list[str] | None:
+        """File of each sample that :meth:`to_tensors` has just read of ``source``; None where they have none."""
+        return None
+
     def split(self, data: TensorData, *, holdout: float, seed: int) -> tuple[Tensor, Tensor]:
         """Which samples to train on and which to hold out: sorted int64 indices; classes in proportion.
 

@@ -14,7 +14,7 @@ from aegan.data.base import Adapter, TensorData
 from aegan.data.form import CHANNELS, Form
 from aegan.data.image_source import ArraySource, ImageSource
 from aegan.data.labels import map_labels
-from aegan.data.pictures import CHUNK, THREADS, in_order
+from aegan.data.pictures import CHUNK, THREADS, FileSource, in_order
 from aegan.data.resize import RESIZE, SMALLEST_SIDE, choose_size, fit_picture
 from aegan.data.sources import open_source
 from aegan.data.store import default_memory_limit, release, reserve
@@ -136,6 +136,19 @@ class ImageAdapter(Adapter):
         if opened.labels is not None and spec.classes:
             y = map_labels(opened.labels, opened.classes, spec.classes, opened.name)
         return _data(x, y)
+
+    def names(self, source: Any) -> list[str] | None:
+        """See :meth:`~aegan.data.base.Adapter.names`; below the folder or the archive, where the source is one."""
+        first = source
+        while isinstance(first, (list, tuple)) and first:
+            first = first[0]
+        if not isinstance(first, (str, os.PathLike, FileSource)):  # arrays would be looked through for their range
+            return None
+        opened = open_source(source, skip_bad=self.skip_bad, like=self.form, cache_dir=self.cache_dir)
+        if not isinstance(opened, FileSource) or opened.form.container == "pictures":
+            return None
+        skipped = {name for name, _ in self.bad}
+        return [name for name in map(opened.item_name, range(len(opened))) if name not in skipped]
 
     def from_tensors(self, x: Tensor) -> Any:
         """Network output as the kind of thing ``fit`` was given.

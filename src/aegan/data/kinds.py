@@ -13,6 +13,7 @@ import numpy as np
 
 from aegan.data.base import Adapter
 from aegan.errors import AeganWarning, ConfigError, nearest
+from aegan.types import Spec
 
 ADAPTERS = {
     "image": "aegan.data.image:ImageAdapter",
@@ -165,6 +166,66 @@ def detect_kind(source: Any) -> str:
         if path.is_dir():
             return _kind_of_folder(path)
     return "image"
+
+
+def other_kind(source: Any, spec: Spec) -> str | None:
+    """The kind that a source looks like which could not be read as ``spec`` asks; None where it may be of its kind.
+
+    That is more than :func:`detect_kind` says: a table or an array may hold series, a frame with time stamps may be a
+    table, arrays ``(N, T, C)`` are hardly images, and a file that is not there tells nothing.
+
+    >>> from aegan.types import Spec
+    >>> other_kind(np.zeros((9, 24, 2)), Spec(kind="image", shape=(1, 8, 8)))
+    'series'
+    """
+    path = _path_of(source)
+    if path is not None and not path.exists():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AeganWarning)  # how rows are read was said when they were
+        found = detect_kind(source)
+    array = _array_of(source)
+    if found == "image" and array is not None and _hardly_images(*array, spec):
+        found = "series"
+    frame = type(source).__module__.split(".")[0] in ("pandas", "polars")
+    inside = path.rglob("*") if spec.kind == "audio" and path is not None and path.is_dir() else ()
+    may_be_own = {
+        "series": found == "table" or array is not None,
+        "table": found == "series" and frame,
+        "audio": any(file.suffix.lower() in AUDIO_SUFFIXES for file in inside),
+    }
+    return None if found == spec.kind or may_be_own.get(spec.kind, False) else found
+
+
+def _path_of(source: Any) -> Path | None:
+    """The path that a source is; None of addresses and of what is in memory."""
+    return Path(source).expanduser() if isinstance(source, (str, os.PathLike)) and "://" not in str(source) else None
+
+
+def _array_of(source: Any) -> tuple[tuple[int, ...], str] | None:
+    """Shape and data type of the numbers that a source is or holds, without its labels; of a list as if stacked."""
+    if isinstance(source, tuple) and len(source) == 2:
+        source = source[0]
+    path = _path_of(source)
+    if path is not None and path.suffix.lower() in (".npy", ".npz"):
+        try:
+            loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+            source = loaded if isinstance(loaded, np.ndarray) else loaded["x"]
+        except Exception:  # damaged files make numpy raise nearly anything
+            return None
+    first: Any = source[0] if isinstance(source, list) and source else source
+    if type(first).__module__.split(".")[0] not in ("numpy", "torch") or not hasattr(first, "dtype"):
+        return None
+    dtype = str(first.dtype).removeprefix("torch.")
+    shape = tuple(first.shape) if first is source else (len(source), *first.shape)
+    return (shape, dtype) if dtype.startswith(("float", "int", "uint", "bfloat", "bool")) else None
+
+
+def _hardly_images(shape: tuple[int, ...], dtype: str, spec: Spec) -> bool:
+    """Whether an array ``(N, T, C)`` is none of pictures: no bytes, neither square nor of the size of ``spec``."""
+    if len(shape) != 3 or dtype in ("uint8", "bool") or shape[1] == shape[2]:
+        return False
+    return spec.kind != "image" or shape[1:] != tuple(spec.shape[1:])
 
 
 def is_rows(source: Any) -> bool:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from aegan.data.base import Adapter, TensorData
 from aegan.data.labels import map_labels, natural_key
-from aegan.data.table_source import same_source
-from aegan.data.text_source import TextForm, TextSet, open_text
+from aegan.data.table_source import open_table, same_source
+from aegan.data.text_source import TextForm, TextSet, is_table_file, open_text
 from aegan.data.text_units import KINDS, Units, choose_unit, fit_units, units_from_json
-from aegan.errors import AeganWarning, ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
 
 LONGEST = {"word": 128, "subword": 128, "character": 256, "byte": 256}
@@ -230,8 +230,20 @@ class TextAdapter(Adapter):
             column = label = None  # texts by themselves are as good
         sample = self.form.sample if fitted and self.form.container == "file" else self.options["each"]
         encoding = self.options["encoding"]
-        if fitted and label is not None and not _has_label(source, label):
-            label = None
+        if fitted and column is not None:
+            source = open_table(source)
+            names = source.form.names
+            if column not in names:  # not as fit says it: there is no option to give here
+                raise DataError(
+                    f"{source.name}: a table without column {column!r}, which the fitted text is. "
+                    f"{nearest(column, names)} Give a table with it, or texts by themselves."
+                )
+            label = label if label in names else None
+        elif fitted and is_table_file(source):
+            raise DataError(
+                f"{source}: a table, where the fitted texts were by themselves. Give a text file, or in Python the "
+                "table's column as a list."
+            )
         return open_text(source, column=column, label=label, sample=sample, encoding=encoding)
 
     def _fitted(self) -> Units:
@@ -296,8 +308,3 @@ def _is_plain(source: Any) -> bool:
     if isinstance(source, (list, tuple, np.ndarray, pd.Series)):
         return True
     return str(source).lower().removesuffix(".gz").endswith(".txt")
-
-
-def _has_label(source: Any, label: str) -> bool:
-    columns = getattr(source, "columns", None)
-    return columns is None or label in [str(name) for name in columns]

@@ -123,8 +123,7 @@ def open_text(
 
 
 def _from_file(path: Path, sample: str, encoding: str) -> TextSet:
-    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    if bare.suffix.lower() in TABLES:
+    if is_table_file(path):
         raise ConfigError(f"{path}: a table; say which of its columns is the text: --column NAME.")
     texts, places, sample = cut_samples(read_characters(path, encoding), sample)
     return TextSet(
@@ -209,6 +208,15 @@ def _with_labels(opened: TextSet, labels: Any) -> TextSet:
         form=form,
         passed=opened.passed,
     )
+
+
+def is_table_file(source: Any) -> bool:
+    """Whether a source is a file that is there, with a table's suffix."""
+    if not isinstance(source, (str, os.PathLike)):
+        return False
+    path = Path(source).expanduser()
+    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return bare.suffix.lower() in TABLES and path.is_file()
 
 
 def is_text(source: Any) -> bool:

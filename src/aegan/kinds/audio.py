@@ -16,6 +16,7 @@ from aegan.kinds.base import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aegan.augmentation.result import Augmented
     from aegan.data.base import TensorData
     from aegan.estimator import Estimator
 
@@ -66,7 +67,17 @@ class AudioKind(Kind):
         index: Tensor,
         originals: int,
     ) -> Any:
-        return recordings_of(estimator, x, y)
+        if not originals:
+            return recordings_of(estimator, x, y)
+        # Their waveforms are there: what their spectrograms would give sounds worse and ends where learning ends.
+        adapter = audio_adapter(estimator)
+        waves = adapter.originals(source)
+        if len(x) > originals:
+            waves += adapter.from_tensors(x[originals:]).waves
+        return Recordings(waves, adapter.fitted().scale.rate, _labels(estimator, y))
+
+    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+        return _written(estimator, made.data, out, "samples", overwrite)
 
     def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:
         from aegan.kinds.audio_change import changed
@@ -134,10 +145,14 @@ def audio_adapter(estimator: Estimator) -> AudioAdapter:
 def recordings_of(estimator: Estimator, x: Tensor, y: Tensor | None) -> Recordings:
     """Waveforms of spectrograms ``(N, C, M, T)``, with the labels of classes ``(N,)``."""
     made = audio_adapter(estimator).from_tensors(x)
+    return Recordings(made.waves, made.rate, _labels(estimator, y))
+
+
+def _labels(estimator: Estimator, y: Tensor | None) -> dict[str, list[str]]:
+    """By name the label of each of classes ``(N,)``; none without them."""
     if y is None:
-        return made
-    labels = {name: [values[i] for i in y.tolist()] for name, values in estimator.adapter.spec.labels}
-    return Recordings(made.waves, made.rate, labels)
+        return {}
+    return {name: [values[i] for i in y.tolist()] for name, values in estimator.adapter.spec.labels}
 
 
 def _written(estimator: Estimator, made: Recordings, out: str, what: str, overwrite: bool) -> str:
