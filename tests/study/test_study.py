@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -317,3 +318,48 @@ def test_processor_time_is_a_budget(tmp_path: Path) -> None:
     spec = spec_of(tiny(seeds=1, budget={"seconds": 1}, look_every=50))
     result = job.run_job(jobs_of(spec)[0], tmp_path)
     assert result["status"] == "finished" and 0.8 < result["seconds"] < 3.0 and result["steps"] > 3
+
+
+class Ticks:
+    """A clock that goes on by as much whenever it is looked at."""
+
+    def __init__(self, tick: float) -> None:
+        self.now, self.tick = 0.0, tick
+
+    def __call__(self) -> float:
+        self.now += self.tick
+        return self.now
+
+
+def test_wall_time_is_a_budget_and_enlarging_takes_its_share_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, processor = Ticks(0.02), Ticks(0.0)  # by the processor's clock nothing would ever end
+    monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=wall, process_time=processor, time=time.time))
+    models = [
+        {"name": "plain", "model": "gan", "settings": SMALL},
+        {"name": "codes", "model": "gan", "settings": SMALL, "augment": CODES | {"share": 0.6}},
+    ]
+    values = tiny(
+        seeds=1, models=models, data=[FLAT], metrics=["energy"], look_every=50, budget={"seconds": 2, "clock": "wall"}
+    )
+    spec = spec_of(values)
+    assert str(spec.budget) == "2 seconds of wall time"
+    plain, codes = (job.run_job(one, tmp_path) for one in jobs_of(spec))
+    assert plain["status"] == codes["status"] == "finished", (plain, codes)
+    assert 5 < plain["steps"] < 100 and codes["augment"]["made"] + codes["augment"]["filled"] == 30
+    # Both parts had to go into the same seconds; what the augmentation does between them takes no ticks.
+    assert plain["steps"] == pytest.approx(codes["steps"], abs=12)
+    assert plain["seconds"] == codes["seconds"] == 0.0  # what is reported is processor time all the same
+
+
+@pytest.mark.parametrize(("share", "seconds"), [(0.25, 4.0), (0.5, 4.0), (0.5, 8.0)])
+def test_of_a_budget_of_seconds_the_autoencoder_takes_its_share(share: float, seconds: float) -> None:
+    item = spec_of(tiny(data=[FLAT], metrics=["energy"])).data[0]
+    source = load(item, 0)
+    made = enlarge.enlarged(
+        source.train, CODES | {"share": share}, source.spec, seed=0, seconds=seconds, clock=Ticks(0.05)
+    )
+    assert made.seconds == pytest.approx(share * seconds, abs=0.5)
+    assert 0.3 * share * seconds / 0.05 < made.steps <= share * seconds / 0.05
+    assert len(made.data) == 50 and made.about["asked"] == 30
