@@ -89,7 +89,7 @@ def test_a_table_is_refused_without_options_that_are_not_there(
     out = tmp_path / ("codes.npz" if command == "encode" else "more.txt")
     assert main([command, str(fitted.run.path), str(tmp_path / "names.csv"), "--out", str(out)]) == 1
     said = capsys.readouterr().err
-    assert "a table, where the fitted texts were by themselves" in said and "--column" not in said
+    assert "a table, where the fitted texts were by themselves" in said and "column NAME" not in said
     assert not out.exists() and ("is a run of text data" in said) == (command == "augment")
 
 

@@ -221,6 +221,32 @@ def test_what_cannot_be_is_refused_in_words(
         run.augment(images, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--strength", "2"],
+            "strength: a number from 0 (reconstruction) to 1 (as far as real neighbours)",
+        ),
+        (["--strength", "-0.1"], "got -0.1"),
+        (["--strength", "nan"], "got nan"),
+        (["--num", "0"], "num: a whole number of at least 1 expected, got 0"),
+        (["--operation", "guassian"], "Did you mean 'gaussian'"),
+        (["--check", "clas"], "Did you mean 'class'"),
+    ],
+)
+def test_the_command_refuses_in_words_and_leaves_nothing(
+    run: aegan.Estimator, options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    pixels, labels = bars(8)
+    write_images(torch.from_numpy(pixels)[:, None], source, labels=labels, classes=["0", "1"])
+    assert main(["augment", str(run.run.path), str(source), "--out", str(out), *options]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert message in told and "Traceback" not in told
+    assert {path.name for path in tmp_path.iterdir()} == {"source"}
+
+
 def test_a_source_of_another_kind_is_refused_by_that(
     run: aegan.Estimator, table_run: aegan.Estimator, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

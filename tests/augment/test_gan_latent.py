@@ -10,6 +10,8 @@ import torch
 from tests.conftest import TINY, TINY_AUTOENCODER, bars
 from tests.contract.test_runs import _Kill, _KillAt
 
+from aegan.augment.adaptive import AdaptiveAugment
+from aegan.augment.latent.training import LatentAugment
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError, DataError
@@ -65,6 +67,56 @@ def test_it_trains_samples_and_has_the_autoencoders_codes(own: dict[str, Any], s
     latent = model.get_submodule("state.latent")
     factor, size = latent.get_buffer("factor"), latent.get_buffer("size")
     assert bool((factor.abs().sum((1, 2)) > 0).all()) and float(size) > 0 and int(latent.get_buffer("measured")) > 0
+
+
+FAR = TensorData(x=6 + 0.3 * torch.randn(32, 9, generator=torch.Generator().manual_seed(0)))
+"""So far from what an untrained generator makes that a discriminator separates them at once."""
+HASTY = {"ada_images": 200.0, "lr_generator": 1e-5, "lr_discriminator": 1e-2}
+
+
+def separated(own: dict[str, Any], spec: Spec, samples: TensorData) -> tuple[Model, list[float]]:
+    """A model trained for a few steps, and the share of augmented samples whenever some were shown."""
+    torch.manual_seed(0)
+    model = build("gan", spec, own | HASTY)
+    augment = model.get_submodule(f"state.{own['augmentation']}")
+    assert isinstance(augment, (AdaptiveAugment, LatentAugment))
+    seen: list[float] = []
+    augment.register_forward_pre_hook(lambda module, x: seen.append(float(augment.p)))
+    Trainer(model, samples, TrainConfig(steps=32, grids=0), Backend("cpu", "fp32")).fit()
+    return model, [*seen, float(augment.p)]
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "hinge"])
+@pytest.mark.parametrize(("on", "leak"), [("both", 0.25), ("real", 1.0)])
+def test_the_share_rises_while_the_discriminator_is_ahead(
+    loss: str, on: str, leak: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[int] = []
+    move = LatentAugment.moved
+
+    def counted(self: LatentAugment, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        moved.append(len(x))
+        return move(self, x, *args)
+
+    monkeypatch.setattr(LatentAugment, "moved", counted)
+    own = settings(on=on, leak=leak, most=0.4) | {"loss": loss}
+    model, shares = separated(own, Spec(kind="vector", shape=(9,)), FAR)
+    assert shares[0] == 0.0 and max(shares) == pytest.approx(0.4) and shares[-1] > 0  # 0.4 at most
+    assert len(set(shares)) > 2 and sum(moved) > 16  # so many were augmented, none only to measure a leak
+    assert all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
+
+
+def test_a_leak_holds_the_share_down_however_far_the_discriminator_is_ahead() -> None:
+    model, shares = separated(settings(on="real"), Spec(kind="vector", shape=(9,)), FAR)
+    latent = model.get_submodule("state.latent")
+    assert isinstance(latent, LatentAugment) and latent.leak > latent.limit and set(shares) == {0.0}
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "hinge"])
+def test_the_chance_of_adaptive_transforms_rises_in_training(loss: str) -> None:
+    _, shares = separated(TINY["gan"] | {"augmentation": "ada", "loss": loss}, IMAGES, data())
+    assert shares[0] == 0.0 and max(shares) == pytest.approx(0.8) and shares[-1] > 0
+    assert len(set(shares)) > 2  # step by step, and images were shown with it above 0
 
 
 def test_an_interrupted_run_ends_as_if_it_had_never_stopped(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from aegan.data.text import TextAdapter
+from aegan.data.text_source import open_text
 from aegan.errors import AeganWarning, ConfigError, DataError
 
 
@@ -105,7 +106,7 @@ def test_what_is_no_text() -> None:
 
 def test_columns_that_are_not_there_or_no_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["a", "b"], "n": [1, 2]})
-    with pytest.raises(ConfigError, match=r"--column txt: no such column\. Did you mean 'text'"):
+    with pytest.raises(ConfigError, match=r"--text-column txt: no such column\. Did you mean 'text'"):
         TextAdapter(column="txt").fit(frame)
     with pytest.raises(DataError, match="column 'n' holds int64, not text"):
         TextAdapter(column="n").fit(frame)
@@ -140,3 +141,19 @@ def test_options_that_cannot_work_and_tokens_that_are_none() -> None:
 def test_a_damaged_adapter_is_refused(change: dict) -> None:
     with pytest.raises(DataError, match="adapter"):
         TextAdapter.from_json(TextAdapter().fit(["ab", "b"]).to_json() | change)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"text": "a"}\n\n{"text": \n', "line 3 is no JSON"),
+        ('{"text": "a"}\n["b"]\n', r"line 2 holds \['b'\]; expected a JSON object"),
+        ('{"txt": "a"}\n', "--text-column text: no such column"),
+        ('{"text": "a"}\n{"text": 3}\n', "column 'text'"),
+    ],
+)
+def test_files_of_objects_are_refused_by_the_line(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises((ConfigError, DataError), match=message):
+        open_text(path)

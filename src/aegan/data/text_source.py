@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,10 @@ READABLE = (
 )
 CONTAINERS = ("file", "list", "series", "table")
 TABLES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".xlsx", ".xls")
+OBJECTS = ".jsonl"
+"""A file of JSON objects, one a line: a table as well."""
+USUAL = "text"
+"""Column of a file of objects when nobody names one, as this library writes it."""
 _SHOWN = 5
 
 
@@ -124,7 +129,10 @@ def open_text(
 
 def _from_file(path: Path, sample: str, encoding: str) -> TextSet:
     if is_table_file(path):
-        raise ConfigError(f"{path}: a table; say which of its columns is the text: --column NAME.")
+        raise ConfigError(f"{path}: a table; say which of its columns is the text: --text-column NAME.")
+    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    if bare.suffix.lower() == OBJECTS:
+        return _from_table(path, USUAL, None)
     texts, places, sample = cut_samples(read_characters(path, encoding), sample)
     return TextSet(
         name=str(path), texts=texts, labels=None, places=places, form=TextForm(container="file", sample=sample)
@@ -162,19 +170,18 @@ def _strings(values: Sequence[Any], places: Sequence[int], where: str) -> list[s
 
 
 def _from_table(source: Any, column: str, label: str | None) -> TextSet:
-    opened = open_table(source)
-    frame = opened.frame()
+    frame, where = _frame_of(source)
     names = [str(name) for name in frame.columns]
     frame.columns = pd.Index(names)
-    for option, name in (("column", column), ("label", label)):
+    for option, name in (("text", column), ("label", label)):
         if name is not None and name not in names:
-            raise ConfigError(f"{opened.name}: --{option} {name}: no such column. {nearest(name, names)}")
+            raise ConfigError(f"{where}: --{option}-column {name}: no such column. {nearest(name, names)}")
     cells = frame[column]
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(object)
     if cells.dtype.kind in "iufbM":
         raise DataError(
-            f"{opened.name}: column {column!r} holds {cells.dtype}, not text. Give a column of strings, or learn the "
+            f"{where}: column {column!r} holds {cells.dtype}, not text. Give a column of strings, or learn the "
             "whole table: --kind table."
         )
     kept = (~cells.isna()).to_numpy(dtype=bool)
@@ -183,8 +190,33 @@ def _from_table(source: Any, column: str, label: str | None) -> TextSet:
     places = (np.flatnonzero(kept) + 1).tolist()
     form = TextForm(container="table", column=column, label=label)
     labels = None if label is None else [_plain(value) for value in frame[label][kept].tolist()]
-    texts = _strings(cells[kept].tolist(), places, f"{opened.name}, column {column!r}")
-    return TextSet(name=opened.name, texts=texts, labels=labels, places=places, form=form, passed=int((~kept).sum()))
+    texts = _strings(cells[kept].tolist(), places, f"{where}, column {column!r}")
+    return TextSet(name=where, texts=texts, labels=labels, places=places, form=form, passed=int((~kept).sum()))
+
+
+def _frame_of(source: Any) -> tuple[pd.DataFrame, str]:
+    """A table and its name."""
+    if isinstance(source, (str, os.PathLike)) and str(source).lower().removesuffix(".gz").endswith(OBJECTS):
+        path = Path(source).expanduser()
+        return pd.DataFrame(_objects(path), dtype=object), str(path)
+    opened = open_table(source)
+    return opened.frame(), opened.name
+
+
+def _objects(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file that has one a line; empty lines are passed over."""
+    found = []
+    for number, line in enumerate(read_characters(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}: line {number} is no JSON ({error}); expected an object a line.") from error
+        if not isinstance(value, dict):
+            raise DataError(f'{path}: line {number} holds {value!r:.60}; expected a JSON object, as {{"text": "…"}}.')
+        found.append(value)
+    return found
 
 
 def _plain(value: Any) -> str:

@@ -43,7 +43,10 @@ SHIFT, TURN = 0.125, 10.0
 
 
 class Enlarged(NamedTuple):
-    """Data, what of the budget they took, and what became of what was asked for: see :func:`enlarged`."""
+    """Data, what of the budget they took, in steps and in seconds, and what became of what was asked for.
+
+    See :func:`enlarged`. The steps are the autoencoder's, whatever the budget is counted in.
+    """
 
     data: TensorData
     steps: int
@@ -172,11 +175,11 @@ def enlarged(
         made, classes = PLAIN[operation](x, y, rows, strength, generator)
     else:
         share = share_of(values)
-        used = 0 if steps is None else max(1, round(share * steps))
+        own = None if steps is None else max(1, round(share * steps))
         config = TrainConfig(
-            steps=used or None, budget=share * (seconds or 1.0), seed=seed, precision="fp32", device="cpu", grids=0
+            steps=own, budget=share * (seconds or 1.0), seed=seed, precision="fp32", device="cpu", grids=0
         )
-        space = _trained(train, values, spec, config, clock, init)
+        space, used = _trained(train, values, spec, config, clock, init)
         made, classes, found = _moved(space, train, values, count, strength, seed)
         about |= found
     fields = {"x": torch.cat([x, made.clamp(-1, 1) if spec.kind == "image" else made])}
@@ -251,17 +254,18 @@ def _trained(
     config: TrainConfig,
     clock: Callable[[], float],
     init: str,
-) -> Space:
-    """An autoencoder trained for this alone."""
+) -> tuple[Space, int]:
+    """An autoencoder trained for this alone, and its steps."""
     name = str(values.get("autoencoder", "autoencoder"))
     settings = to_json(override(from_json(entry(name).load().Config, {}), _texts(values)))
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = build(name, spec, settings)
         initialise(network, init)
-    Trainer(network, train, config, Backend("cpu", "fp32"), clock=clock).fit()
+    trainer = Trainer(network, train, config, Backend("cpu", "fp32"), clock=clock)
+    trainer.fit()
     network.eval().requires_grad_(False)
-    return Space(network, spec, name=name)
+    return Space(network, spec, name=name), trainer.step
 
 
 def _moved(
