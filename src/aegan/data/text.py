@@ -14,8 +14,8 @@ from torch import Tensor
 
 from aegan.data.base import Adapter, TensorData
 from aegan.data.labels import map_labels, natural_key
-from aegan.data.table_source import open_table, same_source
-from aegan.data.text_source import TextForm, TextSet, is_table_file, open_text
+from aegan.data.table_source import same_source
+from aegan.data.text_source import TextForm, TextSet, is_table_file, open_text, opened_table
 from aegan.data.text_units import KINDS, Units, choose_unit, fit_units, units_from_json
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
@@ -231,11 +231,10 @@ class TextAdapter(Adapter):
         sample = self.form.sample if fitted and self.form.container == "file" else self.options["each"]
         encoding = self.options["encoding"]
         if fitted and column is not None:
-            source = open_table(source)
-            names = source.form.names
+            source, names, name = opened_table(source)
             if column not in names:  # not as fit says it: there is no option to give here
                 raise DataError(
-                    f"{source.name}: a table without column {column!r}, which the fitted text is. "
+                    f"{name}: a table without column {column!r}, which the fitted text is. "
                     f"{nearest(column, names)} Give a table with it, or texts by themselves."
                 )
             label = label if label in names else None

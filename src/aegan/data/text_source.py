@@ -130,8 +130,7 @@ def open_text(
 def _from_file(path: Path, sample: str, encoding: str) -> TextSet:
     if is_table_file(path):
         raise ConfigError(f"{path}: a table; say which of its columns is the text: --text-column NAME.")
-    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    if bare.suffix.lower() == OBJECTS:
+    if _is_of_objects(path):
         return _from_table(path, USUAL, None)
     texts, places, sample = cut_samples(read_characters(path, encoding), sample)
     return TextSet(
@@ -194,9 +193,22 @@ def _from_table(source: Any, column: str, label: str | None) -> TextSet:
     return TextSet(name=where, texts=texts, labels=labels, places=places, form=form, passed=int((~kept).sum()))
 
 
+def opened_table(source: Any) -> tuple[Any, list[str], str]:
+    """A table for :func:`open_text`, opened where that pays, with the names of its columns and its own."""
+    if _is_of_objects(source):
+        frame, name = _frame_of(source)
+        return source, [str(column) for column in frame.columns], name
+    opened = open_table(source)
+    return opened, [str(column) for column in opened.form.names], opened.name
+
+
+def _is_of_objects(source: Any) -> bool:
+    return isinstance(source, (str, os.PathLike)) and str(source).lower().removesuffix(".gz").endswith(OBJECTS)
+
+
 def _frame_of(source: Any) -> tuple[pd.DataFrame, str]:
     """A table and its name."""
-    if isinstance(source, (str, os.PathLike)) and str(source).lower().removesuffix(".gz").endswith(OBJECTS):
+    if _is_of_objects(source):
         path = Path(source).expanduser()
         return pd.DataFrame(_objects(path), dtype=object), str(path)
     opened = open_table(source)
