@@ -1,19 +1,20 @@
-"""Every hybrid, and a GAN without an autoencoder, on Fashion-MNIST under one wall-clock budget.
+"""Every hybrid, and a GAN without an autoencoder, on Fashion-MNIST (or other pictures) under one wall-clock budget.
 
-    python benchmarks/hybrids.py --data DIR --out RESULTS --minutes 10 [--models vae-gan ...]
+    python benchmarks/hybrids.py --data DIR --out RESULTS --minutes 10 [--models vae-gan ...] [--test DIR]
+                                 [--size 32] [--device cuda]
 
 Each model has its defaults and the same minutes, an autoencoder's pretraining counted in. Models that know classes are
 told them. Scored as in images.py: 10,000 samples against all training images in the features of a small classifier;
 for models with codes also the accuracy of a linear probe on them (test images) and the squared error of
 reconstructions. Runs are kept in RESULTS and not repeated; those that diverge are listed as that. DIR holds the four
-IDX files of Fashion-MNIST or MNIST.
+IDX files of Fashion-MNIST or MNIST. With ``--test`` both may be any labelled pictures that aegan reads, such as
+CIFAR-10 as folders of PNGs by class. ``--device cuda`` trains on a GPU and judges on the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 import warnings
@@ -36,6 +37,7 @@ from aegan.train.backend import Backend
 from aegan.train.precision import choose_precision
 from aegan.train.trainer import Trainer
 from images import FIGURES, NUM, as_bytes, cell, figures, test_images
+from machine import kind
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name, entry in MODELS.items() if entry.family != "autoencoder"},
@@ -58,14 +60,14 @@ def trained(case: str, seed: int, options: argparse.Namespace, train: TensorData
     name, settings = CASES[case]
     torch.manual_seed(seed)
     model = build(name, options.spec, settings)
-    precision, _ = choose_precision(model, train, "cpu")
+    precision, _ = choose_precision(model, train, options.device)
     config = TrainConfig(budget=60 * options.minutes, seed=seed, grids=0)
-    trainer = Trainer(model, train, config, Backend("cpu", precision))
+    trainer = Trainer(model, train, config, Backend(options.device, precision))
     try:
         trainer.fit()
     except NonFiniteError as error:
         return {"diverged": str(error)}
-    model.eval()
+    model.cpu().eval()
     found: dict[str, Any] = {"seen": trainer.samples, "steps": trainer.step, "computed in": precision}
     if model.noise_dim:
         y = torch.arange(NUM) % options.spec.num_classes if model.conditional else None
@@ -88,7 +90,7 @@ def _part(y: Tensor | None, part: int) -> Tensor | None:
 
 def codes(model: Model, train: TensorData, test: TensorData) -> dict[str, float]:
     """Accuracy of a linear probe on codes, and the squared error of a value in [-1, 1]."""
-    some = train.batch(torch.arange(PROBED))
+    some = train.batch(torch.arange(min(PROBED, len(train))))
     seen = test.batch(torch.arange(len(test)))
     z, z_test = in_blocks(model.encode, some["x"]), in_blocks(model.encode, seen["x"])
     mean, scale = z.mean(0), z.std(0).clamp_min(1e-6)
@@ -108,12 +110,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--models", nargs="+", choices=tuple(CASES), default=list(CASES))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--test", help="test pictures; without it the t10k files in --data")
+    parser.add_argument("--size", type=int, help="side in pixels; without it as the pictures are")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    adapter = ImageAdapter().fit(str(options.data))
-    train, test = adapter.to_tensors(str(options.data)), adapter.to_tensors(test_images(options.data))
+    adapter = ImageAdapter(size=options.size).fit(str(options.data))
+    train = adapter.to_tensors(str(options.data))
+    test = adapter.to_tensors(options.test or test_images(options.data))
     kept = options.out / "features.safetensors"
     if not kept.exists():
         save_features(classifier_features(train, adapter.spec, test), kept)
@@ -133,7 +139,7 @@ def main() -> None:
 def report(rows: dict[str, list[dict[str, Any]]], options: argparse.Namespace, features: Features) -> None:
     """Print the table."""
     print(
-        f"\n{time.strftime('%Y-%m-%d')}, {platform.machine()}, {torch.get_num_threads()} threads, {NUM} samples a row,"
+        f"\n{time.strftime('%Y-%m-%d')}, {kind()}, {options.device}, {torch.get_num_threads()} threads, {NUM} samples,"
     )
     print(f"{options.minutes:g} minutes of training each. Features: {features.name}.\n")
     keys = (*FIGURES, "probe", "error", "seen")

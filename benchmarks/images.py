@@ -153,7 +153,8 @@ def figures(images: Tensor, spaces: dict[str, Features], reference: dict[str, Te
     for name, features in spaces.items():
         made, real = features(images), reference[name]
         generator = torch.Generator().manual_seed(0)
-        some = [x[torch.randperm(len(x), generator=generator)[:NEIGHBOURS]] for x in (real, made)]
+        few = min(NEIGHBOURS, len(real), len(made))
+        some = [x[torch.randperm(len(x), generator=generator)[:few]] for x in (real, made)]
         found[name] = {"frechet": frechet_distance(real, made), **precision_recall(*some)._asdict()}
     return found
 
