@@ -145,3 +145,14 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
         write_texts(texts, tmp_path / "t.pdf")
     with pytest.raises(DataError, match="1 labels for 2 texts"):
         write_texts(texts, tmp_path / "u.csv", labels=["x"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".csv.gz"])
+def test_files_of_samples_are_read_again_with_their_labels(tmp_path: Path, suffix: str) -> None:
+    texts, labels = ["one", "two, three", "1", "four"], ["a", "b", "a", "b"]
+    adapter = TextAdapter().fit((texts, labels))
+    path = write_texts(texts, tmp_path / f"made{suffix}", form=adapter.form, labels=labels)
+    assert adapter.open(path) == texts
+    assert adapter.to_tensors(path).fields["y"].tolist() == [0, 1, 0, 1]
+    without = write_texts(texts, tmp_path / f"plain{suffix}", form=adapter.form)
+    assert adapter.open(without) == texts and "y" not in adapter.to_tensors(without).fields

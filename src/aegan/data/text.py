@@ -15,7 +15,16 @@ from torch import Tensor
 from aegan.data.base import Adapter, TensorData
 from aegan.data.labels import map_labels, natural_key
 from aegan.data.table_source import same_source
-from aegan.data.text_source import TextForm, TextSet, is_table_file, open_text, opened_table
+from aegan.data.text_source import (
+    USUAL,
+    USUAL_LABEL,
+    TextForm,
+    TextSet,
+    is_objects_file,
+    is_table_file,
+    open_text,
+    opened_table,
+)
 from aegan.data.text_units import KINDS, Units, choose_unit, fit_units, units_from_json
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
@@ -238,11 +247,16 @@ class TextAdapter(Adapter):
                     f"{nearest(column, names)} Give a table with it, or texts by themselves."
                 )
             label = label if label in names else None
-        elif fitted and is_table_file(source):
-            raise DataError(
-                f"{source}: a table, where the fitted texts were by themselves. Give a text file, or in Python the "
-                "table's column as a list."
-            )
+        elif fitted and (is_table_file(source) or is_objects_file(source)):
+            source, names, name = opened_table(source)
+            column, label = USUAL, USUAL_LABEL
+            if column not in names:
+                raise DataError(
+                    f"{name}: a table, where the fitted texts were by themselves, and without a column {column!r}, as "
+                    f"samples are written. {nearest(column, names)} Give a text file, rename the column of texts, "
+                    "or in Python give it as a list."
+                )
+            label = label if label in names and self.spec.classes else None
         return open_text(source, column=column, label=label, sample=sample, encoding=encoding)
 
     def _fitted(self) -> Units:

@@ -24,8 +24,8 @@ CONTAINERS = ("file", "list", "series", "table")
 TABLES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".xlsx", ".xls")
 OBJECTS = ".jsonl"
 """A file of JSON objects, one a line: a table as well."""
-USUAL = "text"
-"""Column of a file of objects when nobody names one, as this library writes it."""
+USUAL, USUAL_LABEL = "text", "label"
+"""Columns of texts and of their labels where nobody named them, as this library writes them."""
 _SHOWN = 5
 
 
@@ -130,7 +130,7 @@ def open_text(
 def _from_file(path: Path, sample: str, encoding: str) -> TextSet:
     if is_table_file(path):
         raise ConfigError(f"{path}: a table; say which of its columns is the text: --text-column NAME.")
-    if _is_of_objects(path):
+    if is_objects_file(path):
         return _from_table(path, USUAL, None)
     texts, places, sample = cut_samples(read_characters(path, encoding), sample)
     return TextSet(
@@ -195,20 +195,21 @@ def _from_table(source: Any, column: str, label: str | None) -> TextSet:
 
 def opened_table(source: Any) -> tuple[Any, list[str], str]:
     """A table for :func:`open_text`, opened where that pays, with the names of its columns and its own."""
-    if _is_of_objects(source):
+    if is_objects_file(source):
         frame, name = _frame_of(source)
         return source, [str(column) for column in frame.columns], name
     opened = open_table(source)
     return opened, [str(column) for column in opened.form.names], opened.name
 
 
-def _is_of_objects(source: Any) -> bool:
+def is_objects_file(source: Any) -> bool:
+    """Whether a source is a path with the suffix of JSON objects, one a line."""
     return isinstance(source, (str, os.PathLike)) and str(source).lower().removesuffix(".gz").endswith(OBJECTS)
 
 
 def _frame_of(source: Any) -> tuple[pd.DataFrame, str]:
     """A table and its name."""
-    if _is_of_objects(source):
+    if is_objects_file(source):
         path = Path(source).expanduser()
         return pd.DataFrame(_objects(path), dtype=object), str(path)
     opened = open_table(source)
@@ -243,7 +244,7 @@ def _with_labels(opened: TextSet, labels: Any) -> TextSet:
     for place, value in zip(opened.places, given, strict=True):
         if value is None or value != value or str(value) == "":
             raise DataError(f"(texts, labels): label {place} is {value!r}; expected a name or a whole number.")
-    form = TextForm(**(opened.form.to_json() | {"label": "label"}))
+    form = TextForm(**(opened.form.to_json() | {"label": USUAL_LABEL}))
     return TextSet(
         name=opened.name,
         texts=opened.texts,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from aegan.data.text_source import TextForm
+from aegan.data.text_source import USUAL, USUAL_LABEL, TextForm
 from aegan.errors import ConfigError, DataError, StorageError
 from aegan.storage import write_atomically
 
@@ -68,7 +68,7 @@ def _written(suffix: str, texts: Sequence[str], labels: Sequence[str] | None, fo
         if form.sample == "paragraph":
             return "\n\n".join(re.sub(r"\n\s*\n", "\n", text.strip("\n")) for text in texts) + "\n"
         return "".join(re.sub(r"[\r\n]+", " ", text) + "\n" for text in texts)
-    names = [form.column or "text", *([form.label or "label"] if labels is not None else [])]
+    names = [form.column or USUAL, *([form.label or USUAL_LABEL] if labels is not None else [])]
     rows = [[text, *([labels[i]] if labels is not None else [])] for i, text in enumerate(texts)]
     if suffix == ".jsonl":
         return "".join(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
