@@ -264,12 +264,14 @@ def test_the_trainer_tells_how_much_of_a_stage_is_over() -> None:
 @pytest.mark.parametrize(
     ("loss", "level"),
     [("non-saturating", 0.0), ("hinge", 0.0), ("relativistic", -50.0), ("relativistic", 50.0)]
-    + [("relativistic-average", -50.0), ("relativistic-average", 50.0)],
+    + [("relativistic-average", -50.0), ("relativistic-average", 50.0)]
+    + [("least-squares", 0.5), ("wasserstein", -50.0), ("wasserstein", 50.0)],
 )
 @pytest.mark.parametrize("apart", [1.0, 0.0])
 def test_the_share_of_ada_follows_how_far_the_discriminator_is_ahead(loss: str, level: float, apart: float) -> None:
     torch.manual_seed(0)
     free = {"loss": loss, "penalty": FREE, "augmentation": "ada", "ada_images": 1000}
+    free |= {"clip": 0.01} if loss == "wasserstein" else {}
     model = build("gan", IMAGES, TINY["gan"] | free)
     share = model.get_buffer("state.ada.p").fill_(0.4)
     # Logits without a level of their own, from data that the discriminator can tell apart or cannot.

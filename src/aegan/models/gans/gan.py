@@ -31,7 +31,7 @@ from aegan.losses import (
     lecam,
     smoothed_labels,
 )
-from aegan.losses.pairing import RELATIVE, check_discriminator, check_lecam, check_loss
+from aegan.losses.pairing import check_discriminator, check_lecam, check_loss
 from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
@@ -318,7 +318,7 @@ class GAN(Model):
         if penalty.lecam:
             means = self.state.real_mean.clone(), self.state.fake_mean.clone()
             terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
-        ahead = (real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits).detach()
+        ahead = ADVERSARIAL[config.loss].ahead(real_logits, fake_logits)
         self.state.observe(real_logits, fake_logits, ahead)
         if self.state.latent is not None:
             self.state.latent.observe(ahead, plain, made.detach(), y, self.encode, self.decode)
