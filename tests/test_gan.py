@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ import torch
 from torch import nn
 
 import aegan
-from aegan.config import TrainConfig
+from aegan.config import TrainConfig, from_json, override
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.losses import ADVERSARIAL, between
 from aegan.losses.pairing import check_discriminator
 from aegan.models.base import Model, in_blocks, noise_for
+from aegan.models.gans.gan import GAN, GANConfig
 from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
 from aegan.models.registry import build
 from aegan.nn.constraints import spectrally_normalised
@@ -69,6 +71,40 @@ def test_every_variant_trains_and_samples(name: str) -> None:
     made = in_blocks(model.generate, noise_for(0, 4, model.noise_dim), torch.tensor([0, 1, 0, 1]))
     assert made.shape == (4, *IMAGES.shape) and bool(torch.isfinite(made).all())
     assert any(not torch.equal(p, q) for p, q in zip(before.parameters(), model.parameters(), strict=True))
+
+
+PENALTIES = ("r1", "r2", "unit", "between", "dragan", "lecam")
+
+
+def published() -> dict[str, str]:
+    """Names and settings of the table in the documentation."""
+    text = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = text.split("| published as | paper | settings |")[1].split("\n\n")[0].splitlines()[2:]
+    return {cells[1].strip(): cells[3].strip(" `") for cells in (row.split("|") for row in rows)}
+
+
+@pytest.mark.parametrize("name", published())
+def test_published_gans_of_the_documentation_are_settings(name: str) -> None:
+    settings = dict(part.split("=", 1) for part in published()[name].split())
+    config = override(from_json(GANConfig, TINY["gan"]), settings)
+    torch.manual_seed(0)
+    model = GAN(Spec(kind="image", shape=(3, 16, 16), classes=("a", "b")), config)
+    batch, terms = {"x": torch.rand(16, 3, 16, 16), "y": torch.arange(16) % 2}, {}
+    for phase in ("discriminator", "generator"):
+        terms |= model.loss(phase, batch)
+    assert all(bool(term.value.isfinite()) for term in terms.values())
+    for key in PENALTIES:
+        assert (key in terms) == bool(getattr(config.penalty, key))
+    assert ("path-length" in terms) == ("path_weight" in settings)
+    assert ("jacobian" in terms) == ("jacobian_weight" in settings)
+    assert ("class" in terms) == (settings.get("condition") == "auxiliary")
+
+
+def test_the_documentation_has_every_loss_and_penalty() -> None:
+    given = {word for settings in published().values() for word in settings.split()}
+    assert {word.removeprefix("loss=") for word in given if word.startswith("loss=")} == ADVERSARIAL.keys()
+    names = {word.split("=")[0] for word in given if not word.endswith("=0")}
+    assert {f"penalty.{key}" for key in PENALTIES} <= names
 
 
 def test_the_generators_phase_leaves_power_iterations_alone() -> None:
@@ -264,12 +300,14 @@ def test_the_trainer_tells_how_much_of_a_stage_is_over() -> None:
 @pytest.mark.parametrize(
     ("loss", "level"),
     [("non-saturating", 0.0), ("hinge", 0.0), ("relativistic", -50.0), ("relativistic", 50.0)]
-    + [("relativistic-average", -50.0), ("relativistic-average", 50.0)],
+    + [("relativistic-average", -50.0), ("relativistic-average", 50.0)]
+    + [("least-squares", 0.5), ("wasserstein", -50.0), ("wasserstein", 50.0)],
 )
 @pytest.mark.parametrize("apart", [1.0, 0.0])
 def test_the_share_of_ada_follows_how_far_the_discriminator_is_ahead(loss: str, level: float, apart: float) -> None:
     torch.manual_seed(0)
     free = {"loss": loss, "penalty": FREE, "augmentation": "ada", "ada_images": 1000}
+    free |= {"clip": 0.01} if loss == "wasserstein" else {}
     model = build("gan", IMAGES, TINY["gan"] | free)
     share = model.get_buffer("state.ada.p").fill_(0.4)
     # Logits without a level of their own, from data that the discriminator can tell apart or cannot.

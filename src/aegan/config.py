@@ -207,7 +207,7 @@ def _retagged(cls: type, name: str, current: Any, tag: str, where: str) -> Any:
 
 
 def _member(hint: Any, tag: str, where: str) -> type[Any]:
-    members = {getattr(member, TAG): member for member in typing.get_args(hint)}
+    members = {getattr(member, TAG): member for member in typing.get_args(hint) or (hint,)}
     if tag not in members:
         raise ConfigError(f"{where}: unknown value {tag!r}. {nearest(tag, members)}")
     return members[tag]

@@ -106,7 +106,8 @@ def begin(
         able = [other for other, about in MODELS.items() if kind in about.kinds and other != name]
         raise ConfigError(
             f"Model {name!r} is for {', '.join(described.kinds)} data; this source is of kind {kind!r}. For that there "
-            f"are {', '.join(able)}. `aegan models` tells what each does, --kind says what the source is."
+            f"are {', '.join(able)}.{described.why_not(kind)} `aegan models` tells what each does, --kind says what "
+            "the source is."
         )
     check_settings(name, settings)
     if not 0 <= holdout < 1:

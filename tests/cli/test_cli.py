@@ -10,6 +10,8 @@ from PIL import Image
 from tests.conftest import TINY_SET, bars
 
 from aegan.cli.main import main
+from aegan.config import dotted, override
+from aegan.models.registry import MODELS, entry
 
 SETTINGS = [f"--set={key}={value}" for key, value in TINY_SET.items()]
 
@@ -93,6 +95,28 @@ def test_report_and_models(run: Path, capsys) -> None:
     assert main(["report", str(run)]) == 0 and (run / "report.html").exists()
     assert main(["models"]) == 0
     assert "latent-gan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_prints_settings_that_can_be_typed_and_what_each_means(name: str, capsys) -> None:
+    assert main(["models", name]) == 0
+    about, *lines = capsys.readouterr().out.split("\n# ")[-1].splitlines()
+    config = entry(name).load().Config()
+    printed = dict(line.split("=", 1) for line in lines if not line.startswith(" "))
+    assert about and printed.keys() == dotted(config).keys()
+    assert override(config, printed) == config
+    # No setting without its meaning, which is free of markup.
+    for at, line in enumerate(lines):
+        assert line.startswith("    ") or lines[at + 1].startswith("    ")
+        assert "``" not in line and ":class:" not in line and len(line) <= 120
+
+
+def test_a_model_of_data_says_why_it_takes_no_table(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("a,b\n" + "1,x\n2,y\n" * 20)
+    assert main(["fit", "rows.csv", "--out", "run", "--model", "gan"]) == 1
+    error = capsys.readouterr().err
+    assert "no gradient passes through a table" in error and "latent-gan" in error and not Path("run").exists()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,42 @@ def test_values_by_hand(name: str) -> None:
     assert loss.generator(REAL, FAKE).item() == pytest.approx(generator, rel=1e-5)
 
 
+MIRRORED = ("minimax", "non-saturating", "hinge")
+ABSOLUTE = (*MIRRORED, "least-squares")
+LEVEL = {
+    "minimax": 0.0,
+    "non-saturating": 0.0,
+    "least-squares": 0.5,
+    "hinge": 0.0,
+    "wasserstein": 0.5 * (0.5 + 1.0),
+    "relativistic": 1.0,
+    "relativistic-average": 1.0,
+}
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_real_logits_count_from_the_losss_level(name: str) -> None:
+    real, fake = REAL.clone().requires_grad_(True), FAKE.clone().requires_grad_(True)
+    ahead = ADVERSARIAL[name].ahead(real, fake)
+    assert ahead.tolist() == [2.0 - LEVEL[name], -1.0 - LEVEL[name]]
+    assert not ahead.requires_grad
+
+
+@pytest.mark.parametrize("name", MIRRORED)
+def test_a_level_of_zero_leaves_logits_as_they_are_to_the_bit(name: str) -> None:
+    real = torch.randn(1000)
+    assert torch.equal(ADVERSARIAL[name].ahead(real, torch.randn(1000)).view(torch.int32), real.view(torch.int32))
+
+
+@pytest.mark.parametrize(("name", "centre"), [*((name, LEVEL[name]) for name in ABSOLUTE), ("wasserstein", -7.0)])
+def test_equally_good_discriminators_are_equally_far_ahead(name: str, centre: float) -> None:
+    """Wherever its logits have their level, and that of a critic is anywhere."""
+    spread = torch.tensor([-3.0, -1.0, 1.0, 3.0])
+    for gap, signs in ((0.0, 0.0), (4.0, 0.5), (10.0, 1.0)):
+        real, fake = centre + spread + gap / 2, centre + spread - gap / 2
+        assert ADVERSARIAL[name].ahead(real, fake).sign().mean().item() == signs
+
+
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_generator_wants_higher_logits_and_the_discriminator_lower_ones_for_fakes(name: str) -> None:
     fake = torch.zeros(3, requires_grad=True)

@@ -1,8 +1,8 @@
 """Adaptive discriminator augmentation: as much of it as keeps the discriminator from memorising.
 
-Reference: Karras et al. 2020 (arXiv 2006.06676). The sign of the discriminator's logits on real images says how far it
-is ahead; the probability of every transform follows it. A probability of at most 0.8 keeps augmentation from leaking
-into the samples.
+Reference: Karras et al. 2020 (arXiv 2006.06676). The sign of the discriminator's logits on real images, counted from
+the loss's level between real and fake, says how far it is ahead; the probability of every transform follows it. A
+probability of at most 0.8 keeps augmentation from leaking into the samples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class AdaptiveAugment(nn.Module):
     """The pipeline and its probability, which is a buffer and so is saved with the model.
 
     Args:
-        target: Sign statistic r = E sign D(x) to hold; 0.6 in the paper.
+        target: Sign statistic r = E sign D(x) to hold, of logits from the loss's level; 0.6 in the paper.
         images: Real images over which the probability may go from 0 to 1; 500,000 in the paper.
         every: Calls of :meth:`observe` between two changes of the probability.
         pipeline: The transforms.
@@ -78,7 +78,8 @@ class AdaptiveAugment(nn.Module):
     def observe(self, real_logits: Tensor) -> None:
         """Tell of the logits ``(B,)`` of real images, as the discriminator saw them.
 
-        Of a relativistic loss, whose logits mean something beside others only: less the mean logit of fakes.
+        They count from 0, so take off the loss's level: ``ADVERSARIAL[name].ahead(real, fake)`` of
+        :mod:`aegan.losses` does.
         """
         self.signs += real_logits.sign().sum()
         self.seen += len(real_logits)

@@ -303,7 +303,7 @@ def report(run: Positional[Run], /) -> None:
 
 
 def models(name: Positional[str] = "", /) -> None:
-    """List the models (what each does, for which data, paper), or the settings of one with their defaults.
+    """List the models (what each does, for which data, paper), or the settings of one with defaults and meaning.
 
     Args:
         name: A model, to list what --set takes.
@@ -311,13 +311,11 @@ def models(name: Positional[str] = "", /) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from aegan.config import dotted
-    from aegan.models.registry import FAMILIES, MODELS, entry
+    from aegan.cli.settings import print_settings
+    from aegan.models.registry import FAMILIES, MODELS
 
     if name:
-        for key, value in dotted(entry(name).load().Config()).items():
-            print(f"{key}={value}")
-        return
+        return print_settings(name)
 
     table = Table.grid(padding=(0, 2, 1, 0))
     table.add_column(no_wrap=True)

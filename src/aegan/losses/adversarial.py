@@ -15,11 +15,32 @@ from torch.nn.functional import relu, softplus
 
 
 class AdversarialLoss(NamedTuple):
-    """The two sides of a loss and where it is from."""
+    """The two sides of a loss, where it is from, and the logit between both sides.
+
+    Attributes:
+        discriminator: Its loss, of the logits of real and of fake data.
+        generator: Its loss, of the same.
+        paper: The reference.
+        level: Logits of real and fake data ``(B,)`` to the logit, a scalar, at which the discriminator takes neither
+            side.
+    """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     paper: str
+    level: Callable[[Tensor, Tensor], Tensor]
+
+    def ahead(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Real logits ``(B,)`` less the loss's level, detached; their sign says whether a sample is taken for real.
+
+        E sign is the overfitting heuristic r_t of Karras et al. 2020 (arXiv 2006.06676), which takes the sign of the
+        logit itself, for a loss whose level is 0.
+
+        >>> import torch
+        >>> ADVERSARIAL["least-squares"].ahead(torch.tensor([0.75, 0.25]), torch.zeros(2)).tolist()
+        [0.25, -0.25]
+        """
+        return (real - self.level(real, fake)).detach()
 
 
 def minimax_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -108,15 +129,37 @@ def relativistic_average_generator(real: Tensor, fake: Tensor) -> Tensor:
     return relativistic_average_discriminator(fake, real)
 
 
+def zero(real: Tensor, fake: Tensor) -> Tensor:
+    """0, the level of the losses that treat logits of real and fake data as mirror images."""
+    return real.new_zeros(())
+
+
+def half(real: Tensor, fake: Tensor) -> Tensor:
+    """1/2, midway between the targets 1 and 0 of least squares."""
+    return real.new_full((), 0.5)
+
+
+def mean_fake(real: Tensor, fake: Tensor) -> Tensor:
+    """E D(G(z)), the level of the relativistic losses, which judge a real sample by its lead over fakes."""
+    return fake.mean()
+
+
+def midpoint(real: Tensor, fake: Tensor) -> Tensor:
+    """(E D(x) + E D(G(z))) / 2: a critic has no zero, but this is where the zero of a mirror-image loss would come."""
+    return 0.5 * (real.mean() + fake.mean())
+
+
 ADVERSARIAL: dict[str, AdversarialLoss] = {
-    "minimax": AdversarialLoss(minimax_discriminator, minimax_generator, "arXiv 1406.2661, saturating"),
-    "non-saturating": AdversarialLoss(minimax_discriminator, non_saturating_generator, "arXiv 1406.2661"),
-    "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, "arXiv 1611.04076"),
-    "hinge": AdversarialLoss(hinge_discriminator, linear_generator, "arXiv 1705.02894"),
-    "wasserstein": AdversarialLoss(wasserstein_discriminator, linear_generator, "arXiv 1701.07875"),
-    "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator, "arXiv 1807.00734, paired"),
+    "minimax": AdversarialLoss(minimax_discriminator, minimax_generator, "arXiv 1406.2661, saturating", zero),
+    "non-saturating": AdversarialLoss(minimax_discriminator, non_saturating_generator, "arXiv 1406.2661", zero),
+    "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, "arXiv 1611.04076", half),
+    "hinge": AdversarialLoss(hinge_discriminator, linear_generator, "arXiv 1705.02894", zero),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator, linear_generator, "arXiv 1701.07875", midpoint),
+    "relativistic": AdversarialLoss(
+        relativistic_discriminator, relativistic_generator, "arXiv 1807.00734, paired", mean_fake
+    ),
     "relativistic-average": AdversarialLoss(
-        relativistic_average_discriminator, relativistic_average_generator, "arXiv 1807.00734"
+        relativistic_average_discriminator, relativistic_average_generator, "arXiv 1807.00734", mean_fake
     ),
 }
 """Every adversarial loss by the name that configs use."""

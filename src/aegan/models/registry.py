@@ -44,6 +44,12 @@ class Entry:
         sees = f" Discriminator of {self.adversary}." if self.adversary else " No discriminator."
         return f"For {_listed(self.kinds)} data. Gives {', '.join(given)}.{sees}"
 
+    def why_not(self, kind: str) -> str:
+        """Why no ``kind`` of data goes with it, as a sentence after a space; empty where that needs no reason."""
+        if self.adversary != "data" or kind not in ("table", "text"):
+            return ""
+        return f" Here a discriminator sees data, and no gradient passes through a {kind}, whose values are discrete."
+
     def load(self) -> type[Model]:
         """The model's class."""
         module, _, name = self.path.partition(":")

@@ -177,7 +177,7 @@ class LatentAugment(nn.Module):
         """Tell of a step of the discriminator.
 
         Args:
-            ahead: Logits of real samples ``(B,)``, from the level that tells real from fake.
+            ahead: Logits of real samples ``(B,)``, less the loss's level (``AdversarialLoss.ahead``).
             real: The real samples, not augmented, ``(B, *shape)``.
             fake: Generated samples.
             y: Classes of the real ones.

@@ -31,7 +31,7 @@ from aegan.losses import (
     lecam,
     smoothed_labels,
 )
-from aegan.losses.pairing import RELATIVE, check_discriminator, check_lecam, check_loss
+from aegan.losses.pairing import check_discriminator, check_lecam, check_loss
 from aegan.models.autoencoders.family import autoencoder_of
 from aegan.models.base import Model
 from aegan.models.gans.latent import LatentAugmentConfig, latent_augment
@@ -59,17 +59,19 @@ class GANConfig:
         loss: ``minimax``, ``non-saturating``, ``least-squares``, ``hinge``, ``wasserstein``, ``relativistic`` or
             ``relativistic-average``.
         penalty: The discriminator's penalties.
-        condition: With labels: ``projection``, ``auxiliary`` (a classifier on real and fake) or ``none``.
+        condition: With labels: ``projection`` (arXiv 1802.05637), ``auxiliary`` (a classifier on real and fake, arXiv
+            1610.09585) or ``none``.
         auxiliary_weight: Of that classifier.
-        spectral_norm: Bound every layer of the discriminator by its spectral norm.
-        clip: Bound on the discriminator's weights, 0 for none; for study.
+        spectral_norm: Bound every layer of the discriminator by its spectral norm (arXiv 1802.05957).
+        clip: Bound on the discriminator's weights, 0 for none; for study (arXiv 1701.07875).
         stddev: Show the discriminator the batch's standard deviation (arXiv 1710.10196).
         pack: Samples judged together (PacGAN, arXiv 1712.04086); for data without labels.
         instance_noise: Standard deviation of the noise on all that the discriminator sees, falling to 0 over
             ``instance_noise_steps`` (arXiv 1610.04490).
-        instance_noise_steps: See above.
-        label_smoothing: One-sided, of the real label, as in 0.1; for the cross-entropy losses.
-        augmentation: ``none``, ``diff`` (DiffAugment) or ``ada``, for images; or ``latent`` (an autoencoder's).
+        instance_noise_steps: Steps over which it falls.
+        label_smoothing: One-sided, of the real label, as in 0.1; for the cross-entropy losses (arXiv 1606.03498).
+        augmentation: ``none``, ``diff`` (DiffAugment, arXiv 2006.10738) or ``ada`` (arXiv 2006.06676), for images; or
+            ``latent`` (an autoencoder's).
         ada_images: Real images over which ADA's probability, or the share of ``latent``, may go from 0 to 1.
         latent: Settings of ``augmentation=latent``.
         jacobian_weight: Weight of the clamp of the generator's slope to [1, 20] (arXiv 1802.08768).
@@ -90,7 +92,7 @@ class GANConfig:
         lr_generator: Peak learning rate of Adam.
         lr_discriminator: The same; a higher one than the generator's is TTUR (arXiv 1706.08500).
         beta1: Of Adam.
-        ema_samples: Half-life of the generator's weight average, in samples.
+        ema_samples: Half-life of the generator's weight average, in samples (arXiv 1806.04498).
     """
 
     loss: str = "relativistic"
@@ -318,7 +320,7 @@ class GAN(Model):
         if penalty.lecam:
             means = self.state.real_mean.clone(), self.state.fake_mean.clone()
             terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
-        ahead = (real_logits - fake_logits.mean() if config.loss in RELATIVE else real_logits).detach()
+        ahead = ADVERSARIAL[config.loss].ahead(real_logits, fake_logits)
         self.state.observe(real_logits, fake_logits, ahead)
         if self.state.latent is not None:
             self.state.latent.observe(ahead, plain, made.detach(), y, self.encode, self.decode)

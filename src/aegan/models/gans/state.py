@@ -34,7 +34,7 @@ class State(nn.Module):
         Args:
             real: Logits of real samples ``(B,)``.
             fake: Those of generated ones.
-            ahead: Those of real samples, from the level that tells real from fake.
+            ahead: Those of real samples, less the loss's level (``AdversarialLoss.ahead``).
         """
         self.real_mean.lerp_(real.mean(), 0.01)
         self.fake_mean.lerp_(fake.mean(), 0.01)
