@@ -4,8 +4,9 @@
 
 STUDY is a folder that `aegan study` made. Three files and a picture for each data set go to the second folder, named
 after the first: NAME.jsonl, NAME.csv, NAME.md and NAME-DATA.svg, the samples' energy distance from the data over the
-budget, mean over the runs with their range. Where arms augment, pictures of their quality over the augmenting
-autoencoder's error and over a run's seconds join them: NAME-DATA-METRIC-error.svg and NAME-DATA-METRIC-seconds.svg.
+budget, mean over the runs with their range (of six arms or fewer). Where arms augment, pictures of their quality over
+the augmenting autoencoder's error and over a run's seconds join them: NAME-DATA-METRIC-error.svg and
+NAME-DATA-METRIC-seconds.svg.
 """
 
 from __future__ import annotations

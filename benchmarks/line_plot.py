@@ -8,6 +8,10 @@ from html import escape
 from pathlib import Path
 
 COLOURS = ("#3b7dd8", "#d9742b", "#2f9e5b", "#a55bd0", "#c2475f", "#8a8a2a")
+DASHES = ("", "7 4", "2 3")
+"""Colours come again after six lines: then dashed, then dotted."""
+FEW = 6
+"""Of more lines the bands would hide each other."""
 STYLE = """
 .card{fill:#ffffff}.ink{fill:#22262e}.axis{stroke:#6b7280}.grid{stroke:#e1e4e8}
 @media (prefers-color-scheme: dark){.card{fill:#1b1f27}.ink{fill:#e4e7ec}.axis{stroke:#8b93a1}.grid{stroke:#333a46}}
@@ -19,7 +23,7 @@ text{font-family:system-ui,sans-serif;font-size:12px}.title{font-size:14px;font-
 class Line:
     """A line with the band of its interval; ``colour`` is an index, so that a pair can share one.
 
-    With ``points`` neither line nor band is drawn, but a dot for each pair of values.
+    With ``points`` neither line nor band is drawn, but a mark for each pair of values.
     """
 
     name: str
@@ -43,11 +47,13 @@ def line_plot(
     log_x: bool = False,
     floor: float = 0.0,
 ) -> None:
-    """Write ``path``: the lines with their bands, axes, ticks, and a legend at the right.
+    """Write ``path``: the lines with their bands (of six lines or fewer), axes, ticks, and a legend at the right.
 
     ``log`` and ``log_x`` make the axes logarithmic; ``floor`` is where a y axis that is not begins.
     """
-    width, height, left, right, top, bottom = 760, 380, 64, 220, 40, 48
+    left, top, bottom = 64, 40, 48
+    right = max(220, 60 + 7 * max(len(line.name) for line in lines))
+    width, height = 540 + right, max(380, top + 20 * len(lines) + 20)
     xs = [x for line in lines for x in line.x]
     ys = [y for line in lines for y in (*line.low, *line.high)]
     turn = (lambda v: math.log10(max(v, 1e-12))) if log else (lambda v: v)
@@ -82,24 +88,42 @@ def line_plot(
     turned = f'text-anchor="middle" transform="translate(16 {(top + base) / 2}) rotate(-90)"'
     parts.append(f'<text class="ink" {turned}>{escape(y_label)}</text>')
     for number, line in enumerate(lines):
-        colour = COLOURS[line.colour % len(COLOURS)]
-        dash = ' stroke-dasharray="6 4"' if line.dashed else ""
+        key = (width - right + 14, top + 8 + 20 * number)
         places = [at(x, y) for x, y in zip(line.x, line.y, strict=True)]
         if line.points:
-            dots = [place.split(",") for place in (*places, f"{width - right + 27},{top + 8 + 20 * number}")]
-            parts += [f'<circle cx="{a}" cy="{b}" r="4" fill="{colour}" opacity="0.7"/>' for a, b in dots]
+            parts += _marks([*places, f"{key[0] + 13},{key[1]}"], line.colour)
         else:
             band = [at(x, y) for x, y in zip(line.x, line.high, strict=True)]
             band += [at(x, y) for x, y in zip(line.x[::-1], line.low[::-1], strict=True)]
-            parts.append(f'<polygon points="{" ".join(band)}" fill="{colour}" opacity="0.18"/>')
-            points = " ".join(places)
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-        x0, y0 = width - right + 14, top + 8 + 20 * number
-        if not line.points:
-            key = f'x1="{x0}" x2="{x0 + 26}" y1="{y0}" y2="{y0}"'
-            parts.append(f'<line {key} stroke="{colour}" stroke-width="2"{dash}/>')
-        parts.append(f'<text class="ink" x="{x0 + 33}" y="{y0 + 4}">{escape(line.name)}</text>')
+            parts += _stroke(places, band if len(lines) <= FEW else [], line, key)
+        parts.append(f'<text class="ink" x="{key[0] + 33}" y="{key[1] + 4}">{escape(line.name)}</text>')
     path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+
+
+def _marks(places: list[str], colour: int) -> list[str]:
+    """Discs; squares and triangles where a colour comes again."""
+    fill, found = f'fill="{COLOURS[colour % len(COLOURS)]}" opacity="0.7"', []
+    for place in places:
+        x, y = map(float, place.split(","))
+        if colour < len(COLOURS):
+            found.append(f'<circle cx="{x}" cy="{y}" r="4" {fill}/>')
+        elif colour < 2 * len(COLOURS):
+            found.append(f'<rect x="{x - 3.5:.1f}" y="{y - 3.5:.1f}" width="7" height="7" {fill}/>')
+        else:
+            corners = f"{x:.1f},{y - 5:.1f} {x - 4.5:.1f},{y + 4:.1f} {x + 4.5:.1f},{y + 4:.1f}"
+            found.append(f'<polygon points="{corners}" {fill}/>')
+    return found
+
+
+def _stroke(places: list[str], band: list[str], line: Line, key: tuple[int, int]) -> list[str]:
+    """A line, its band if any, and its sample in the legend."""
+    colour = COLOURS[line.colour % len(COLOURS)]
+    pattern = DASHES[1] if line.dashed else DASHES[line.colour // len(COLOURS) % len(DASHES)]
+    pen = f'stroke="{colour}" stroke-width="2"' + (f' stroke-dasharray="{pattern}"' if pattern else "")
+    found = [f'<polygon points="{" ".join(band)}" fill="{colour}" opacity="0.18"/>'] if band else []
+    found.append(f'<polyline points="{" ".join(places)}" fill="none" {pen}/>')
+    x, y = key
+    return [*found, f'<line x1="{x}" x2="{x + 26}" y1="{y}" y2="{y}" {pen}/>']
 
 
 def _ticks(low: float, high: float, log: bool) -> list[float]:
