@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from aegan.types import Samples
+from aegan.types import Phase, Samples, Stage
 
 WINDOW = 128
 """Blocks of rows on disk that are shuffled among each other."""
@@ -148,3 +148,10 @@ def order_of(data: Samples, batch_size: int, seed: int) -> BatchOrder | BlockOrd
     return BlockOrder(
         len(data), batch_size, seed, block=block, expect=getattr(data, "expect", lambda start, stop: None)
     )
+
+
+def due(stage: Stage, step: int) -> Iterator[tuple[int, int, Phase]]:
+    """The phases due in a stage's step: number within the stage, draw, phase. Draws of the others are left out."""
+    for number, phase in enumerate(stage.phases):
+        if step % phase.every == 0:
+            yield number, step * len(stage.phases) + number, phase

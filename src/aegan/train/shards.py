@@ -58,6 +58,12 @@ class Shards:
         if self.world > 1 and device.type != "cpu":
             raise ConfigError(f"{self.world} processes on {device.type}: only CPUs in this version. Use one process.")
 
+    def parts(self, index: Tensor) -> Sequence[Tensor]:
+        """This process's parts of a batch's ``index``; all of it where nothing is cut."""
+        if self.total == 1:
+            return (index,)
+        return index.tensor_split(self.total)[self.rank * self.accumulate : (self.rank + 1) * self.accumulate]
+
     def of(self, index: Tensor, step: int, phase: int, buffers: Buffers) -> Iterator[tuple[Tensor, float]]:
         """This process's parts of a batch's ``index`` and the weight of each; the weights of all processes sum to 1.
 
@@ -66,15 +72,14 @@ class Shards:
         if self.total == 1:
             yield index, 1.0
             return
-        parts = index.tensor_split(self.total)
         self._start, self._ends, self._weights = [b.detach().clone() for b, _ in buffers], [], []
-        for shard in range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate):
+        for shard, part in enumerate(self.parts(index), self.rank * self.accumulate):
             place = zip(_PRIMES, (step, phase, shard), strict=True)
             torch.manual_seed((self.seed * 7_919 + sum(p * (value + 1) for p, value in place)) % (2**63))
             for (buffer, _), value in zip(buffers, self._start, strict=True):
                 buffer.copy_(value)
-            self._weights.append(len(parts[shard]) / len(index))
-            yield parts[shard], self._weights[-1]
+            self._weights.append(len(part) / len(index))
+            yield part, self._weights[-1]
             self._ends.append([b.detach().clone() for b, _ in buffers])
 
     @torch.no_grad()

@@ -27,7 +27,8 @@ from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
 from aegan.train.memory import keep_freed_memory
-from aegan.train.order import Order, order_of
+from aegan.train.order import Order, due, order_of
+from aegan.train.prefetch import Prefetch, prefetched
 from aegan.train.private import PrivateSteps
 from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
@@ -142,12 +143,13 @@ class Trainer:
             self._open_stage(stage)
             order = self.private or order_of(data, stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
-            while (progress := self.shards.agree(self._progress())) < 1.0:
-                with self.backend.products.step(self.stage_step):
-                    record = self._train_step(stage, data, order, progress)
-                self._look()
-                self._tell("on_step", record)
-                self._housekeeping()
+            with prefetched(data, order, stage, self.stage_step, self.shards.parts) as (data, order):
+                while (progress := self.shards.agree(self._progress())) < 1.0:
+                    with self.backend.products.step(self.stage_step):
+                        record = self._train_step(stage, data, order, progress)
+                    self._look()
+                    self._tell("on_step", record)
+                    self._housekeeping()
             self.selection.adopt(self.ema)
             with torch.no_grad():
                 self.ema.adopt()
@@ -158,15 +160,14 @@ class Trainer:
                     self.model.finish(self.data)
             self.checkpoint()
 
-    def _train_step(self, stage: Stage, data: Samples, order: Order | PrivateSteps, progress: float) -> StepRecord:
+    def _train_step(
+        self, stage: Stage, data: Samples, order: Order | PrivateSteps | Prefetch, progress: float
+    ) -> StepRecord:
         record = StepRecord(stage.name, self.step + 1, 0, 0.0, 0.0, progress)
         scale = lr_scale(stage, progress) * self.selection.lr_scale(self.stage_step)
         self._tell_step(progress)
-        draws = len(stage.phases)
-        for number, phase in enumerate(stage.phases):
-            if self.stage_step % phase.every:
-                continue
-            index, values, place = order.index(self.stage_step * draws + number), {}, self._place(phase)
+        for number, draw, phase in due(stage, self.stage_step):
+            index, values, place = order.index(draw), {}, self._place(phase)
             optimizer = self._optimizers[phase.name]
             for group in optimizer.param_groups:
                 group["lr"] = phase.optimizer.lr * scale
