@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aegan.augment.latent import neighbours as near
 from aegan.augment.latent.checks import Checks
+from aegan.augment.latent.neighbours import Stretches
 from aegan.augment.latent.operations import OPERATIONS, Codes, nearest_labels
 from aegan.augment.latent.strength import apart, calibrated, seeded
 from aegan.augment.latent.training import LatentAugment
@@ -128,6 +129,18 @@ def test_the_nearest_codes_vote() -> None:
     z, y = two_classes()
     assert torch.equal(nearest_labels(z, z, y, 3, itself=True), y)
     assert nearest_labels(torch.tensor([[49.0, 0, 0, 0, 0]]), z, y, 3).tolist() == [1]
+
+
+def test_windows_that_overlap_the_source_have_no_vote() -> None:
+    z, y = torch.tensor([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]]), torch.tensor([0, 0, 0, 1, 1, 1])
+    first = Stretches(torch.tensor([0, 0, 0, 1, 2, 3]), torch.tensor([0, 1, 2, 0, 0, 0]), size=4)
+    made, rows = torch.tensor([[0.3]]), torch.tensor([0])
+    assert nearest_labels(made, z, y, 3).tolist() == [0]
+    assert nearest_labels(made, z, y, 3, rows=rows).tolist() == [0]  # the same codes of samples cut from nothing
+    assert nearest_labels(made, z, y, 3, rows=rows, stretches=first).tolist() == [1]
+    assert nearest_labels(z, z, y, 3, stretches=first, itself=True).tolist() == [1, 1, 1, 1, 1, 1]
+    whole = Stretches(torch.zeros(6, dtype=torch.int64), torch.arange(6), size=9)
+    assert nearest_labels(z, z, y, 3, stretches=whole, itself=True).tolist() == [-1] * 6
 
 
 # --- the plan ------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def checks_for(
         measures["judge"] = lambda x, at: -space.judge(x, known[at])
     if "distance" in wanted:
         measures["distance"] = _distance(space, data, extent, mover, known)
-    changed = _changed(space, data, mover, y, fields, classify) if "class" in wanted else None
+    changed = _changed(space, data, extent, mover, y, fields, classify) if "class" in wanted else None
     for name in asked or ():
         if name not in measures and not (name == "class" and changed is not None):
             raise ConfigError(f"checks: {name} cannot be made here: it needs {NEEDS[name]}. Leave it out.")
@@ -107,7 +107,13 @@ def _distance(
 
 
 def _changed(
-    space: Space, data: TensorData, mover: Mover, y: Tensor | None, fields: list[int], classify: Classify | None
+    space: Space,
+    data: TensorData,
+    extent: Extent,
+    mover: Mover,
+    y: Tensor | None,
+    fields: list[int],
+    classify: Classify | None,
 ) -> Verdict | None:
     """Whether a sample is given another class than its source, where the source's was known."""
     if y is None or int((torch.bincount(y) > 0).sum()) < 2 or not isinstance(mover, CodeMover):
@@ -118,8 +124,12 @@ def _changed(
     z = mover.codes.z
     if classify is not None:
         told = torch.cat([classify(data.batch(part)["x"]) for part in torch.arange(len(data)).split(AT_ONCE)])
-    else:
-        told = nearest_labels(z, z, y, VOTES, itself=True)
-        classify = lambda x: nearest_labels(_codes(space, x), z, y, VOTES)  # noqa: E731
-    right, tell = told == y, classify
-    return lambda x, rows: (tell(x) != y[rows]) & right[rows]
+        right = told == y
+        return lambda x, rows: (classify(x) != y[rows]) & right[rows]
+    right = nearest_labels(z, z, y, VOTES, stretches=extent.stretches, itself=True) == y
+
+    def changed(x: Tensor, rows: Tensor) -> Tensor:
+        told = nearest_labels(_codes(space, x), z, y, VOTES, rows=rows, stretches=extent.stretches)
+        return (told != y[rows]) & right[rows]
+
+    return changed

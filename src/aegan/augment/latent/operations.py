@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aegan.augment.latent.neighbours import Neighbours, separations
+from aegan.augment.latent.neighbours import Neighbours, Stretches, separations, too_close
 from aegan.errors import DataError
 
 ENERGY = 0.95
@@ -164,7 +164,16 @@ OF_NEIGHBOURS = ("interpolate", "extrapolate", "mix")
 """Moves that need another sample of the class."""
 
 
-def nearest_labels(query: Tensor, reference: Tensor, labels: Tensor, k: int, *, itself: bool = False) -> Tensor:
+def nearest_labels(
+    query: Tensor,
+    reference: Tensor,
+    labels: Tensor,
+    k: int,
+    *,
+    rows: Tensor | None = None,
+    stretches: Stretches | None = None,
+    itself: bool = False,
+) -> Tensor:
     """The class that most of the ``k`` nearest codes have, int64 ``(N,)``; of as many, the nearer ones.
 
     Args:
@@ -172,17 +181,23 @@ def nearest_labels(query: Tensor, reference: Tensor, labels: Tensor, k: int, *, 
         reference: ``(M, D)``.
         labels: Of the reference, ``(M,)``.
         k: At least 1.
-        itself: Whether query and reference are the same codes, so that none counts for itself.
+        rows: Of the reference, what each query is made of ``(N,)``: what shares a step with it, and is another, has no
+            vote.
+        stretches: Where the reference lies, of windows.
+        itself: Whether query and reference are the same codes, so that none counts for itself; -1 where no other has a
+            vote.
     """
-    out, count = [], int(labels.max()) + 1
-    k = min(k, len(reference) - itself)
+    out, count, every = [], int(labels.max()) + 1, torch.arange(len(reference))
+    rows, k = every if itself else rows, min(k, len(reference) - itself)
     for start in range(0, len(query), 1024):
         distance = separations(query[start : start + 1024], reference)
-        if itself:
-            rows = torch.arange(len(distance))
-            distance[rows, rows + start] = torch.inf
+        if rows is not None:
+            own = rows[start : start + 1024]
+            barred = too_close(own, every, stretches)
+            distance[barred if itself else barred & (own[:, None] != every)] = torch.inf
         near = distance.topk(k, dim=1, largest=False)
+        weight = near.values.isfinite() / (1.0 + 1e-3 * torch.arange(k))
         votes = torch.zeros(len(distance), count)
-        votes.scatter_add_(1, labels[near.indices], 1.0 / (1.0 + 1e-3 * torch.arange(k)).expand(len(distance), k))
-        out.append(votes.argmax(1))
+        votes.scatter_add_(1, labels[near.indices], weight)
+        out.append(votes.argmax(1).where(votes.any(1), -1))
     return torch.cat(out)
