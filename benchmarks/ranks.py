@@ -195,17 +195,16 @@ def together(name: str, stage: str, *, count: int, repeats: int) -> dict[int, li
 
 
 def _sum(sizes: list[int]) -> None:
-    dist.init_process_group("gloo")
     found = {}
-    for size in sizes:
-        flat, times = torch.ones(max(1, size // 4)), []
-        for _ in range(5):
-            dist.barrier()
-            began = time.perf_counter()
-            dist.all_reduce(flat)
-            times.append(time.perf_counter() - began)
-        found[size] = min(times)
-    dist.destroy_process_group()
+    with joined():
+        for size in sizes:
+            flat, times = torch.ones(max(1, size // 4)), []
+            for _ in range(5):
+                dist.barrier()
+                began = time.perf_counter()
+                dist.all_reduce(flat)
+                times.append(time.perf_counter() - began)
+            found[size] = min(times)
     print(json.dumps(found))
 
 

@@ -78,6 +78,8 @@ def main_of_others(out: str) -> None:
     torch.set_num_threads(1)
     with group.joined():
         torch.save(others(Path(out)), Path(out).parent / f"others-{os.environ['RANK']}.pt")
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    assert not [name for name in names if "gloo" in name], "the group's threads outlive it"
 
 
 def main(out: str) -> None:
@@ -159,3 +161,39 @@ def test_others_are_told_that_the_first_failed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(group.dist, "get_rank", lambda: 0)
     with pytest.raises(ZeroDivisionError):
         group.first_then_others(lambda: 1 // 0, lambda: 2)
+
+
+def events_of_a_group(monkeypatch: pytest.MonkeyPatch, meets: bool = True) -> list[str]:
+    """What ``joined`` does, in order, without another process."""
+    seen: list[str] = []
+
+    def barrier() -> None:
+        seen.append("barrier")
+        if not meets:
+            raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(group.dist, "init_process_group", lambda *_, **__: seen.append("begin"))
+    monkeypatch.setattr(group.dist, "destroy_process_group", lambda: seen.append("end"))
+    monkeypatch.setattr(group.dist, "barrier", barrier)
+    monkeypatch.setattr(group.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(group.dist, "get_world_size", lambda: 2)
+    return seen
+
+
+def test_a_group_is_left_when_all_are_done_and_at_once_on_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = events_of_a_group(monkeypatch)
+    with group.joined():
+        seen.append("work")
+    assert seen == ["begin", "work", "barrier", "end"]
+    seen.clear()
+    with pytest.raises(ZeroDivisionError), group.joined():
+        seen.append(str(1 // 0))
+    assert seen == ["begin", "end"]
+
+
+def test_one_that_is_done_tells_that_another_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = events_of_a_group(monkeypatch, meets=False)
+    with pytest.raises(RunError, match="Process 1 of 2 is done, but another"), group.joined():
+        pass
+    assert seen == ["begin", "barrier", "end"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -43,15 +44,36 @@ def rank() -> int:
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """Within it the processes of ``torchrun`` are a group; alone, or in a group already, nothing is done."""
+    """Within it the processes of ``torchrun`` are a group; alone, or in a group already, nothing is done.
+
+    Every process that was not stopped by an error waits for the others before it leaves.
+
+    Raises:
+        RunError: The work is done here, but another process ended before its own was.
+    """
     if world() == 1 or not dist.is_available() or dist.is_initialized():
         yield
         return
+    # The first optimiser imports this module. If a group existed then, defaults of its functions would hold that group
+    # for ever, and the group's threads would meet the end of the interpreter, which aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("gloo", timeout=PATIENCE)
     try:
         yield
+        _wait_for_all()
     finally:
         dist.destroy_process_group()
+
+
+def _wait_for_all() -> None:
+    """Return when every process is here: the first keeps the store, and a message may still be under way."""
+    try:
+        dist.barrier()
+    except RuntimeError as error:
+        raise RunError(
+            f"Process {dist.get_rank()} of {dist.get_world_size()} is done, but another one ended before it was; its "
+            "message tells why. Start the group again: it goes on from the last checkpoint."
+        ) from error
 
 
 def first_then_others(first: Callable[[], T], others: Callable[[], T]) -> T:

@@ -84,27 +84,37 @@ class Shards:
 
     @torch.no_grad()
     def join(self, gradients: Sequence[Tensor], buffers: Buffers, values: dict[str, float]) -> dict[str, float]:
-        """Sum weighted gradients in place over the processes, average the buffers, and return the values' sums."""
+        """Sum weighted gradients in place over the processes, average the buffers, and return the values' sums.
+
+        All of it goes in one message. Values come from float32 losses and are summed in float32 between processes.
+        """
         if self.total == 1:
             return values
-        for i, (buffer, averaged) in enumerate(buffers):
-            if averaged:
-                # The change is averaged, so that what does not change stays the same to the bit.
-                change = torch.zeros_like(buffer)
-                for weight, end in zip(self._weights, self._ends, strict=True):
-                    change += weight * (end[i] - self._start[i])
-                self._sum([change])
-                buffer.copy_(self._start[i] + change)
-            else:
-                buffer.copy_(self._ends[0][i])
-                if self.world > 1:
-                    dist.broadcast(buffer, 0)
-        self._sum(list(gradients))
-        if self.world == 1:
-            return values
-        sums = torch.tensor(list(values.values()), dtype=torch.float64)
-        dist.all_reduce(sums)
-        return dict(zip(values, sums.tolist(), strict=True))
+        own = [self._own(i, averaged) for i, (_, averaged) in enumerate(buffers)]
+        sums = torch.tensor(list(values.values()), dtype=torch.float32)
+        if self.world > 1:
+            # What the first process alone has to say is exact as a sum with zeros; integers go as bytes.
+            told = [_floats(o) for o in own]
+            for part, (_, averaged) in zip(told, buffers, strict=True):
+                if self.rank and not averaged:
+                    part.zero_()
+            _sum([*gradients, *told, sums])
+            for one, part in zip(own, told, strict=True):
+                one.copy_(_restored(part, one))
+            values = dict(zip(values, sums.tolist(), strict=True))
+        for (buffer, averaged), start, one in zip(buffers, self._start, own, strict=True):
+            buffer.copy_(start + one if averaged else one)
+        return values
+
+    def _own(self, i: int, averaged: bool) -> Tensor:
+        """This process's part of the change of buffer ``i``, or its first shard's value where it is not averaged."""
+        if not averaged:
+            return self._ends[0][i].clone()
+        # The change is averaged, so that what does not change stays the same to the bit.
+        change = torch.zeros_like(self._start[i])
+        for weight, end in zip(self._weights, self._ends, strict=True):
+            change += weight * (end[i] - self._start[i])
+        return change
 
     @torch.no_grad()
     def agree_on(self, module: nn.Module) -> None:
@@ -113,22 +123,33 @@ class Shards:
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, 0)
 
-    def agree(self, value: float) -> float:
-        """The first process's ``value``, in all of them: clocks and signals differ, decisions must not."""
+    def agree(self, progress: float, stop: bool) -> tuple[float, bool]:
+        """The first process's progress, and whether any is to stop: clocks and signals differ, decisions must not."""
         if self.world == 1:
-            return value
-        told = torch.tensor(value, dtype=torch.float64)
-        dist.broadcast(told, 0)
-        return float(told)
+            return progress, stop
+        told = torch.tensor([0.0 if self.rank else progress, float(stop)], dtype=torch.float64)
+        dist.all_reduce(told)
+        return float(told[0]), bool(told[1])
 
-    def _sum(self, tensors: list[Tensor]) -> None:
-        """Sum over the processes in place, in one message."""
-        if self.world == 1 or not tensors:
-            return
-        flat = torch.cat([t.flatten() for t in tensors])
+
+def _sum(tensors: Sequence[Tensor]) -> None:
+    """Sum over the processes in place, in one message a type of number."""
+    for dtype in dict.fromkeys(t.dtype for t in tensors):
+        alike = [t for t in tensors if t.dtype == dtype]
+        flat = torch.cat([t.flatten() for t in alike])
         dist.all_reduce(flat)
-        for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        for t, part in zip(alike, flat.split([t.numel() for t in alike]), strict=True):
             t.copy_(part.view_as(t))
+
+
+def _floats(tensor: Tensor) -> Tensor:
+    """A copy of floats; of anything else its bytes, each as a float32, which holds them exactly."""
+    return tensor.clone() if tensor.is_floating_point() else tensor.flatten().view(torch.uint8).float()
+
+
+def _restored(floats: Tensor, like: Tensor) -> Tensor:
+    """What ``_floats`` made of a tensor ``like`` this one."""
+    return floats if like.is_floating_point() else floats.to(torch.uint8).view(like.dtype).view_as(like)
 
 
 def buffers_of(modules: Sequence[nn.Module]) -> Buffers:

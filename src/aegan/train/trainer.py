@@ -144,12 +144,13 @@ class Trainer:
             order = self.private or order_of(data, stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
             with prefetched(data, order, stage, self.stage_step, self.shards.parts) as (data, order):
-                while (progress := self.shards.agree(self._progress())) < 1.0:
+                progress, _ = self.shards.agree(self._progress(), False)
+                while progress < 1.0:
                     with self.backend.products.step(self.stage_step):
                         record = self._train_step(stage, data, order, progress)
                     self._look()
                     self._tell("on_step", record)
-                    self._housekeeping()
+                    progress = self._housekeeping()
             self.selection.adopt(self.ema)
             with torch.no_grad():
                 self.ema.adopt()
@@ -280,13 +281,17 @@ class Trainer:
             self.stage_index, step=self.step, elapsed=self._now(), start_step=start, start_elapsed=self.stage_elapsed
         )
 
-    def _housekeeping(self) -> None:
-        if self.shards.agree(float(self._stop)):
+    def _housekeeping(self) -> float:
+        """Checkpoint where it is time; returns the progress that all processes go on with."""
+        if due := time.monotonic() - self._last_checkpoint >= self.config.checkpoint_every:
             self.checkpoint()
-            kept = f"The state is saved in {self.folder}" if self.folder else "Nothing is kept without a run folder"
-            raise Interrupted(f"Stopped at step {self.step}, stage {self.stage.name!r}. {kept}; go on with --resume.")
-        if time.monotonic() - self._last_checkpoint >= self.config.checkpoint_every:
+        progress, stop = self.shards.agree(self._progress(), self._stop)
+        if not stop:
+            return progress
+        if not due:
             self.checkpoint()
+        kept = f"The state is saved in {self.folder}" if self.folder else "Nothing is kept without a run folder"
+        raise Interrupted(f"Stopped at step {self.step}, stage {self.stage.name!r}. {kept}; go on with --resume.")
 
     def checkpoint(self) -> None:
         """Write ``state.pt`` and ``model.safetensors``; both appear whole or not at all."""
