@@ -1,18 +1,23 @@
-"""How time and memory grow: with rows, columns, names, pictures' side, series' and texts' length, and the code's size.
+"""How time and memory grow: with rows, columns, pictures, side, steps, characters, codes, processes and messages.
 
     python benchmarks/growth.py --out RESULTS [--axes rows columns ...] [--docs docs] [--quick]
 
 Each size is measured in a process of its own with one thread: processor seconds of the parts named, and the most memory
-held. An exponent is the slope of a straight line through logarithms, over all sizes; ``at the end`` is that between
-the two largest, where constant costs weigh least. Finished sizes are kept in RESULTS. With ``--docs`` the table is
-written into ``scale.md`` between its marks.
+held. Passes are run in full by the trainer, and as many samples drawn as there are; what takes less than half a second
+is the median of five. Several processes and their messages are timed by the clock on the wall, medians of three. An
+exponent is the slope of a straight line through logarithms, over all sizes; ``at the end`` is that between the two
+largest, where constant costs weigh least. Finished sizes are kept in RESULTS. With ``--docs`` the table is written into
+``scale.md`` between its marks.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,10 +27,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from aegan.config import TrainConfig
 from aegan.errors import AeganWarning
-from aegan.types import Spec
-from machine import Case, Told, child, columns, cost, kind, peak, steps
+from aegan.models.base import Model
+from aegan.train.backend import Backend
+from aegan.train.trainer import Trainer
+from aegan.types import Samples, Spec, Stage
+from machine import Case, Told, child, columns, kind, peak, steps, typical, write_between
+from processes import summing, trained
 
+SMALL = {"autoencoder.width": "4", "joint.width": "4"}
+"""Networks of pictures narrow enough for whole passes."""
+TOGETHER = (("images, 28x28", "autoencoder"), ("images, 28x28", "joint"), ("table, 20 columns", "fields"))
+"""Cases and stages that more processes train."""
+MESSAGES = (2**16, 2**20, 2**24, 2**26)
+RATE = "steps a s"
+LOAD = "load"
+"""Keys of what is no cost: a rate by the clock, and the machine's load before a measurement."""
 BEGIN, END = "<!-- growth: begin -->", "<!-- growth: end -->"
 
 
@@ -36,34 +54,37 @@ def rows(size: int) -> Told:
 
     frame = _table(size, 8, 50)
     adapter, told = TableAdapter(), {}
-    told["learn columns"] = cost(lambda: adapter.fit(frame))
-    told["encode"] = cost(lambda: adapter.to_tensors(frame))
-    case = Case("table", adapter.spec, samples=min(size, 512))
+    told["learn columns"] = typical(lambda: adapter.fit(frame))
+    told["encode"] = typical(lambda: adapter.to_tensors(frame))
+    case, data = Case("table", adapter.spec, samples=512), adapter.to_tensors(frame)
+    rows = data.batch(torch.arange(len(data)))["x"]
     model = case.model(as_if=size)
-    one = steps(model, adapter.to_tensors(frame), model.stages[0].name, seconds=2.0)
-    told["train, a pass"] = one["step"] * size / one["batch"]
-    model.eval()
-    told["draw"] = _drawn(case, model, min(size, 8192)) * size / min(size, 8192)
-    told["decode"] = cost(lambda: adapter.from_tensors(adapter.to_tensors(frame).fields["x"]))
+    told |= _passes(model, data)
+    told["draw"] = _drawn(case, model.eval(), size)
+    told["decode"] = typical(lambda: adapter.from_tensors(rows))
     cut = size * 3 // 4
     parts = frame.iloc[:cut].reset_index(drop=True), frame.iloc[cut:].reset_index(drop=True)
-    told["judge"] = cost(lambda: evaluate_table(train=parts[0], synthetic=parts[0], holdout=parts[1], target="n0"))
+    told["judge"] = typical(lambda: evaluate_table(train=parts[0], synthetic=parts[0], holdout=parts[1], target="n0"))
     return told
 
 
 def pictures(size: int) -> Told:
-    """Pictures of 16x16 in an array: read, judged."""
+    """Pictures of 16x16 in an array: read, a pass of a small model's stages, drawn, judged."""
     from aegan.data import ImageAdapter
     from aegan.metrics import Features, evaluate_images
 
     x = np.random.default_rng(0).integers(0, 256, (size, 16, 16), np.uint8)
     adapter = ImageAdapter()
-    told = {"read": cost(lambda: adapter.fit(x))}
+    told = {"read": typical(lambda: adapter.fit(x))}
     data = adapter.to_tensors(x)
+    case = Case("image", adapter.spec, samples=512)
+    model = case.model(None, SMALL, as_if=size)
+    told |= _passes(model, data)
+    told["draw"] = _drawn(case, model.eval(), size)
     space = Features(lambda batch: batch.flatten(1)[:, :32], name="pixels", dim=32)
     held, train = data.subset(torch.arange(size // 4)), data.subset(torch.arange(size // 4, size))
     made = held.batch(torch.arange(len(held)))["x"]
-    told["judge"] = cost(lambda: evaluate_images(train=train, synthetic=made, holdout=held, features=space))
+    told["judge"] = typical(lambda: evaluate_images(train=train, synthetic=made, holdout=held, features=space))
     return told
 
 
@@ -79,8 +100,8 @@ def read_wide(size: int) -> Told:
     frame = _table(2_000, size, 20)
     adapter = TableAdapter()
     return {
-        "learn columns": cost(lambda: adapter.fit(frame)),
-        "encode": cost(lambda: adapter.to_tensors(frame)),
+        "learn columns": typical(lambda: adapter.fit(frame)),
+        "encode": typical(lambda: adapter.to_tensors(frame)),
     }
 
 
@@ -94,8 +115,8 @@ def names(size: int) -> Told:
     n = 200_000
     frame = pd.DataFrame({"name": np.char.add("N", random.integers(0, size, n).astype(str)), "n": random.random(n)})
     adapter, told = TableAdapter(), {}
-    told["learn columns"] = cost(lambda: adapter.fit(frame))
-    told["encode"] = cost(lambda: adapter.to_tensors(frame))
+    told["learn columns"] = typical(lambda: adapter.fit(frame))
+    told["encode"] = typical(lambda: adapter.to_tensors(frame))
     case = Case("table", adapter.spec, samples=512)
     return told | _stepped(case)
 
@@ -123,6 +144,21 @@ def code(size: int) -> Told:
     return _stepped(case, "autoencoder", {"latent_dim": str(size)})
 
 
+def ranks(processes: int) -> Told:
+    """So many processes, a thread each: steps a second by the clock, and memory of the first, of some stages."""
+    told: Told = {}
+    for name, stage in TOGETHER:
+        found = [trained(processes, name, stage, 40) for _ in range(3)]
+        told[f"{name}: {stage}, {RATE}"] = statistics.median(one["rate"] for one in found)
+        told[f"{name}: {stage}, memory of each"] = statistics.median(one["peak"] for one in found)
+    return told
+
+
+def message(size: int) -> Told:
+    """So many bytes of gradients summed between two processes, by the clock."""
+    return {"summing": statistics.median(summing([size])[size] for _ in range(3))}
+
+
 @dataclass(frozen=True)
 class Axis:
     """What grows, and over which sizes."""
@@ -131,6 +167,8 @@ class Axis:
     measure: Callable[[int], Told]
     sizes: tuple[int, ...]
     quick: tuple[int, ...]
+    alone: bool = True
+    """Measured in one process, whose memory is then told."""
 
 
 AXES = {
@@ -143,6 +181,8 @@ AXES = {
     "series": Axis("steps of a series", series, (24, 48, 96, 192), (4, 8)),
     "text": Axis("characters of a text", text, (32, 64, 128, 256), (4, 8)),
     "code": Axis("numbers of a code", code, (16, 64, 256, 1024), (4, 8)),
+    "ranks": Axis("processes", ranks, (1, 2), (1, 2), alone=False),
+    "message": Axis("bytes between two processes", message, MESSAGES, (2**10, 2**12), alone=False),
 }
 
 
@@ -156,13 +196,32 @@ def _table(size: int, number: int, values: int):  # noqa: ANN202
     return pd.DataFrame(made)
 
 
-def _drawn(case: Case, model, number: int) -> float:  # noqa: ANN001
+def _drawn(case: Case, model: Model, number: int) -> float:
     from aegan.models.base import in_blocks, noise_for
 
     noise = noise_for(0, number, model.noise_dim)
     y = torch.zeros(number, dtype=torch.int64) if case.spec.classes and model.conditional else None
     in_blocks(model.generate, noise[: model.block], None if y is None else y[: model.block], block=model.block)
-    return cost(lambda: in_blocks(model.generate, noise, y, block=model.block))
+    return typical(lambda: in_blocks(model.generate, noise, y, block=model.block))
+
+
+def _passes(model: Model, data: Samples) -> Told:
+    """Processor seconds of a pass over the data in each stage (the first two), by the trainer with a run folder.
+
+    What a stage prepares (the codes of all samples), the order, checkpoints and events are in it.
+    """
+    told: Told = {}
+    for stage in [stage for stage in model.stages if stage.share > 0][:2]:
+
+        def run(steps: int, stage: Stage = stage) -> None:
+            config = TrainConfig(steps=steps, grids=0, device="cpu", precision="fp32")
+            with tempfile.TemporaryDirectory() as folder:
+                Trainer(model, data, config, Backend("cpu", "fp32"), folder=Path(folder), stages=(stage,)).fit()
+
+        run(2)  # what is imported and set up once in a process
+        count = -(-len(data) // stage.batch_size)
+        told[f"train, a pass of {stage.name}"] = typical(lambda run=run, count=count: run(count))
+    return told
 
 
 def _stepped(case: Case, name: str | None = None, settings: dict[str, str] | None = None, each: bool = False) -> Told:
@@ -191,17 +250,18 @@ def exponents(sizes: Sequence[float], values: Sequence[float]) -> tuple[float, f
 def table(found: dict[str, dict[int, Told]]) -> str:
     """Markdown: a row for each part of each axis."""
     lines = [
-        "| with | of | smallest to largest | processor s (memory: MiB) | exponent | at the end |",
+        "| with | of | smallest to largest | s (memory: MiB) | exponent | at the end |",
         "|---|---|---|---|---|---|",
     ]
     for name, by_size in found.items():
         sizes = sorted(by_size)
-        for key in by_size[sizes[0]]:
+        for key in [key for key in by_size[sizes[0]] if key != LOAD]:
             values = [by_size[size][key] for size in sizes]
             over, last = exponents(sizes, values)
             what = "memory" if key == "peak" else key
             shown = " · ".join(f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values)
-            mark = "**" if last > 1.2 and key != "peak" else ""
+            cost_of = "memory" not in what and not what.endswith(RATE)
+            mark = "**" if last > 1.2 and cost_of else ""
             head = f"| {AXES[name].title} | {what} | {sizes[0]:,} to {sizes[-1]:,} | {shown} "
             lines.append(f"{head}| {over:.2f} | {mark}{last:.2f}{mark} |")
     return "\n".join(lines)
@@ -220,8 +280,9 @@ def main() -> None:
     if options.one:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AeganWarning)
-            told = AXES[options.one[0]].measure(int(options.one[1]))
-        print(json.dumps(told | {"peak": peak()}))
+            axis, load = AXES[options.one[0]], os.getloadavg()[0]
+            told = axis.measure(int(options.one[1]))
+        print(json.dumps(told | ({"peak": peak()} if axis.alone else {}) | {LOAD: load}))
         return
     if options.out is None:
         sys.exit("--out RESULTS expected.")
@@ -235,19 +296,12 @@ def main() -> None:
                 kept.write_text(json.dumps(child(__file__, "--one", name, size)))
             found.setdefault(name, {})[size] = json.loads(kept.read_text())
             print(name, size, {k: round(v, 4) for k, v in found[name][size].items()}, flush=True)
-    text = f"{time.strftime('%Y-%m-%d')}, {kind()}; one thread, the machine shared.\n\n{table(found)}"
+    loads = [told.get(LOAD, 0.0) for by_size in found.values() for told in by_size.values()]
+    shared = f"one thread a process, load {min(loads):.1f} to {max(loads):.1f} before each"
+    text = f"{time.strftime('%Y-%m-%d')}, {kind()}; {shared}.\n\n{table(found)}"
     print(f"\n{text}")
     if options.docs is not None:
         write_between(options.docs / "scale.md", BEGIN, END, text)
-
-
-def write_between(page: Path, begin: str, end: str, text: str) -> None:
-    """Put text between two marks of a page; what was there goes."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, mark, after = rest.partition(end)
-    if not mark:
-        raise ValueError(f"{page}: the marks {begin} and {end} expected.")
-    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ def cost(work: Callable[[], Any]) -> float:
     return time.process_time() - began
 
 
+def typical(work: Callable[[], Any]) -> float:
+    """Processor seconds of ``work``: below .5 s the median of five, since one alone may be an outlier."""
+    took = cost(work)
+    return took if took >= 0.5 else statistics.median([took, *(cost(work) for _ in range(4))])
+
+
 def child(
     script: str | Path, *arguments: Any, python: str | Path = sys.executable, timeout: float | None = None
 ) -> Told:
@@ -185,7 +191,7 @@ CASES = {
 """One of each kind of data; of sound the shape of half a second."""
 
 
-class _Clock(Probe):
+class Clock(Probe):
     """Processor seconds from the end of the second step to that of the last."""
 
     began = took = 0.0
@@ -216,7 +222,7 @@ def steps(
     in another form.
     """
     chosen = chosen or next(s for s in model.stages if s.name == stage)
-    backend, clock = Backend("cpu", precision), _Clock()
+    backend, clock = Backend("cpu", precision), Clock()
 
     def run(number: int) -> None:
         config = TrainConfig(steps=number, grids=0, device="cpu", precision=precision)
@@ -299,6 +305,15 @@ def spread(values: list[float]) -> str:
     digits = 0 if middle >= 100 else 1 if middle >= 10 else 2 if middle >= 0.1 else 4
     low, high = (f"{v:,.{digits}f}" for v in (min(values), max(values)))
     return f"{middle:,.{digits}f}" + (f" ({low}–{high})" if len(values) > 1 else "")
+
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Put text between two marks of a page; what was there goes."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise ValueError(f"{page}: the marks {begin} and {end} expected.")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:

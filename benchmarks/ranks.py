@@ -20,12 +20,8 @@ a step less than 1.25 times as fast.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,16 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
-from aegan.config import TrainConfig
-from aegan.train.backend import Backend
-from aegan.train.group import joined
-from aegan.train.probe import Probe, StepRecord
-from aegan.train.trainer import Trainer
 from aegan.types import Spec
-from growth import write_between
-from machine import CASES, Case, Flops, Told, kind, spread, steps
+from machine import CASES, Case, Flops, Told, kind, spread, steps, write_between
+from processes import summing, together
 
 BEGIN, END = "<!-- ranks: begin -->", "<!-- ranks: end -->"
 PEAK, USED, BANDWIDTH, LAUNCH, MESSAGE, KERNELS = 400e12, 0.2, 100e9, 5e-6, 10e-6, 400
@@ -135,79 +125,6 @@ def halved(case: Case, stage: str, *, seconds: float = 2.0) -> Told:
     return told
 
 
-def group(processes: int, *arguments: Any) -> dict[str, float]:
-    """What the first of so many processes of this script prints on its last line, a JSON object.
-
-    Raises:
-        RuntimeError: One of them failed.
-    """
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = str(s.getsockname()[1])
-    given = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
-    given |= {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, *map(str, arguments)]
-    running = [
-        subprocess.Popen(command, env=given | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
-        for rank in range(processes)
-    ]
-    told = [one.communicate(timeout=1_800)[0] for one in running]
-    if any(one.returncode for one in running):
-        raise RuntimeError(f"{processes} processes, {' '.join(command[2:])}: exit {[o.returncode for o in running]}")
-    return json.loads(told[0].strip().splitlines()[-1])
-
-
-def summing(sizes: list[int]) -> dict[int, float]:
-    """Seconds of summing so many bytes between two processes of this machine, each the least of five."""
-    return {int(size): seconds for size, seconds in group(2, "--sum", *sizes).items()}
-
-
-class _Wall(Probe):
-    """Seconds of the clock from the end of the second step to that of the last."""
-
-    began = took = 0.0
-
-    def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        """Called after every step, in the first process alone."""
-        if trainer.step == 2:
-            self.began = time.perf_counter()
-        self.took = time.perf_counter() - self.began
-
-
-def _train(name: str, stage: str, count: int) -> None:
-    """Two steps and then so many of a stage, in this process or the group that it belongs to; prints the rate."""
-    case, clock = CASES[name], _Wall()
-    model = case.model()
-    chosen = next(s for s in model.stages if s.name == stage)
-    config = TrainConfig(steps=2 + count, grids=0, device="cpu", precision="fp32")
-    with joined():
-        Trainer(model, case.data(), config, Backend("cpu", "fp32"), stages=(chosen,), probes=[clock]).fit()
-    print(json.dumps({"rate": count / max(clock.took, 1e-9)}))
-
-
-def together(name: str, stage: str, *, count: int, repeats: int) -> dict[int, list[float]]:
-    """Steps a second of one process and of two, in turn."""
-    found: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(repeats):
-        for processes, rates in found.items():
-            rates.append(group(processes, "--train", name, stage, count)["rate"])
-    return found
-
-
-def _sum(sizes: list[int]) -> None:
-    found = {}
-    with joined():
-        for size in sizes:
-            flat, times = torch.ones(max(1, size // 4)), []
-            for _ in range(5):
-                dist.barrier()
-                began = time.perf_counter()
-                dist.all_reduce(flat)
-                times.append(time.perf_counter() - began)
-            found[size] = min(times)
-    print(json.dumps(found))
-
-
 def measured(stages: Sequence[tuple[str, str]], *, seconds: float, repeats: int) -> str:
     """Markdown of the stages."""
     size = {key: sent(CASES[key[0]].model(), key[1]) for key in stages}
@@ -242,16 +159,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--docs", type=Path)
-    parser.add_argument("--sum", nargs="+", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--train", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.sum:
-        _sum(options.sum)
-        return
-    if options.train:
-        _train(options.train[0], options.train[1], int(options.train[2]))
-        return
     load = os.getloadavg()[0]
     stages = [(n, s.name) for n in options.cases for s in CASES[n].model().stages if s.share > 0]
     stages = [(n, s) for n, s in stages if options.stages is None or s in options.stages]

@@ -110,6 +110,7 @@ def test_a_script_that_fails_is_quoted(tmp_path: Path) -> None:
 
 def test_growth_is_a_slope_of_logarithms(tmp_path: Path) -> None:
     import growth
+    import machine
 
     assert growth.exponents([10, 20, 40], [1.0, 2.0, 8.0]) == (1.5, 2.0)
     found = {"rows": {10: {"encode": 1.0, "peak": 5.0}, 20: {"encode": 4.0, "peak": 5.0}}}
@@ -117,10 +118,69 @@ def test_growth_is_a_slope_of_logarithms(tmp_path: Path) -> None:
     assert "| rows of a table | encode | 10 to 20 | 1 · 4 | 2.00 | **2.00** |" in text and "| memory |" in text
     page = tmp_path / "scale.md"
     page.write_text(f"before\n{growth.BEGIN}\nold\n{growth.END}\nafter\n")
-    growth.write_between(page, growth.BEGIN, growth.END, text)
+    machine.write_between(page, growth.BEGIN, growth.END, text)
     assert "old" not in page.read_text() and text in page.read_text() and "after" in page.read_text()
     with pytest.raises(ValueError, match="marks"):
-        growth.write_between(page, "<!-- no -->", growth.END, text)
+        machine.write_between(page, "<!-- no -->", growth.END, text)
+
+
+def test_rates_and_memory_are_no_costs_that_grow() -> None:
+    import growth
+
+    small = {"m: s, steps a s": 1.0, "m: s, memory of each": 1.0, growth.LOAD: 1.0}
+    text = growth.table({"ranks": {1: small, 2: {key: 4 * value for key, value in small.items()}}})
+    assert "steps a s | 1 to 2 | 1 · 4 | 2.00 | 2.00 |" in text and "memory of each" in text and "load" not in text
+
+
+def test_a_pass_trains_each_stage_on_every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    import growth
+    from machine import Case, columns
+
+    asked: list[int] = []
+
+    class Watched(growth.Trainer):
+        def fit(self, *, resume: bool = False) -> None:
+            asked.append(self.config.steps or 0)
+
+    monkeypatch.setattr(growth, "Trainer", Watched)
+    monkeypatch.setattr(growth, "typical", lambda work: float(work() or 1.0))
+    case = Case("table", columns(2, 3), samples=70)
+    told = growth._passes(case.model("autoregressive", {"batch_size": "32"}), case.data())
+    assert list(told) == ["train, a pass of fields", "train, a pass of code"]
+    assert asked == [2, 3, 2, 3]  # what is set up once, and 70 samples in batches of 32
+
+
+def test_short_work_is_measured_five_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    import machine
+
+    for took, expected in (([0.02, 0.9, 0.01, 0.03, 0.01], 0.02), ([0.6], 0.6)):
+        left = list(took)
+        monkeypatch.setattr(machine, "cost", lambda work, left=left: left.pop(0))
+        assert machine.typical(lambda: None) == expected and not left
+
+
+def test_rows_of_compiled_stages_say_what_pays_and_what_fails() -> None:
+    import compiled
+
+    row = {"case": "a", "stage": "b", "precision": "bf16", "way": "network", "what": "judge", "graphs": 2, "breaks": 1}
+    row |= {"compiling": 30.0, "eager": 0.3, "compiled": 0.2}
+    failed = {"case": "a", "stage": "c", "precision": "fp32", "way": "loss", "failed": "no second derivative"}
+    text = compiled.table([row, failed])
+    assert "| a: b, bf16 | `judge` | 2, 1 | 30 | 0.3000 | 0.2000 | 1.50 times | 300 steps |" in text
+    assert "| a: c, fp32 | loss | cannot be compiled: no second derivative |" in text
+    assert {line.count("|") for line in text.splitlines()} == {9}
+    assert compiled.pays(row | {"compiled": 0.4}) == "never"
+    assert compiled.reason(ValueError("C++ failed\n\nx.cpp:3: error: no member a | b. More")) == "no member a / b"
+    assert compiled.reason(ValueError()) == "ValueError"
+
+
+def test_networks_to_compile_are_those_called_the_largest_first() -> None:
+    import compiled
+
+    layers = torch.nn.ModuleDict({"small": torch.nn.Linear(1, 2), "large": torch.nn.Linear(1, 3)})
+    layers["unused"] = torch.nn.Linear(9, 9)
+    x = torch.ones(1, 1)
+    assert compiled.called(layers, lambda: (layers["small"](x), layers["large"](x))) == ["large", "small"]
 
 
 def test_projection_says_where_it_stops_paying_within_what_is_allowed() -> None:
@@ -138,7 +198,7 @@ def test_projection_says_where_it_stops_paying_within_what_is_allowed() -> None:
 
 
 def test_two_processes_are_timed_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    import ranks
+    import processes
 
     asked = []
 
@@ -146,8 +206,8 @@ def test_two_processes_are_timed_together(monkeypatch: pytest.MonkeyPatch) -> No
         asked.append((processes, *arguments))
         return {"rate": float(processes)}
 
-    monkeypatch.setattr(ranks, "group", group)
-    assert ranks.together("a case", "a stage", count=7, repeats=2) == {1: [1.0, 1.0], 2: [2.0, 2.0]}
+    monkeypatch.setattr(processes, "group", group)
+    assert processes.together("a case", "a stage", count=7, repeats=2) == {1: [1.0, 1.0], 2: [2.0, 2.0]}
     assert asked == [(p, "--train", "a case", "a stage", 7) for p in (1, 2, 1, 2)]
 
 
