@@ -1,7 +1,7 @@
 """Whether ``torch.compile`` pays on this machine, for every stage of the default models.
 
     python benchmarks/compiled.py --out RESULTS [--cases "images, 28x28" ...] [--stages joint ...]
-                                  [--ways loss network] [--precisions auto] [--seconds 3] [--docs docs]
+                                  [--ways loss network] [--precisions auto] [--seconds 3] [--docs docs] [--kept]
 
 Trained by the trainer, with the optimiser, averages and penalties of the stage, in the precision that it would choose
 (``auto``) or in those named. ``loss``: the whole loss is compiled; ``network``: of the networks that the stage calls
@@ -9,12 +9,14 @@ the largest that can be compiled, alone. Each is measured in a process of its ow
 processor seconds that the first steps cost more than eager ones (the compiler's and its children's), of a step in
 either way, in turn, medians of three, and the steps after which compiling has paid for itself. ``breaks`` are the
 places at which the compiler gives up and begins anew. What cannot be compiled says so in its row. Finished rows are
-kept in RESULTS. With ``--docs`` the table is written into ``benchmarks.md`` between its marks.
+kept in RESULTS; ``--kept`` prints and writes these without measuring what is missing. With ``--docs`` the table is
+written into ``benchmarks.md`` between its marks.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import os
@@ -210,6 +212,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=("auto", "fp32", "bf16"), default=["auto"])
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--docs", type=Path)
+    parser.add_argument("--kept", action="store_true")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -222,19 +225,21 @@ def main() -> None:
     if options.out is None:
         sys.exit("--out RESULTS expected.")
     options.out.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
-    for name in options.cases:
-        for stage in [s.name for s in CASES[name].model().stages if s.share > 0]:
-            if options.stages is not None and stage not in options.stages:
-                continue
-            for precision in options.precisions:
-                for way in options.ways:
-                    kept = options.out / f"{name}-{stage}-{precision}-{way}.json".replace(" ", "_")
-                    if not kept.exists():
-                        kept.write_text(json.dumps(alone(name, stage, way, precision, options.seconds)))
-                    rows.append(json.loads(kept.read_text()))
-                    print(table(rows[-1:]).splitlines()[-1], flush=True)
-    text = f"{time.strftime('%Y-%m-%d')}, {kind()}; one thread, the machine shared.\n\n{table(rows)}"
+    stages = [(n, s.name) for n in options.cases for s in CASES[n].model().stages if s.share > 0]
+    stages = [(n, s) for n, s in stages if options.stages is None or s in options.stages]
+    rows, missing = [], 0
+    ways: list[tuple[str, str]] = list(itertools.product(options.precisions, options.ways))
+    for (name, stage), (precision, way) in itertools.product(stages, ways):
+        kept = options.out / f"{name}-{stage}-{precision}-{way}.json".replace(" ", "_")
+        if not kept.exists() and options.kept:
+            missing += 1
+            continue
+        if not kept.exists():
+            kept.write_text(json.dumps(alone(name, stage, way, precision, options.seconds)))
+        rows.append(json.loads(kept.read_text()))
+        print(table(rows[-1:]).splitlines()[-1], flush=True)
+    text = f"{time.strftime('%Y-%m-%d')}, {kind()}; one thread, the machine shared; {missing} rows missing."
+    text = f"{text}\n\n{table(rows)}"
     print(f"\n{text}")
     if options.docs is not None:
         write_between(options.docs / "benchmarks.md", BEGIN, END, text)
