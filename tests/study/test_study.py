@@ -260,6 +260,27 @@ def test_other_kinds_are_judged_by_their_own_evaluation(tmp_path: Path) -> None:
     assert result["status"] == "finished" and {m.name for m in spec.metrics} <= set(result["metrics"])
 
 
+def test_pictures_can_be_taken_as_vectors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (40, 8, 9, 1), dtype=np.uint8)
+    np.savez(tmp_path / "p.npz", images=pixels, labels=np.arange(40) % 2)
+    data = {"name": "p", "source": str(tmp_path / "p.npz"), "kind": "vector", "n": 20, "options": {"size": [8, 9]}}
+    spec = spec_of(tiny(models=[{"name": "gan", "settings": SMALL}], data=[data], metrics=["frechet", "downstream"]))
+    found = load(spec.data[0], 0)
+    assert (found.spec.kind, found.spec.shape, len(found.spec.classes)) == ("vector", (72,), 2) and len(found.train) == 20
+    x = torch.from_numpy(pixels.reshape(40, 72)).float() / 127.5 - 1
+    assert all(bool((x == row).all(1).any()) for row in found.train.batch(torch.arange(20))["x"])
+    result = job.run_job(jobs_of(spec)[0], tmp_path)
+    assert result["status"] == "finished" and {"frechet", "downstream"} <= set(result["metrics"])
+
+
+def test_other_data_cannot_be_taken_as_vectors(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    data = {"name": "t", "source": str(tmp_path / "t.csv"), "kind": "vector"}
+    with pytest.raises(ConfigError, match="study: data: t: kind = 'vector': the values of pictures .* table data"):
+        spec_of(tiny(data=[data]))
+
+
 FLAT = {"name": "d", "source": "digits-flat", "n": 20}
 CODES = {"operation": "gaussian", "factor": 1.5, "settings": {"latent_dim": 2, "width": 4}}
 SMALL = {"width": 4, "blocks": 1, "batch_size": 8, "noise_dim": 2}

@@ -46,7 +46,7 @@ class StudyData:
         test: Never learnt from; the same for every run on these data.
         pool: All that training samples are drawn from; feature spaces are made of it.
         spec: What one sample is.
-        adapter: What read it; None for toy sets and digits.
+        adapter: What read it; None for toy sets, digits and pictures taken as vectors.
         modes: Of toy sets.
     """
 
@@ -76,6 +76,13 @@ def kind_of(source: str, kind: Any, where: str) -> str:
         if kind not in (None, BUILT_IN[source]):
             raise ConfigError(f"{where}: kind = {kind!r}: {source} are of kind {BUILT_IN[source]!r}. Leave kind out.")
         return BUILT_IN[source]
+    if kind == "vector":
+        if (found := detect_kind(source)) != "image":
+            raise ConfigError(
+                f"{where}: kind = 'vector': the values of pictures can be taken as a vector, {source} holds {found} data. "
+                "Leave kind out."
+            )
+        return kind
     if kind is not None and kind not in ADAPTERS:
         raise ConfigError(f"{where}: kind = {kind!r}: unknown kind of data. {nearest(str(kind), ADAPTERS)}")
     return kind or detect_kind(source)
@@ -104,9 +111,17 @@ def _read(source: str, kind: str, given: str) -> tuple[TensorData, Spec, Adapter
     """All samples of a source; runs that follow one another mostly read the same."""
     if source in BUILT_IN:
         return *_digits(source), None
-    adapter = new_adapter(kind, json.loads(given))
+    adapter = new_adapter("image" if kind == "vector" else kind, json.loads(given))
     adapter.fit(source)
-    return adapter.to_tensors(source), adapter.spec, adapter
+    data, spec = adapter.to_tensors(source), adapter.spec
+    return (*_as_vectors(data, spec), None) if kind == "vector" else (data, spec, adapter)
+
+
+def _as_vectors(data: TensorData, spec: Spec) -> tuple[TensorData, Spec]:
+    """Pictures as their values from -1 to 1 in one row; what they lose is where a pixel is."""
+    x = data.batch(torch.arange(len(data)))["x"].flatten(1)
+    fields = {"x": x} if data.labels is None else {"x": x, "y": data.labels}
+    return TensorData(**fields), Spec(kind="vector", shape=(x.shape[1],), classes=spec.classes)
 
 
 def _drawn(count: int, labels: Tensor | None, entry: DataEntry, seed: int) -> Tensor:
@@ -130,10 +145,8 @@ def _digits(source: str) -> tuple[TensorData, Spec]:
     pixels, labels = load_digits(return_X_y=True)
     x = torch.from_numpy(np.rint(pixels.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8))
     y, classes = torch.from_numpy(labels.astype(np.int64)), tuple(str(i) for i in range(10))
-    if source == "digits":
-        return TensorData(x=x, y=y), Spec(kind="image", shape=(1, 8, 8), classes=classes)
-    flat = x.flatten(1).float() / 127.5 - 1.0
-    return TensorData(x=flat, y=y), Spec(kind="vector", shape=(64,), classes=classes)
+    data, spec = TensorData(x=x, y=y), Spec(kind="image", shape=(1, 8, 8), classes=classes)
+    return (data, spec) if source == "digits" else _as_vectors(data, spec)
 
 
 def centres(problem: str) -> tuple[Tensor, float]:
