@@ -55,11 +55,11 @@ def draw_quality(results: list[dict[str, Any]], models: list[str], path: Path, d
             found = [quality(results, model, metric, against, i) for i, model in enumerate(models)]
             lines = [line for line in found if line is not None]
             if lines:
-                to, low = (
-                    path.with_name(f"{path.name}-{metric}-{against}.svg"),
-                    min(y for line in lines for y in line.y),
-                )
-                line_plot(to, f"{title}, {data}", label, title, lines, floor=0.95 * low)
+                to = path.with_name(f"{path.name}-{metric}-{against}.svg")
+                low, high = (f(y for line in lines for y in line.y) for f in (min, max))
+                # One run that went astray would press all others into a line.
+                log = low > 0 and high > 50 * low
+                line_plot(to, f"{title}, {data}", label, title, lines, log=log, floor=0.95 * low)
 
 
 def main() -> None:
