@@ -197,3 +197,12 @@ def test_one_that_is_done_tells_that_another_failed(monkeypatch: pytest.MonkeyPa
     with pytest.raises(RunError, match="Process 1 of 2 is done, but another"), group.joined():
         pass
     assert seen == ["begin", "barrier", "end"]
+
+
+def test_one_whose_messages_are_not_answered_tells_that_another_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = events_of_a_group(monkeypatch)
+    with pytest.raises(RunError, match="Process 1 of 2 was told nothing more .* --resume") as raised, group.joined():
+        raise RuntimeError("[/x/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:8102.")
+    assert seen == ["begin", "end"] and isinstance(raised.value.__cause__, RuntimeError)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), group.joined():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,3 +223,30 @@ def test_the_training_goes_on_while_the_thread_waits_for_the_disk() -> None:
         may.set()
         ahead.batch(ahead.index(1))
     assert goes_on == [1]
+
+
+LATE = """
+import itertools, threading
+import torch
+from aegan.train.order import BatchOrder
+from aegan.train.prefetch import Prefetch
+
+class Data:
+    def __len__(self):
+        return 6
+    def batch(self, index):
+        return {"x": index}
+
+def train():
+    threading.main_thread().join()
+    with Prefetch(Data(), BatchOrder(6, 3, 0), itertools.count(), lambda index: [index]) as ahead:
+        print(sorted(torch.cat([ahead.batch(ahead.index(draw))["x"] for draw in (0, 1)]).tolist()))
+
+threading.Thread(target=train).start()
+"""
+
+
+def test_a_training_in_a_thread_outlives_the_main_thread() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=300)
+    assert (done.stdout.strip(), done.returncode) == ("[0, 1, 2, 3, 4, 5]", 0), done.stderr
+    assert not done.stderr

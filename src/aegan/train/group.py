@@ -49,7 +49,7 @@ def joined() -> Iterator[None]:
     Every process that was not stopped by an error waits for the others before it leaves.
 
     Raises:
-        RunError: The work is done here, but another process ended before its own was.
+        RunError: Another process ended before its own work was done.
     """
     if world() == 1 or not dist.is_available() or dist.is_initialized():
         yield
@@ -61,6 +61,10 @@ def joined() -> Iterator[None]:
     try:
         yield
         _wait_for_all()
+    except RuntimeError as error:
+        if "gloo" not in str(error):  # as what it says of a process that is gone, or silent
+            raise
+        raise _left_alone("was told nothing more by another one, which ended before it was done") from error
     finally:
         dist.destroy_process_group()
 
@@ -70,10 +74,14 @@ def _wait_for_all() -> None:
     try:
         dist.barrier()
     except RuntimeError as error:
-        raise RunError(
-            f"Process {dist.get_rank()} of {dist.get_world_size()} is done, but another one ended before it was; its "
-            "message tells why. Start the group again: it goes on from the last checkpoint."
-        ) from error
+        raise _left_alone("is done, but another one ended before it was") from error
+
+
+def _left_alone(how: str) -> RunError:
+    return RunError(
+        f"Process {dist.get_rank()} of {dist.get_world_size()} {how}; its message tells why. Start the group again "
+        "with --resume: it goes on from the last checkpoint."
+    )
 
 
 def first_then_others(first: Callable[[], T], others: Callable[[], T]) -> T:

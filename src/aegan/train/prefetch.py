@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Self
 
 import torch
@@ -19,7 +21,7 @@ from aegan.types import Batch, Samples, Stage
 AHEAD = 2
 """Batches (or parts of one, where they are cut) that are read or being read before they are asked for."""
 THREAD = "aegan-prefetch"
-"""What the thread's name begins with."""
+"""The thread's name."""
 _Part = tuple[int, Tensor, Tensor, Batch]
 """A draw, its index, a part of that, and the samples of the part."""
 
@@ -52,17 +54,23 @@ class Prefetch:
     ) -> None:
         self.data, self.order = data, order
         self._read = self._reading(draws, parts)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
+        # An executor takes no more work once the main thread has ended, where a training in another thread goes on.
+        self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
+        self._asked: SimpleQueue[Future[_Part] | None] = SimpleQueue()
         self._coming: deque[Future[_Part]] = deque()
 
     def __enter__(self) -> Self:
+        self._thread.start()
         for _ in range(AHEAD):
             self._ask()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the thread; a batch that is being read is waited for, those after it are not begun."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        for future in self._coming:
+            future.cancel()
+        self._asked.put(None)
+        self._thread.join()
         self._coming.clear()
 
     def __len__(self) -> int:
@@ -101,7 +109,18 @@ class Prefetch:
         return found
 
     def _ask(self) -> None:
-        self._coming.append(self._thread.submit(next, self._read))
+        future: Future[_Part] = Future()
+        self._coming.append(future)
+        self._asked.put(future)
+
+    def _work(self) -> None:
+        while (future := self._asked.get()) is not None:
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(next(self._read))
+            except BaseException as error:
+                future.set_exception(error)
 
     def _reading(self, draws: Iterable[int], parts: Callable[[Tensor], Sequence[Tensor]]) -> Iterator[_Part]:
         for draw in draws:
