@@ -29,7 +29,7 @@ from aegan.data.kinds import new_adapter
 from aegan.data.series import SeriesAdapter
 from aegan.data.text import TextAdapter
 from aegan.data.write import write_images
-from aegan.errors import ConfigError, DataError
+from aegan.errors import DataError
 
 QUICK = {"evaluate": False, "doctor": False, "holdout": 0.0, "precision": "fp32"}
 PLAIN = {"latent_dim": "8", "width": "8", "batch_size": "16"}
@@ -188,14 +188,6 @@ def test_a_dataset_has_the_labels_and_a_transform_does_not_ask_for_them(runs: An
     x, y = next(iter(torch.utils.data.DataLoader(data, batch_size=SIZE)))
     assert x.shape == (SIZE, 1, 8, 8) and [data.classes[i] for i in y.tolist()] == names
     assert LatentTransform(run, source)(torch.zeros(1, 8, 8)).shape == (1, 8, 8)
-
-
-def test_what_the_model_cannot_be_asked_for_by_class_is_refused(tmp_path: Path) -> None:
-    settings = {"autoencoder.width": "8", "autoencoder.latent_dim": "4", "latent.hidden": "16", "joint.share": "0"}
-    run = aegan.fit(plain("image"), out=tmp_path, model="latent-gan", settings=settings, steps=4, **QUICK)
-    assert len(run.augment(plain("image"), num=3, operations="generate", checks=[])) == 3
-    with pytest.raises(ConfigError, match="'latent-gan' is not told the classes"):
-        run.augment(labelled("image")[0], operations="generate", checks=[])
 
 
 def test_a_run_with_classes_refuses_others_as_before() -> None:
