@@ -236,7 +236,7 @@ class Estimator:
         """New samples made of those of ``source``: encoded, moved, decoded, the label kept.
 
         Args:
-            source: Anything that ``fit`` takes.
+            source: Anything that ``fit`` takes. Where the run has no classes, those of the source are taken up.
             num: Samples to make; as many as the source has when None, or as many as ``balance`` takes.
             strength: From 0 (reconstructions) to 1 (as far from their sources as real neighbours are); see
                 docs/augmentation.md.

@@ -18,7 +18,7 @@ from aegan.augmentation.movers import CodeMover
 from aegan.augmentation.space import Space
 from aegan.config import TrainConfig
 from aegan.data.base import TensorData
-from aegan.errors import DataError
+from aegan.errors import ConfigError, DataError
 from aegan.models.registry import build
 from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
@@ -161,5 +161,7 @@ def test_generated_samples_need_the_classes_that_the_gan_is_told(
     options = {"precision": "fp32", "doctor": False, "evaluate": False}
     plain = aegan.fit(source[0], out=tmp_path / "run", model="latent-gan", steps=9, settings=TINY_SET, **options)
     assert not plain.model.conditional
-    made = plain.augment(source, operations="generate", checks=[], num=5)  # it was fitted without labels
+    made = plain.augment(source[0], operations="generate", checks=[], num=5)  # it was fitted without labels
     assert len(made) == 5 and made.labels is None
+    with pytest.raises(ConfigError, match="'latent-gan' is not told the classes.* or leave the labels out"):
+        plain.augment(source, operations="generate", checks=[], num=5)  # which are the source's to keep

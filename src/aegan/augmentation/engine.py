@@ -160,8 +160,8 @@ class Augmenter:
         check_operations(space, self.operations)
         if settings.balance and labels is None:
             raise DataError(
-                "balance: no labels: the source carries none, or the run was fitted without classes. Give a folder "
-                "with a sub-folder a class, an .npz with x and y, or the name of a table's label column."
+                "balance: no labels: the source carries none. Give a folder with a sub-folder a class, an .npz with x "
+                "and y, or the name of a table's label column."
             )
         self.y = torch.zeros(len(data), dtype=torch.int64) if labels is None else labels.y
         if len(self.y) != len(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,15 @@ def augment(
     estimator: Estimator, source: Any, *, label: str | None = None, originals: bool = False, **settings: Any
 ) -> Augmented:
     """See :meth:`aegan.Estimator.augment`."""
+    return _augmented(estimator, source, label=label, originals=originals, **settings)[1]
+
+
+def _augmented(
+    estimator: Estimator, source: Any, *, label: str | None = None, originals: bool = False, **settings: Any
+) -> tuple[Estimator, Augmented]:
+    """What :func:`augment` makes, and the estimator that can write it: see :func:`_read`."""
     asked = Settings(**settings)
-    space = Space.of(estimator)
-    made_by = augmenter(estimator, source, asked, space=space, label=label)
+    estimator, made_by = _opened(estimator, source, asked, label=label)
     data, labels = made_by.data, made_by.labels
     made = made_by.make()
     if not len(made.source) and not originals:
@@ -43,7 +50,7 @@ def augment(
         index = torch.cat([everything, index])
         operation = [ORIGINAL] * len(data) + operation
         reached = torch.cat([torch.zeros(len(data)), reached])
-    return Augmented(
+    return estimator, Augmented(
         data=estimator.kind.augmented(
             estimator, source, x, y, data=data, index=index, originals=len(data) if originals else 0
         ),
@@ -76,19 +83,41 @@ def augmenter(
     labelled: bool = True,
 ) -> Augmenter:
     """The run's :class:`~aegan.augmentation.engine.Augmenter` for a source; ``labelled`` False forgets its labels."""
+    return _opened(estimator, source, settings, space=space, label=label, labelled=labelled)[1]
+
+
+def _opened(
+    estimator: Estimator,
+    source: Any,
+    settings: Settings,
+    *,
+    space: Space | None = None,
+    label: str | None = None,
+    labelled: bool = True,
+) -> tuple[Estimator, Augmenter]:
+    """As :func:`augmenter`, after the estimator of :func:`_read`."""
     space, kind = space or Space.of(estimator), estimator.kind
-    data = _read(estimator, source)
-    labels = kind.labels_of(estimator, source, data, label) if labelled else None
-    classify = kind.classifier(estimator) if labels is not None and not labels.fields else None
-    return Augmenter(space, data, settings, labels, classify=classify)
+    reader, data = _read(estimator, source, labelled=labelled)
+    labels = kind.labels_of(reader, source, data, label) if labelled else None
+    # The run's classifier knows the run's classes alone.
+    asks = labels is not None and not labels.fields and reader is estimator
+    classify = kind.classifier(estimator) if asks else None
+    return reader, Augmenter(space, data, settings, labels, classify=classify)
 
 
-def _read(estimator: Estimator, source: Any) -> TensorData:
-    """The source as tensors; a source that is of another kind is refused by that."""
+def _read(estimator: Estimator, source: Any, *, labelled: bool) -> tuple[Estimator, TensorData]:
+    """The source as tensors, with its labels; a source that is of another kind is refused by that.
+
+    A run without classes takes up those of the source: the estimator that comes back is the run's own but for them. The
+    model is not told them.
+    """
     adapter = estimator.adapter
     own = adapter.spec.kind
     try:
-        return adapter.to_tensors(source)
+        if adapter.spec.classes or not labelled:
+            return estimator, adapter.to_tensors(source)
+        known, opened = adapter.with_classes_of(source)
+        data = known.to_tensors(opened)
     except DataError as error:
         found = other_kind(source, adapter.spec)
         if found is None or (isinstance(adapter, TextAdapter) and _has_text(adapter, source)):
@@ -97,6 +126,11 @@ def _read(estimator: Estimator, source: Any) -> TensorData:
             f"augment: {estimator.run.path} is a run of {own} data, but the source looks like {found} data "
             f"({error}). Give {own} data, or a run that was fitted on such a source."
         ) from error
+    if known is adapter:
+        return estimator, data
+    reader = copy(estimator)
+    reader.adapter = known
+    return reader, data
 
 
 def _has_text(adapter: TextAdapter, source: Any) -> bool:
@@ -119,6 +153,6 @@ def write_augmented(estimator: Estimator, source: Any, out: str, *, overwrite: b
         raise StorageError(f"{manifest}: exists already. Add --overwrite, or choose another --out.")
     if not out:
         raise ConfigError("--out: a name expected, got none.")
-    done = augment(estimator, source, **options)
+    estimator, done = _augmented(estimator, source, **options)
     written = estimator.kind.write_augmented(estimator, done, out, overwrite=overwrite)
     return f"{done}\n{written}\nmanifest in {done.write_manifest(manifest)}"

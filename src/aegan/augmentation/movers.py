@@ -158,7 +158,7 @@ def _check_generator(space: Space, labelled: bool) -> None:
     if labelled and not model.conditional:
         raise ConfigError(
             f"generate: {space.name!r} is not told the classes, so it cannot sample those of the source. Fit "
-            "latent-gan on labelled data, or use gaussian."
+            "latent-gan on labelled data, use gaussian, or leave the labels out."
         )
 
 

@@ -34,7 +34,7 @@ class AugmentedDataset(Dataset):
 
     Args:
         estimator: A fitted model.
-        source: Anything that ``fit`` takes.
+        source: Anything that ``fit`` takes; its labels are kept, also where the run has no classes.
         strength: See :meth:`aegan.Estimator.augment`.
         operations: The same; one is drawn for each sample.
         share: Part of the samples that are augmented; the others are passed through.

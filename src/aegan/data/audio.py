@@ -6,13 +6,15 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aegan.data.audio_labels import joined, pattern_fields
+from aegan.data.audio_labels import combinations, joined, pattern_fields, varying
 from aegan.data.audio_scale import LogMel, block_of
 from aegan.data.audio_source import Opened, Recordings, is_silent, mixed, open_recordings, resampled, trimmed
 from aegan.data.base import Adapter, TensorData
@@ -123,15 +125,11 @@ class AudioAdapter(Adapter):
         frames = max(FEWEST_FRAMES, -(-scale.frames(round(longest * rate)) // 8) * 8)
         fields = self._packed(waves, frames * scale.hop, channels)
         self.scaling = LogMel.fit(scale, fields)
-        labels = {name: [values[i] for i in kept] for name, values in opened.labels.items()}
-        # One value says nothing that a model could be conditioned on.
-        labels = {name: values for name, values in labels.items() if len(set(values)) > 1}
+        labels = varying({name: [values[i] for i in kept] for name, values in opened.labels.items()})
         self.spec = Spec(kind="audio", shape=(channels, scale.bands, frames))
         if labels:
-            fields["y"], combinations = joined(labels, opened.name)
-            told = tuple((name, tuple(c[i] for c in combinations)) for i, name in enumerate(labels))
-            classes = tuple(SEPARATOR.join(c) for c in combinations)
-            self.spec = Spec(kind="audio", shape=self.spec.shape, classes=classes, labels=told)
+            fields["y"], classes = joined(labels, opened.name)
+            self.spec = _labelled(self.spec, tuple(labels), classes)
         self.form = "recordings" if isinstance(source, Recordings) else "files"
         self.summary = _summary(opened.name, lengths / rate, found, rate, channels, frames * scale.hop / rate, labels)
         self._cache = (source, self._data(fields))
@@ -164,6 +162,16 @@ class AudioAdapter(Adapter):
             index = np.array([own.index(name) for name in present])
             fields["y"] = map_labels(index, own, self.spec.classes, opened.name)
         return self._data(fields)
+
+    def with_classes_of(self, source: Any) -> tuple[AudioAdapter, Any]:
+        """See :meth:`~aegan.data.base.Adapter.with_classes_of`; where no label has two values, they are one class."""
+        self.fitted()
+        opened = self._open(source, lenient=True)
+        if not opened.labels:
+            return self, source
+        labels, known = varying(opened.labels) or opened.labels, copy(self)
+        known.spec = _labelled(self.spec, tuple(labels), combinations(labels))
+        return known, source
 
     def names(self, source: Any) -> list[str] | None:
         """See :meth:`~aegan.data.base.Adapter.names`; below the folder, where the source is one."""
@@ -321,6 +329,12 @@ class AudioAdapter(Adapter):
         for name, value in fields.items():
             made[name] = value if isinstance(value, np.memmap) else torch.from_numpy(value)
         return TensorData(**made)
+
+
+def _labelled(spec: Spec, names: Sequence[str], classes: Sequence[tuple[str, ...]]) -> Spec:
+    """With ``classes``, each of them a value of each of the labels ``names``."""
+    told = tuple((name, tuple(values[i] for values in classes)) for i, name in enumerate(names))
+    return replace(spec, classes=tuple(SEPARATOR.join(values) for values in classes), labels=told)
 
 
 def _whole(wave: np.ndarray) -> np.ndarray:

@@ -151,8 +151,7 @@ def joined(labels: Mapping[str, Sequence[str]], where: str) -> tuple[np.ndarray,
     Raises:
         DataError: So many combinations that hardly two recordings share one.
     """
-    rows = list(zip(*labels.values(), strict=True))
-    classes = sorted(set(rows), key=lambda row: [natural_key(value) for value in row])
+    rows, classes = list(zip(*labels.values(), strict=True)), combinations(labels)
     if len(classes) > max(1, len(rows) // 2):
         counts = ", ".join(f"{len(set(values))} of {name}" for name, values in labels.items())
         raise DataError(
@@ -161,7 +160,22 @@ def joined(labels: Mapping[str, Sequence[str]], where: str) -> tuple[np.ndarray,
             "the recordings."
         )
     index = {row: i for i, row in enumerate(classes)}
-    return np.array([index[row] for row in rows], dtype=np.int64), tuple(classes)
+    return np.array([index[row] for row in rows], dtype=np.int64), classes
+
+
+def combinations(labels: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """The combinations of values that occur, naturally sorted.
+
+    >>> combinations({"digit": ["10", "9", "9"], "speaker": ["theo", "theo", "theo"]})
+    (('9', 'theo'), ('10', 'theo'))
+    """
+    rows = set(zip(*labels.values(), strict=True))
+    return tuple(sorted(rows, key=lambda row: [natural_key(value) for value in row]))
+
+
+def varying(labels: Mapping[str, Sequence[str]]) -> Labels:
+    """The labels of more than one value: one says nothing that a model could be conditioned on."""
+    return {name: list(values) for name, values in labels.items() if len(set(values)) > 1}
 
 
 def _bare(name: str) -> str:

@@ -196,6 +196,18 @@ class Adapter(ABC):
     def from_tensors(self, x: Tensor) -> Any:
         """Turn network output ``x`` back into the kind of thing that ``fit`` was given."""
 
+    def with_classes_of(self, source: Any) -> tuple[Adapter, Any]:
+        """This adapter, fitted without classes, as one that has those of ``source``; itself it stays as it is.
+
+        Returns:
+            An adapter that reads and writes as this one does, and labels besides; this one where ``source`` carries
+            none. And what to give its :meth:`to_tensors`: ``source``, or what was opened of it.
+
+        Raises:
+            DataError: As :meth:`to_tensors`.
+        """
+        return self, source
+
     def names(self, source: Any) -> list[str] | None:
         """File of each sample that :meth:`to_tensors` has just read of ``source``; None where they have none."""
         return None

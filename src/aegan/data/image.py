@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -136,6 +138,16 @@ class ImageAdapter(Adapter):
         if opened.labels is not None and spec.classes:
             y = map_labels(opened.labels, opened.classes, spec.classes, opened.name)
         return _data(x, y)
+
+    def with_classes_of(self, source: Any) -> tuple[ImageAdapter, Any]:
+        """See :meth:`~aegan.data.base.Adapter.with_classes_of`; a single class is one, too."""
+        spec, form = self._fitted()
+        opened = open_source(source, skip_bad=self.skip_bad, like=form, cache_dir=self.cache_dir)
+        if opened.labels is None:
+            return self, opened
+        known = copy(self)
+        known.spec = replace(spec, classes=opened.classes)
+        return known, opened
 
     def names(self, source: Any) -> list[str] | None:
         """See :meth:`~aegan.data.base.Adapter.names`; below the folder or the archive, where the source is one."""

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from aegan.data import series_samples as samples
 from aegan.data.base import Adapter, TensorData
-from aegan.data.labels import map_labels, natural_key
+from aegan.data.labels import map_labels
 from aegan.data.series_back import Decoder
 from aegan.data.series_form import repeated_values
 from aegan.data.series_ids import Names
 from aegan.data.series_json import from_plain, to_plain
+from aegan.data.series_labels import class_names, labelled
 from aegan.data.series_options import check_options, fit_table, fitted_roles, roles_of
 from aegan.data.series_scale import Scaler
 from aegan.data.series_seasons import in_words, places_of, seasons_of
@@ -139,11 +140,10 @@ class SeriesAdapter(Adapter):
         variable = bool((done.lengths != done.lengths[0]).any())
         frame = samples.attributes(opened, done, self.channels, lengths=variable, static=opened.form.static)
         self.table, constants = fit_table(frame)
-        names = set() if opened.labels is None else {str(name) for one in opened.labels for name in one}
         self.spec = Spec(
             kind="series",
             shape=(longest, done.x.shape[2]),
-            classes=tuple(sorted(names, key=natural_key)),
+            classes=class_names(opened),
             fields=() if self.table is None else self.table.spec.fields,
             seasons=seasons_of(opened, self.clock, self.window, self.options["seasons"]),
         )
@@ -256,6 +256,11 @@ class SeriesAdapter(Adapter):
                 f"data: {', '.join(self.channels[:8])}."
             )
         return samples.on_grid(opened, self.clock)
+
+    def with_classes_of(self, source: Any) -> tuple[SeriesAdapter, Any]:
+        """See :meth:`~aegan.data.base.Adapter.with_classes_of`."""
+        opened, decoder = self.open(source), self._fitted()
+        return (self if opened.labels is None else labelled(self, decoder, opened)), opened
 
     def from_tensors(
         self,

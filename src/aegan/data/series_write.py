@@ -104,6 +104,8 @@ def _apart(opened: SeriesSet, each: int | None) -> SeriesSet:
 def _opened(series: Any, form: SeriesForm | None) -> SeriesSet:
     if form is None or form.container != "frame":
         layout = "long" if form is not None and form.layout == "long" else "auto"
+        if layout == "long" and isinstance(series, tuple) and len(series) == 2:
+            series = (series[0], series[1][:1])  # its windows stand one behind the other, all of its one class
         return open_series(series, Roles(layout=layout))
     roles = Roles(
         id=form.id,

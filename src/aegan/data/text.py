@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 import warnings
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ from aegan.types import Spec
 
 LONGEST = {"word": 128, "subword": 128, "character": 256, "byte": 256}
 """Tokens of a text at most, unless the user says otherwise: time and memory grow with them."""
+OTHER_LABEL = "class"
+"""Column of labels where the usual name is that of the texts."""
 KEYS = ("adapter", "options", "spec", "form", "units", "count")
 
 
@@ -114,12 +118,11 @@ class TextAdapter(Adapter):
         if limit == 0:
             raise DataError(f"{opened.name}: nothing but empty strings; expected text.")
         self.form, self.count = opened.form, len(texts)
-        names = () if opened.labels is None else tuple(sorted(set(opened.labels), key=natural_key))
         self.spec = Spec(
             kind="text",
             shape=(limit + 1,),
             likelihood="categorical",
-            classes=names,
+            classes=_classes(opened),
             vocabulary=self.units.size,
         )
         self.summary = _summary(opened, self.units, why, lengths, limit)
@@ -159,6 +162,20 @@ class TextAdapter(Adapter):
             index = np.array([place[name] for name in opened.labels], dtype=np.int64)
             fields["y"] = torch.from_numpy(map_labels(index, present, self.spec.classes, opened.name))
         return TensorData(**fields)
+
+    def with_classes_of(self, source: Any) -> tuple[TextAdapter, Any]:
+        """See :meth:`~aegan.data.base.Adapter.with_classes_of`; of a table those of its column ``label``."""
+        opened = self._open(source, fitted=True, labelled=True)
+        if opened.labels is None:
+            return self, opened
+        known = copy(self)
+        known.spec = replace(self.spec, classes=_classes(opened))
+        # Where texts and labels were given apart, the texts' own column may be called so.
+        label = USUAL_LABEL if self.form.column != USUAL_LABEL else OTHER_LABEL
+        known.form = replace(self.form, label=label)
+        if self.options["column"] is not None:
+            known.options = self.options | {"label": label}
+        return known, opened
 
     def texts(self, x: Tensor) -> list[str]:
         """Texts of tokens ``(N, T)``.
@@ -233,8 +250,11 @@ class TextAdapter(Adapter):
             raise DataError("adapter: units and spec do not fit together; the file is damaged.")
         return adapter
 
-    def _open(self, source: Any, fitted: bool = False) -> TextSet:
+    def _open(self, source: Any, fitted: bool = False, labelled: bool = False) -> TextSet:
+        """With ``labelled``, also the labels that a table has by their usual name, where none were fitted."""
         column, label = self.options["column"], self.options["label"]
+        if labelled and column not in (None, USUAL_LABEL):
+            label = label or USUAL_LABEL
         if fitted and column is not None and _is_plain(source):
             column = label = None  # texts by themselves are as good
         sample = self.form.sample if fitted and self.form.container == "file" else self.options["each"]
@@ -256,7 +276,7 @@ class TextAdapter(Adapter):
                     f"samples are written. {nearest(column, names)} Give a text file, rename the column of texts, "
                     "or in Python give it as a list."
                 )
-            label = label if label in names and self.spec.classes else None
+            label = label if label in names and (self.spec.classes or labelled) else None
         return open_text(source, column=column, label=label, sample=sample, encoding=encoding)
 
     def _fitted(self) -> Units:
@@ -291,6 +311,10 @@ class TextAdapter(Adapter):
                 AeganWarning,
                 stacklevel=3,
             )
+
+
+def _classes(opened: TextSet) -> tuple[str, ...]:
+    return () if opened.labels is None else tuple(sorted(set(opened.labels), key=natural_key))
 
 
 def _few(texts: list[str], form: TextForm) -> str:
