@@ -267,7 +267,9 @@ def test_pictures_can_be_taken_as_vectors(tmp_path: Path) -> None:
     data = {"name": "p", "source": str(tmp_path / "p.npz"), "kind": "vector", "n": 20, "options": {"size": [8, 9]}}
     spec = spec_of(tiny(models=[{"name": "gan", "settings": SMALL}], data=[data], metrics=["frechet", "downstream"]))
     found = load(spec.data[0], 0)
-    assert (found.spec.kind, found.spec.shape, len(found.spec.classes)) == ("vector", (72,), 2) and len(found.train) == 20
+    assert (found.spec.kind, found.spec.shape, len(found.spec.classes)) == ("vector", (72,), 2) and len(
+        found.train
+    ) == 20
     x = torch.from_numpy(pixels.reshape(40, 72)).float() / 127.5 - 1
     assert all(bool((x == row).all(1).any()) for row in found.train.batch(torch.arange(20))["x"])
     result = job.run_job(jobs_of(spec)[0], tmp_path)

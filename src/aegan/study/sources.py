@@ -79,8 +79,8 @@ def kind_of(source: str, kind: Any, where: str) -> str:
     if kind == "vector":
         if (found := detect_kind(source)) != "image":
             raise ConfigError(
-                f"{where}: kind = 'vector': the values of pictures can be taken as a vector, {source} holds {found} data. "
-                "Leave kind out."
+                f"{where}: kind = 'vector': the values of pictures can be taken as a vector, {source} holds {found} "
+                "data. Leave kind out."
             )
         return kind
     if kind is not None and kind not in ADAPTERS:
