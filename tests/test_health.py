@@ -16,9 +16,11 @@ TINY_SET = {"latent_dim": "8", "width": "8", "blocks": "1", "batch_size": "16"}
 
 
 def _fit(path: Path, model: str, **settings: str) -> aegan.Estimator:
+    # The doctor looks as often as the clock allows, and on a slow machine finds such a collapse, too.
     return aegan.fit(
-        bars(128), out=path, model=model, steps=40, precision="fp32", holdout=0.25, settings={**TINY_SET, **settings}
-    )
+        bars(128), out=path, model=model, steps=40, precision="fp32", holdout=0.25, doctor=False,
+        settings={**TINY_SET, **settings},
+    )  # fmt: skip
 
 
 def test_a_collapse_is_written_reported_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
