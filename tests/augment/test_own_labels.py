@@ -29,7 +29,7 @@ from aegan.data.kinds import new_adapter
 from aegan.data.series import SeriesAdapter
 from aegan.data.text import TextAdapter
 from aegan.data.write import write_images
-from aegan.errors import DataError
+from aegan.errors import AeganWarning, DataError
 
 QUICK = {"evaluate": False, "doctor": False, "holdout": 0.0, "precision": "fp32"}
 PLAIN = {"latent_dim": "8", "width": "8", "batch_size": "16"}
@@ -230,13 +230,15 @@ def test_labels_of_texts_are_in_the_column_of_their_usual_name(column: str, tmp_
     frame.loc[3, "label"] = None
     kept = [name for i, name in enumerate(names) if i != 3]
     table = TextAdapter(column=column).fit(frame)
-    known, told = classes_of(table, frame)
+    with pytest.warns(AeganWarning, match="frame: 1 rows have no text or no label and are passed over"):
+        known, told = classes_of(table, frame)
     assert told == kept and known.open(frame) == [text for i, text in enumerate(some) if i != 3]
     made = known.from_tensors(known.to_tensors(frame).fields["x"], y=known.to_tensors(frame).labels)
     assert made.label.tolist() == kept and list(made) == [column, "label"]
     if column == "text":
         frame.to_csv(tmp_path / "texts.csv", index=False)
-        assert classes_of(TextAdapter().fit(some), tmp_path / "texts.csv")[1] == kept
+        with pytest.warns(AeganWarning, match="texts.csv: 1 rows have no text or no label"):
+            assert classes_of(TextAdapter().fit(some), tmp_path / "texts.csv")[1] == kept
     assert table.with_classes_of(frame[[column]])[0] is table
 
 

@@ -168,6 +168,13 @@ class TextAdapter(Adapter):
         opened = self._open(source, fitted=True, labelled=True)
         if opened.labels is None:
             return self, opened
+        if opened.passed:
+            warnings.warn(
+                f"{opened.name}: {opened.passed} rows have no text or no label and are passed over. Fill their cells; "
+                "or, to do without labels, give the texts alone.",
+                AeganWarning,
+                stacklevel=2,
+            )
         known = copy(self)
         known.spec = replace(self.spec, classes=_classes(opened))
         # Where texts and labels were given apart, the texts' own column may be called so.

@@ -191,7 +191,7 @@ def nearest_labels(
     rows, k = every if itself else rows, min(k, len(reference) - itself)
     for start in range(0, len(query), 1024):
         distance = separations(query[start : start + 1024], reference)
-        if rows is not None:
+        if rows is not None and (itself or stretches is not None):  # else a source alone is close, which may vote
             own = rows[start : start + 1024]
             barred = too_close(own, every, stretches)
             distance[barred if itself else barred & (own[:, None] != every)] = torch.inf
