@@ -66,6 +66,8 @@ def test_smote_stays_between_samples_of_one_class_and_strength_0_changes_nothing
     assert bool(((new["x"][:, 1] == 0) == (new["y"] == 0)).all())
     assert bool(((new["x"][:, 1] == 9) == (new["y"] == 1)).all())
     assert bool((new["x"][new["y"] == 2] == 5).all())  # alone in its class
+    old = (new["x"][new["y"] == 0][:, None] == x[:2]).all(2).any(1)
+    assert not bool(old.any())  # a class of two has one neighbour, not none of five
     same = enlarge.enlarged(data, {"operation": "mixup", "strength": 0.0}, spec, seed=0).data
     assert bool((torch.cdist(same.batch(torch.arange(5, 10))["x"], x).amin(1) == 0).all())
 

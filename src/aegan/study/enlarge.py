@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from aegan.augment.latent.neighbours import class_neighbours
 from aegan.augmentation.engine import TRIES, Augmenter, Labels, Settings
 from aegan.augmentation.space import Space
 from aegan.config import TrainConfig, from_json, override, to_json
@@ -224,17 +225,13 @@ def _mixup(x: Tensor, y: Tensor | None, rows: Tensor, strength: float, generator
 
 
 def _smote(x: Tensor, y: Tensor | None, rows: Tensor, strength: float, generator: torch.Generator) -> Made:
-    """Between a sample and one of its five nearest of the class (Chawla et al. 2002, arXiv 1106.1813)."""
-    flat = x.flatten(1)
-    apart = torch.cdist(flat, flat)
-    apart.fill_diagonal_(torch.inf)
-    if y is not None:
-        apart[y[:, None] != y[None]] = torch.inf
-    near = apart.topk(min(NEIGHBOURS, len(x) - 1), largest=False)
-    pick = torch.randint(0, near.indices.shape[1], (len(rows),), generator=generator)
-    other = near.indices[rows, pick]
-    # A class of one sample has no neighbour: the sample itself.
-    other = torch.where(torch.isfinite(near.values[rows, pick]), other, rows)
+    """Between a sample and one of its five nearest of the class (Chawla et al. 2002, arXiv 1106.1813).
+
+    The only sample of a class stays what it is.
+    """
+    classes = torch.zeros(len(x), dtype=torch.int64) if y is None else y
+    near = class_neighbours(x.flatten(1), classes, NEIGHBOURS)
+    other = torch.where(near.count[rows] > 0, near.drawn(rows, generator), rows)
     part = _wide(strength * torch.rand(len(rows), generator=generator), x)
     return x[rows] + part * (x[other] - x[rows]), None if y is None else y[rows]
 
