@@ -74,6 +74,11 @@ def checks_for(
             raise ConfigError(f"checks: {name} cannot be made here: it needs {NEEDS[name]}. Leave it out.")
     base = mover.base(rows)
     bounds = {name: bound_of(measure(base, rows)) for name, measure in measures.items() if name != "distance"}
+    if "reconstruction" in measures and isinstance(mover, CodeMover):
+        # Samples that were learnt by heart are reconstructed better than any new one; codes between them were not.
+        bounds["reconstruction"] = max(
+            bounds["reconstruction"], bound_of(measures["reconstruction"](mover.between(rows), rows))
+        )
     if "distance" in measures:
         bounds["distance"] = bound_of(_distance(space, data, extent, mover, known, others=True)(base, rows))
     return Checks(measures, bounds, changed)

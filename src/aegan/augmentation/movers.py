@@ -55,6 +55,11 @@ class CodeMover(Mover):
         """Reconstructions."""
         return self.extent.padded(self.space.decode(self.codes.z[rows]), rows)
 
+    def between(self, rows: Tensor) -> Tensor:
+        """Decoded codes halfway to a neighbour, the farthest where there are k: codes of no sample, among real ones."""
+        z, other = self.codes.z, self.near.index[rows, -1]
+        return self.extent.padded(self.space.decode((z[rows] + z[other]) / 2), rows)
+
     def moved(self, rows: Tensor, size: float, generator: torch.Generator) -> Tensor:
         """Decoded codes."""
         if size == 0:

@@ -3,7 +3,8 @@
 Each check is a number a sample, larger for worse; its bound is what nearly all (:data:`KEPT`) real samples stay within,
 *as the model reconstructs them*, since an augmented sample is a decoder's output too:
 
-* ``reconstruction``: how far the autoencoder moves the sample when it sees it again;
+* ``reconstruction``: how far the autoencoder moves the sample when it sees it again; codes halfway between neighbours
+  count as real here, since samples learnt by heart are moved less than anything new;
 * ``judge``: minus the logit of the model's discriminator;
 * ``distance``: distance of the sample's code to the nearest real one of its class;
 * ``class``: whether a classifier that gave the source its class gives the sample another one.
