@@ -15,12 +15,13 @@ from tests.contract.test_models import ALL, SPECS, data_for, made, spec_for
 from tests.train.averaging import BATCH, furthest, gradients
 
 from aegan.config import TrainConfig
+from aegan.data.base import TensorData
 from aegan.errors import ConfigError
 from aegan.models.base import Model
 from aegan.models.registry import build
 from aegan.train.backend import Backend
 from aegan.train.trainer import Trainer
-from aegan.types import Term
+from aegan.types import Spec, Term
 
 STEPS = 6
 _CODES, _HALF = "mean and variance of the batch's codes", "the first half of a batch is treated otherwise"
@@ -171,3 +172,17 @@ def test_models_within_a_model_are_told_the_step() -> None:
     model = build("vq-gan", spec, {"autoencoder": inner, "batch_size": 16})
     Trainer(model, data_for(spec), TrainConfig(steps=6, grids=0), Backend("cpu", "fp32")).fit()
     assert model.get_submodule("autoencoder").stage_step == model.stage_step > 0
+
+
+@pytest.mark.parametrize(("accumulate", "pack"), [(1, 1), (2, 1), (4, 1), (1, 2)])
+def test_augmentation_counts_the_images_of_the_whole_batch(accumulate: int, pack: int) -> None:
+    """ADA's probability moves as fast for an image however batches are cut, and when logits are of several images."""
+    spec = Spec(kind="image", shape=(1, 8, 8))
+    settings = {"width": 4, "noise_dim": 4, "batch_size": 16, "augmentation": "ada", "pack": pack}
+    model = build("gan", spec, settings)
+    data = TensorData(x=torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    config = TrainConfig(steps=3, seed=3, grids=0, accumulate=accumulate)
+    Trainer(model, data, config, Backend("cpu", "fp32")).fit()
+    buffers = dict(model.named_buffers())
+    seen, signs = (float(b) for name in ("seen", "signs") for n, b in buffers.items() if n.endswith(name))
+    assert seen == 3 * 16 and abs(signs) <= seen and signs % pack == 0

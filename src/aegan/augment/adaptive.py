@@ -75,14 +75,20 @@ class AdaptiveAugment(nn.Module):
         return x
 
     @torch.no_grad()
-    def observe(self, real_logits: Tensor) -> None:
+    def observe(self, real_logits: Tensor, images: int | None = None) -> None:
         """Tell of the logits ``(B,)`` of real images, as the discriminator saw them.
 
         They count from 0, so take off the loss's level: ``ADVERSARIAL[name].ahead(real, fake)`` of
         :mod:`aegan.losses` does.
+
+        Args:
+            real_logits: One an image, or fewer.
+            images: That they stand for, where a logit is of several images (packing) or the logits of a part of the
+                batch, whose other parts are averaged with this one.
         """
-        self.signs += real_logits.sign().sum()
-        self.seen += len(real_logits)
+        images = len(real_logits) if images is None else images
+        self.signs += real_logits.sign().sum() * (images / len(real_logits))
+        self.seen += images
         self.calls += 1
         if int(self.calls) % self.every == 0:
             step = float(self.seen) / self.images

@@ -172,7 +172,14 @@ class LatentAugment(nn.Module):
 
     @torch.no_grad()
     def observe(
-        self, ahead: Tensor, real: Tensor, fake: Tensor, y: Tensor | None, encode: Coder, decode: Coder
+        self,
+        ahead: Tensor,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        encode: Coder,
+        decode: Coder,
+        images: int | None = None,
     ) -> None:
         """Tell of a step of the discriminator.
 
@@ -183,6 +190,7 @@ class LatentAugment(nn.Module):
             y: Classes of the real ones.
             encode: Data to codes.
             decode: Codes to data.
+            images: See :meth:`aegan.augment.AdaptiveAugment.observe`.
         """
         if int(self.measured) % EVERY == 0 and self.limit < 1:
             real, fake, y = real[:MEASURED], fake[:MEASURED], None if y is None else y[:MEASURED]
@@ -190,4 +198,4 @@ class LatentAugment(nn.Module):
             errors = torch.stack([(x - decode(encode(x))).float().square().mean() for x in samples])
             self.errors.copy_(errors if int(self.measured) == 0 else self.errors.lerp(errors, MEMORY))
         self.measured += 1
-        self.share.observe(ahead if self.leak <= self.limit else -torch.ones_like(ahead))
+        self.share.observe(ahead if self.leak <= self.limit else -torch.ones_like(ahead), images)

@@ -321,9 +321,9 @@ class GAN(Model):
             means = self.state.real_mean.clone(), self.state.fake_mean.clone()
             terms["lecam"] = Term(lecam(real_logits, fake_logits, *means), penalty.lecam)
         ahead = ADVERSARIAL[config.loss].ahead(real_logits, fake_logits)
-        self.state.observe(real_logits, fake_logits, ahead)
+        self.state.observe(real_logits, fake_logits, ahead, config.batch_size)
         if self.state.latent is not None:
-            self.state.latent.observe(ahead, plain, made.detach(), y, self.encode, self.decode)
+            self.state.latent.observe(ahead, plain, made.detach(), y, self.encode, self.decode, config.batch_size)
         if self.stage_step % penalty.every == 0:
             judge = lambda at: self._judge(at, y)[0]  # noqa: E731
             terms |= penalty_terms(penalty, judge, x, fake, logits, progress=self.stage_progress)

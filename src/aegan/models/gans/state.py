@@ -28,18 +28,19 @@ class State(nn.Module):
         self.latent: LatentAugment | None = None
 
     @torch.no_grad()
-    def observe(self, real: Tensor, fake: Tensor, ahead: Tensor) -> None:
+    def observe(self, real: Tensor, fake: Tensor, ahead: Tensor, images: int) -> None:
         """Averages over about the last hundred steps, and ADA's share.
 
         Args:
             real: Logits of real samples ``(B,)``.
             fake: Those of generated ones.
             ahead: Those of real samples, less the loss's level (``AdversarialLoss.ahead``).
+            images: Real samples of the whole batch, which may be cut.
         """
         self.real_mean.lerp_(real.mean(), 0.01)
         self.fake_mean.lerp_(fake.mean(), 0.01)
         if self.ada is not None:
-            self.ada.observe(ahead)
+            self.ada.observe(ahead, images)
 
 
 class PathLength(nn.Module):
