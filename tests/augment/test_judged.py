@@ -10,6 +10,7 @@ import torch
 from tests.conftest import TINY, TINY_SET, bars
 
 import aegan
+from aegan.augment.latent import operations
 from aegan.augment.latent.operations import generate
 from aegan.augmentation import checking
 from aegan.augmentation.engine import Augmenter, Labels, Settings
@@ -110,6 +111,27 @@ def test_without_a_classifier_the_nearest_codes_vote(
     monkeypatch.setattr(type(run.kind), "classifier", lambda self, estimator: None)
     augmenter(run, source, Settings(checks="class", operations="gaussian"))
     assert voted == [48]
+
+
+def test_of_many_samples_a_part_votes_and_is_measured_to(
+    run: aegan.Estimator, source: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    apart = checking.separations
+
+    def counted(a: torch.Tensor, b: torch.Tensor, **options: bool) -> torch.Tensor:
+        sizes.append(len(b))
+        return apart(a, b, **options)
+
+    monkeypatch.setattr(checking, "SEEN_AT_MOST", 20)
+    monkeypatch.setattr(checking, "separations", counted)
+    monkeypatch.setattr(operations, "separations", counted)
+    monkeypatch.setattr(type(run.kind), "classifier", lambda self, estimator: None)
+    made_by = augmenter(run, source, Settings(checks=("class", "distance"), operations="gaussian"))
+    x = run.adapter.to_tensors(source).batch(EVERYTHING)["x"]
+    failed = made_by.checks.failed(x[EVERYTHING ^ 1], EVERYTHING)
+    assert max(sizes) == 20 and failed["class"].float().mean() > 0.5
+    assert made_by.checks.failed(x, EVERYTHING)["class"].float().mean() == 0
 
 
 # --- samples of the GAN --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aegan.augment.latent.checks import CHECKS, Checks, Measure, Verdict, bound_of
-from aegan.augment.latent.neighbours import separations, too_close
+from aegan.augment.latent.neighbours import part_of, separations, too_close
 from aegan.augment.latent.operations import nearest_labels
 from aegan.augmentation.extent import Extent
 from aegan.augmentation.movers import CodeMover, Mover
@@ -18,6 +18,8 @@ from aegan.errors import ConfigError
 
 VOTES = 5
 """Neighbours that vote on a sample's class, where there is no better classifier."""
+SEEN_AT_MOST = 50_000
+"""Samples that vote, and of a class those that distances are taken to; of more, a random part."""
 AT_ONCE = 1024
 NEEDS = {
     "reconstruction": "a model with codes",
@@ -101,7 +103,8 @@ def _distance(
     def measure(x: Tensor, rows: Tensor) -> Tensor:
         made, out = _codes(space, x) if coded else x, torch.empty(len(x))
         for label in y[rows].unique():
-            own, members = (y[rows] == label).nonzero().squeeze(1), (y == label).nonzero().squeeze(1)
+            own = (y[rows] == label).nonzero().squeeze(1)
+            members = part_of((y == label).nonzero().squeeze(1), SEEN_AT_MOST)
             apart = separations(made[own], real[members], differing=not coded)
             if others:
                 apart[too_close(rows[own], members, extent.stretches)] = torch.inf
@@ -131,10 +134,12 @@ def _changed(
         told = torch.cat([classify(data.batch(part)["x"]) for part in torch.arange(len(data)).split(AT_ONCE)])
         right = told == y
         return lambda x, rows: (classify(x) != y[rows]) & right[rows]
-    right = nearest_labels(z, z, y, VOTES, stretches=extent.stretches, itself=True) == y
+    among = part_of(torch.arange(len(z)), SEEN_AT_MOST)
+    voters = z[among], y[among], VOTES
+    right = nearest_labels(z, *voters, among=among, stretches=extent.stretches, itself=True) == y
 
     def changed(x: Tensor, rows: Tensor) -> Tensor:
-        told = nearest_labels(_codes(space, x), z, y, VOTES, rows=rows, stretches=extent.stretches)
+        told = nearest_labels(_codes(space, x), *voters, rows=rows, among=among, stretches=extent.stretches)
         return (told != y[rows]) & right[rows]
 
     return changed

@@ -107,10 +107,7 @@ def _within(
     codes: Tensor, own: Tensor, k: int, differing: bool, seed: int, stretches: Stretches | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Positions and distances ``(n, k)`` among the members ``own`` ``(n,)`` of one class, and how many ``(n,)``."""
-    reference = own
-    if len(own) > REFERENCE_AT_MOST:
-        order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))
-        reference = own[order[:REFERENCE_AT_MOST]]
+    reference = part_of(own, REFERENCE_AT_MOST, seed)
     most = min(k, len(own) - 1, len(reference))
     indices, distances = [], []
     for part in own.split(max(1, CHUNK_VALUES // len(reference))):
@@ -124,6 +121,13 @@ def _within(
     index[count == 0] = own[count == 0, None]
     turn = torch.arange(k) % count[:, None].clamp_min(1)
     return index.gather(1, turn), distance.gather(1, turn).nan_to_num(posinf=0.0), count
+
+
+def part_of(rows: Tensor, most: int, seed: int = 0) -> Tensor:
+    """``rows`` ``(N,)``, or of more than ``most`` a random part, so that a search among them grows no further."""
+    if len(rows) <= most:
+        return rows
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:most]]
 
 
 def separations(a: Tensor, b: Tensor, *, differing: bool = False) -> Tensor:

@@ -171,6 +171,7 @@ def nearest_labels(
     k: int,
     *,
     rows: Tensor | None = None,
+    among: Tensor | None = None,
     stretches: Stretches | None = None,
     itself: bool = False,
 ) -> Tensor:
@@ -181,20 +182,22 @@ def nearest_labels(
         reference: ``(M, D)``.
         labels: Of the reference, ``(M,)``.
         k: At least 1.
-        rows: Of the reference, what each query is made of ``(N,)``: what shares a step with it, and is another, has no
-            vote.
-        stretches: Where the reference lies, of windows.
-        itself: Whether query and reference are the same codes, so that none counts for itself; -1 where no other has a
+        rows: Positions in the source of what each query is made of ``(N,)``: what shares a step with it, and is
+            another, has no vote.
+        among: Those of the reference ``(M,)``, where it is a part of the source.
+        stretches: Where the source's samples lie, of windows.
+        itself: Whether the queries are the source's codes, so that none counts for itself; -1 where no other has a
             vote.
     """
-    out, count, every = [], int(labels.max()) + 1, torch.arange(len(reference))
-    rows, k = every if itself else rows, min(k, len(reference) - itself)
+    out, count = [], int(labels.max()) + 1
+    among = torch.arange(len(reference)) if among is None else among
+    rows, k = torch.arange(len(query)) if itself else rows, min(k, len(reference) - itself)
     for start in range(0, len(query), 1024):
         distance = separations(query[start : start + 1024], reference)
         if rows is not None and (itself or stretches is not None):  # else a source alone is close, which may vote
             own = rows[start : start + 1024]
-            barred = too_close(own, every, stretches)
-            distance[barred if itself else barred & (own[:, None] != every)] = torch.inf
+            barred = too_close(own, among, stretches)
+            distance[barred if itself else barred & (own[:, None] != among)] = torch.inf
         near = distance.topk(k, dim=1, largest=False)
         weight = near.values.isfinite() / (1.0 + 1e-3 * torch.arange(k))
         votes = torch.zeros(len(distance), count)
