@@ -1,6 +1,7 @@
 """Put a study into the documentation: its results, its tables, and curves as SVG.
 
     python benchmarks/claims.py STUDY docs/claims
+    python benchmarks/claims.py STUDY docs/claims --curves gan latent "warm start"  # curves of these arms alone
 
 STUDY is a folder that `aegan study` made. Three files and a picture for each data set go to the second folder, named
 after the first: NAME.jsonl, NAME.csv, NAME.md and NAME-DATA.svg, the samples' energy distance from the data over the
@@ -67,22 +68,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("docs", type=Path)
+    parser.add_argument("--curves", nargs="+", metavar="ARM", help="arms whose curves are drawn; all by default")
     options = parser.parse_args()
     name, out = options.study.resolve().name, options.docs
     out.mkdir(parents=True, exist_ok=True)
     for file, suffix in (("results.jsonl", "jsonl"), ("table.csv", "csv"), ("table.md", "md")):
         shutil.copyfile(options.study / file, out / f"{name}.{suffix}")
     summary = json.loads((options.study / "summary.json").read_text())
+    models = summary["models"]
+    if unknown := sorted(set(options.curves or ()) - set(models)):
+        parser.error(f"--curves: the study has no arm {', '.join(unknown)}; it has {', '.join(models)}.")
     results = [json.loads(line) for line in (options.study / "results.jsonl").read_text().splitlines()]
     for data in summary["data"]:
         own = [r for r in results if r["data"] == data]
-        lines = [line for i, model in enumerate(summary["models"]) if (line := curve(own, model, i)) is not None]
+        lines = [line for i, model in enumerate(options.curves or models) if (line := curve(own, model, i)) is not None]
         title = f"Distance of samples from the data, {data}"
         line_plot(
             out / f"{name}-{data}.svg", title, "part of the budget, pretraining counted in", "energy distance", lines,
             log=True, floor=1e-3,
         )  # fmt: skip
-        draw_quality(own, summary["models"], out / f"{name}-{data}", data)
+        draw_quality(own, models, out / f"{name}-{data}", data)
 
 
 if __name__ == "__main__":
