@@ -76,7 +76,7 @@ class AdaptiveAugment(nn.Module):
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor, images: int | None = None) -> None:
-        """Tell of the logits ``(B,)`` of real images, as the discriminator saw them.
+        """Tell of the logits ``(B,)`` of real images, or ``(B, ...)`` of their patches, as the discriminator saw them.
 
         They count from 0, so take off the loss's level: ``ADVERSARIAL[name].ahead(real, fake)`` of
         :mod:`aegan.losses` does.
@@ -87,7 +87,8 @@ class AdaptiveAugment(nn.Module):
                 batch, whose other parts are averaged with this one.
         """
         images = len(real_logits) if images is None else images
-        self.signs += real_logits.sign().sum() * (images / len(real_logits))
+        signs = real_logits.sign().flatten(1).mean(1) if real_logits.ndim > 1 else real_logits.sign()
+        self.signs += signs.sum() * (images / len(real_logits))
         self.seen += images
         self.calls += 1
         if int(self.calls) % self.every == 0:

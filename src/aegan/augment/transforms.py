@@ -1,7 +1,7 @@
 """Differentiable image transforms with one random draw a sample, each taken with a probability.
 
-All map ``(B, C, H, W)`` in [-1, 1] to the same shape; gradients flow through to the input. ``p`` is the probability
-with which a sample is transformed at all; the others come back unchanged, to the bit.
+All map ``(B, C, H, W)`` in [-1, 1] to the same shape and type; gradients flow through to the input. ``p`` is the
+probability with which a sample is transformed at all; the others come back unchanged, to the bit.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ Transform = Callable[[Tensor, float], Tensor]
 
 def brightness(x: Tensor, p: float = 1.0) -> Tensor:
     """Add one number of U(-0.5, 0.5) to a sample."""
-    shift = torch.rand(len(x), 1, 1, 1, device=x.device) - 0.5
-    return _taken(x, x + shift, p)
+    return _taken(x, x + (_uniform(x) - 0.5).to(x.dtype), p)
 
 
 def saturation(x: Tensor, p: float = 1.0) -> Tensor:
@@ -26,14 +25,14 @@ def saturation(x: Tensor, p: float = 1.0) -> Tensor:
     if x.shape[1] == 1:
         return x
     mean = x.mean(1, keepdim=True)
-    factor = 2.0 * torch.rand(len(x), 1, 1, 1, device=x.device)
+    factor = (2.0 * _uniform(x)).to(x.dtype)
     return _taken(x, mean + factor * (x - mean), p)
 
 
 def contrast(x: Tensor, p: float = 1.0) -> Tensor:
     """Scale the distance of a sample from its own mean by U(0.5, 1.5)."""
     mean = x.mean((1, 2, 3), keepdim=True)
-    factor = 0.5 + torch.rand(len(x), 1, 1, 1, device=x.device)
+    factor = (0.5 + _uniform(x)).to(x.dtype)
     return _taken(x, mean + factor * (x - mean), p)
 
 
@@ -59,8 +58,7 @@ def cutout(x: Tensor, p: float = 1.0, *, part: float = 0.5) -> Tensor:
 
 def flip(x: Tensor, p: float = 1.0) -> Tensor:
     """Mirror left and right in half of the cases; a quarter turn is not what most images bear."""
-    mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
-    return _taken(x, torch.where(mirrored, x.flip(3), x), p)
+    return _taken(x, torch.where(_uniform(x) < 0.5, x.flip(3), x), p)
 
 
 def scaling(x: Tensor, p: float = 1.0) -> Tensor:
@@ -80,6 +78,11 @@ def rotation(x: Tensor, p: float = 1.0, *, turn: float = 0.05) -> Tensor:
     return _taken(x, _warped(x, theta), p)
 
 
+def _uniform(x: Tensor) -> Tensor:
+    """U(0, 1) for each sample, float32."""
+    return torch.rand(len(x), 1, 1, 1, device=x.device)
+
+
 def _warped(x: Tensor, theta: Tensor) -> Tensor:
     grid = torch.nn.functional.affine_grid(theta, list(x.shape), align_corners=False)
     return torch.nn.functional.grid_sample(x, grid.to(x.dtype), padding_mode="reflection", align_corners=False)
@@ -88,4 +91,4 @@ def _warped(x: Tensor, theta: Tensor) -> Tensor:
 def _taken(x: Tensor, changed: Tensor, p: float) -> Tensor:
     if p >= 1.0:
         return changed
-    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < p, changed, x)
+    return torch.where(_uniform(x) < p, changed, x)

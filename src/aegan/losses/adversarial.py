@@ -13,6 +13,8 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from aegan.errors import ConfigError
+
 
 class AdversarialLoss(NamedTuple):
     """The two sides of a loss, where it is from, and the logit between both sides.
@@ -70,12 +72,17 @@ def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
     Reference: Mao et al. 2017 (arXiv 1611.04076), targets 1 and 0.
     """
-    return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
+    return 0.5 * ((_wide(real) - 1.0).square().mean() + _wide(fake).square().mean())
 
 
 def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:
     """1/2 E(D(G(z)) - 1)²."""
-    return 0.5 * (fake - 1.0).square().mean()
+    return 0.5 * (_wide(fake) - 1.0).square().mean()
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Float32 for half precision, in which squares overflow."""
+    return logits.float() if logits.itemsize < 4 else logits
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -108,12 +115,22 @@ def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     >>> round(relativistic_discriminator(torch.zeros(2), torch.zeros(2)).item(), 4)
     0.6931
     """
-    return softplus(fake - real).mean()
+    return softplus(-_lead(real, fake)).mean()
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     """Relativistic pairing loss of the generator: E softplus(-(D(G(z)) - D(x)))."""
-    return softplus(real - fake).mean()
+    return softplus(_lead(real, fake)).mean()
+
+
+def _lead(real: Tensor, fake: Tensor) -> Tensor:
+    """D(x) - D(G(z)) of logits of one shape; of two, torch would take every pair."""
+    if real.shape != fake.shape:
+        raise ConfigError(
+            f"relativistic: logits of real and fake data of one shape expected, got {tuple(real.shape)} and "
+            f"{tuple(fake.shape)}. Give both as (B,), or take relativistic-average, which pairs none."
+        )
+    return real - fake
 
 
 def relativistic_average_discriminator(real: Tensor, fake: Tensor) -> Tensor:

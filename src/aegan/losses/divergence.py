@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aegan.errors import ConfigError
+
 
 def mmd(a: Tensor, b: Tensor, *, kernel: str = "imq") -> Tensor:
     """Squared maximum mean discrepancy of two samples, unbiased (so it may fall below 0).
@@ -17,10 +19,15 @@ def mmd(a: Tensor, b: Tensor, *, kernel: str = "imq") -> Tensor:
         b: Draws from the prior ``(M, D)``, M of at least 2.
         kernel: ``imq`` (inverse multiquadratic, heavy tails) or ``rbf``.
 
+    Raises:
+        ConfigError: Fewer than two of either.
+
     >>> z = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     >>> float(mmd(z[:250], z[250:])) < 0.05 < float(mmd(z[:250], z[250:] + 2))
     True
     """
+    if min(len(a), len(b)) < 2:
+        raise ConfigError(f"mmd: two codes and two draws at least expected, got {len(a)} and {len(b)}. Give more.")
     a, b = a.float(), b.float()
     n, m, scale = len(a), len(b), 2.0 * a.shape[1]
     aa, bb, ab = (torch.cdist(*pair).square() for pair in ((a, a), (b, b), (a, b)))

@@ -65,7 +65,7 @@ def jacobian(out: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
         return rows.reshape(outputs, size, inputs).transpose(0, 1)
     # v ↦ Jᵀv is linear in v, so pulling back through it once more gives J times a vector.
     v = torch.zeros_like(out, requires_grad=True)
-    (pulled,) = torch.autograd.grad(out, x, v, create_graph=True)
+    pulled = _computed(torch.autograd.grad(out, x, v, create_graph=True, allow_unused=True)[0])
     columns = _pulled_back(pulled, v, _basis(x), create_graph)
     return columns.reshape(inputs, size, outputs).permute(1, 2, 0)
 
@@ -244,11 +244,20 @@ def _basis(like: Tensor) -> Tensor:
 
 def _pulled_back(out: Tensor, x: Tensor, v: Tensor, create_graph: bool) -> Tensor:
     """Jᵀv of each sample for vectors ``(n, B, ...)``: ``(n, *x.shape)``."""
-    keep = {"create_graph": create_graph, "retain_graph": True}
+    keep = {"create_graph": create_graph, "retain_graph": True, "allow_unused": True}
     # On a CPU a convolution's vectorised pass takes up to twice the time of one pass a vector.
     if len(v) > 1 and out.device.type != "cpu":
-        return torch.autograd.grad(out, x, v, is_grads_batched=True, **keep)[0]
-    return torch.stack([torch.autograd.grad(out, x, one, **keep)[0] for one in v])
+        return _computed(torch.autograd.grad(out, x, v, is_grads_batched=True, **keep)[0])
+    return torch.stack([_computed(torch.autograd.grad(out, x, one, **keep)[0]) for one in v])
+
+
+def _computed(gradient: Tensor | None) -> Tensor:
+    """The gradient at x, which there is none of where out does not hang on x."""
+    if gradient is None:
+        raise ConfigError(
+            "Jacobian: out computed from x expected, but x is not in its graph. Give the x that the network was given."
+        )
+    return gradient
 
 
 def _wide(t: Tensor) -> Tensor:

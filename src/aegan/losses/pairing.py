@@ -6,8 +6,9 @@ from torch import nn
 
 from aegan.errors import ConfigError
 
-_SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity, nn.PixelShuffle, nn.PixelUnshuffle, nn.Sequential)
-"""Modules that leave values as they are; a ``Sequential`` counts where it is empty."""
+_DROPOUTS = (nn.modules.dropout._DropoutNd,)
+_SHAPE_ONLY = (*_DROPOUTS, nn.Flatten, nn.Unflatten, nn.Identity, nn.PixelShuffle, nn.PixelUnshuffle, nn.Sequential)
+"""Modules that leave values as they are, or all but some; a ``Sequential`` counts where it is empty."""
 _BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 LIPSCHITZ = ("wasserstein",)
 """Losses that mean something only for a critic whose slope is held."""

@@ -70,11 +70,19 @@ def between(real: Tensor, fake: Tensor, *, pack: int = 1) -> Tensor:
         pack: Samples, one after another, that are judged as one.
 
     Returns:
-        A new leaf with ``requires_grad=True``: for WGAN-GP with :func:`unit_gradient`, for the zero-centred GP
-        (Thanh-Tung et al. 2019, arXiv 1902.03984) with :func:`zero_centred_gradient`.
+        A new leaf of the type of ``real`` with ``requires_grad=True``: for WGAN-GP with :func:`unit_gradient`, for the
+        zero-centred GP (Thanh-Tung et al. 2019, arXiv 1902.03984) with :func:`zero_centred_gradient`.
+
+    Raises:
+        ConfigError: Differing shapes, or a batch that is no multiple of ``pack``.
     """
-    t = torch.rand(len(real) // pack, *[1] * (real.ndim - 1), device=real.device)
-    return torch.lerp(real.detach(), fake.detach(), t.repeat_interleave(pack, 0)).requires_grad_(True)
+    if real.shape != fake.shape or pack < 1 or len(real) % pack:
+        raise ConfigError(
+            f"between: real and fake of one shape (B, ...), B a multiple of pack={pack}, expected, got "
+            f"{tuple(real.shape)} and {tuple(fake.shape)}."
+        )
+    t = torch.rand(len(real) // pack, *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+    return torch.lerp(real.detach(), fake.detach().to(real.dtype), t.repeat_interleave(pack, 0)).requires_grad_(True)
 
 
 def around(real: Tensor) -> Tensor:

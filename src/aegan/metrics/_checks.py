@@ -55,6 +55,6 @@ def same_dimension(a: Tensor, b: Tensor, *, where: str, names: tuple[str, str]) 
 
 def at_least(value: int, least: int, *, where: str, name: str) -> int:
     """``value`` if it is an integer of at least ``least``; ConfigError otherwise."""
-    if isinstance(value, bool) or int(value) != value or value < least:
+    if isinstance(value, bool) or not float(value).is_integer() or value < least:
         raise ConfigError(f"{where}: {name}={value!r}; a whole number of at least {least} expected.")
     return int(value)

@@ -18,6 +18,10 @@ VERSION = 1
 """Raised when a change of the formula changes its values; stored with every evaluation."""
 
 
+ROUGH = 1e-12
+"""Error of a squared distance from a float64 matrix product, in parts of the squared lengths of both."""
+
+
 class PRDC(NamedTuple):
     """Precision, recall and coverage in [0, 1]; density from 0 up, about 1 for equal distributions."""
 
@@ -63,14 +67,14 @@ def precision_recall(
     radii_b = (neighbour_radii(b, k) if fake_radii is None else fake_radii.double()).square()
     centre = a.mean(dim=0)
     a, b = a - centre, b - centre
-    # Slightly reduced norms: a point on a ball's surface must not fall out of it by rounding.
-    a_norm, b_norm = [x.square().sum(1) * (1 - 1e-12) for x in (a, b)]
+    a_norm, b_norm = [x.square().sum(1) for x in (a, b)]
     fake_inside, in_balls = 0, 0
     real_inside = torch.zeros(len(a), dtype=torch.bool)
     covered = torch.zeros(len(a), dtype=torch.bool)
     for start in range(0, len(b), chunk_rows(len(a))):
         part = slice(start, start + chunk_rows(len(a)))
         squared = torch.addmm(a_norm, b[part], a.T, alpha=-2.0) + b_norm[part, None]
+        _settle(squared, a, b[part], a_norm, b_norm[part], radii_a, radii_b[part])
         within = squared <= radii_a
         fake_inside += int(within.any(dim=1).sum())
         in_balls += int(within.sum())
@@ -82,3 +86,25 @@ def precision_recall(
         density=in_balls / (k * len(b)),
         coverage=float(covered.double().mean()),
     )
+
+
+def _settle(
+    squared: Tensor, a: Tensor, b: Tensor, a_norm: Tensor, b_norm: Tensor, a_radii: Tensor, b_radii: Tensor
+) -> None:
+    """Take distances directly, in place, where those of a matrix product are too rough to tell in from out.
+
+    They are shortened by so little that a point on a ball's surface does not fall out of it by rounding.
+
+    Args:
+        squared: Squared distances ``(M, N)``.
+        a: ``(N, D)``.
+        b: ``(M, D)``.
+        a_norm: Squared lengths ``(N,)``.
+        b_norm: Squared lengths ``(M,)``.
+        a_radii: Squared radii ``(N,)``.
+        b_radii: Squared radii ``(M,)``.
+    """
+    rough = ROUGH * (a_norm + b_norm[:, None])
+    unsure = ((squared - a_radii).abs() <= rough) | ((squared - b_radii[:, None]).abs() <= rough)
+    for rows, columns in zip(*(i.split(chunk_rows(a.shape[1])) for i in unsure.nonzero(as_tuple=True)), strict=True):
+        squared[rows, columns] = (b[rows] - a[columns]).square().sum(1) * (1 - 1e-12)

@@ -22,7 +22,7 @@ def spectrally_normalised(module: nn.Module) -> nn.Module:
         ``module``.
     """
     for layer in list(module.modules()):
-        if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding)):
+        if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding)):
             if isinstance(layer, nn.Embedding):
                 layer.register_load_state_dict_pre_hook(_as_saved)
             if not bool(layer.weight.any()):

@@ -13,7 +13,7 @@ RAMP = 0.1
 
 
 class Ema:
-    """Averages of the parameters of ``networks``; buffers are not averaged.
+    """Averages of the parameters of ``networks``, in float32 at least; buffers are not averaged.
 
     Args:
         networks: Name to module.
@@ -25,7 +25,11 @@ class Ema:
         self._live: dict[str, nn.Parameter] = {
             f"{name}.{key}": p for name, module in networks.items() for key, p in module.named_parameters()
         }
-        self.average: dict[str, Tensor] = {key: p.detach().clone() for key, p in self._live.items()}
+        # Steps towards the weights are too small for half precision, which would round them all away.
+        self.average: dict[str, Tensor] = {
+            key: p.detach().to(torch.promote_types(p.dtype, torch.float32), copy=True) for key, p in self._live.items()
+        }
+        self._own: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def update(self, batch_size: int, seen: int) -> None:
@@ -34,7 +38,7 @@ class Ema:
         decay = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
         averages = list(self.average.values())
         if averages:
-            live = [p.detach() for p in self._live.values()]
+            live = [p.detach().to(a.dtype) for p, a in zip(self._live.values(), averages, strict=True)]
             torch._foreach_lerp_(averages, live, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
@@ -65,4 +69,9 @@ class Ema:
     @torch.no_grad()
     def _swap(self) -> None:
         for key, p in self._live.items():
-            p.data, self.average[key] = self.average[key], p.data
+            if p.dtype == self.average[key].dtype:
+                p.data, self.average[key] = self.average[key], p.data
+            elif key in self._own:
+                p.data = self._own.pop(key)
+            else:
+                self._own[key], p.data = p.data, self.average[key].to(p.dtype)
