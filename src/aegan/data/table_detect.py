@@ -308,7 +308,8 @@ def _overridden(name: str, series: pd.Series, override: str, context: Context) -
     if kind not in TYPES or (pattern and kind != "datetime"):
         raise ConfigError(f"columns: {name!r} is {override!r}; {nearest(override, TYPES)}")
     if kind in ("text", "drop"):
-        look = _look(series) if pd.api.types.is_numeric_dtype(series.dtype) else _name_look(series, hide=True)
+        number = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype)
+        look = _look(series) if number else _name_look(series, hide=True)
         return Constant(name, look, None, "text" if kind == "text" else "dropped")
     if kind in ("categorical", "boolean"):
         if series.dtype.kind in "iufmM" and not pd.api.types.is_bool_dtype(series.dtype):
