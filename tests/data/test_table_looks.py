@@ -1,6 +1,7 @@
 """Cells of rare types: left empty, widened, by the clock of their zone, loaded again."""
 
 import json
+import uuid
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from aegan.data.table import TableAdapter
+from aegan.data.table_ids import find_pattern
 
 N = 100
 rng = np.random.default_rng(0)
@@ -27,3 +29,15 @@ def there_and_back(cells: pd.Series, kind: str | None = None, name: str = "c") -
 def test_truths_that_are_not_learnt_stay_empty(kind: str, dtype: str) -> None:
     _, back = there_and_back(pd.Series([True, False] * 50, dtype=dtype), kind)
     assert back.isna().all()
+
+
+def test_keys_depend_on_their_number_alone() -> None:
+    fitted = [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(300)]
+    pattern = find_pattern("key", pd.Series(fitted))
+    assert pattern is not None and pattern.alphabets
+    whole = pattern.make(0, 5000)
+    cut = np.concatenate([pattern.make(start, n) for start, n in ((0, 1), (1, 2999), (3000, 2000))])
+    assert (whole == cut).all() and len(set(whole)) == 5000 and not set(whole) & set(fitted)
+    assert all(uuid.UUID(key).version == 4 for key in whole)
+    letters = pd.Series([key[-1] for key in whole]).value_counts()
+    assert len(letters) == 16 and letters.min() > 200

@@ -76,9 +76,8 @@ class Pattern:
             size *= len(self.alphabets[tail[used]])
             used += 1
         stride = next(s for s in range(int(size * 0.618) | 1, 2 * size + 3, 2) if math.gcd(s, size) == 1)
-        index = np.arange(start, start + n, dtype=np.int64) % size
-        number = (index * stride + 12345) % size
-        rng = np.random.default_rng(start)
+        rows = np.arange(start, start + n, dtype=np.int64)
+        number = (rows % size * stride + 12345) % size
         chars = np.empty((n, len(self.alphabets)), dtype="U1")
         for i, alphabet in enumerate(self.alphabets):
             chars[:, i] = alphabet[0]
@@ -91,7 +90,7 @@ class Pattern:
             number //= len(letters)
         for i in tail[used:]:
             letters = np.array(list(self.alphabets[i]), dtype="U1")
-            chars[:, i] = letters[rng.integers(0, len(letters), n)]
+            chars[:, i] = letters[_mixed(rows, i) % np.uint64(len(letters))]
         return np.ascontiguousarray(chars).view(f"U{len(self.alphabets)}")[:, 0].astype(object)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +114,15 @@ class Pattern:
         except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
             raise DataError(f"{where}: {error!r}; the file is damaged.") from error
         return pattern
+
+
+def _mixed(rows: np.ndarray, place: int) -> np.ndarray:
+    """A hash of each row's number and a place (splitmix64), so that keys do not depend on how a draw is cut."""
+    x = (rows.astype(np.uint64) << np.uint64(6)) + np.uint64(place)  # a key has at most LONGEST = 40 places
+    x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def find_pattern(name: str, cells: pd.Series, *, forced: bool = False) -> Pattern | None:
