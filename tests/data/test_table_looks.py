@@ -41,3 +41,31 @@ def test_keys_depend_on_their_number_alone() -> None:
     assert all(uuid.UUID(key).version == 4 for key in whole)
     letters = pd.Series([key[-1] for key in whole]).value_counts()
     assert len(letters) == 16 and letters.min() > 200
+
+
+TOP = np.iinfo(np.int64).max
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fitted", "first", "widened"),
+    [
+        ("int8", range(N), 100, "int64"),
+        ("Int8", range(N), 100, "Int64"),
+        ("uint8[pyarrow]", range(100, 100 + N), 200, "int64[pyarrow]"),
+        ("int16", range(N), 100, "int16"),
+        ("int32", range(2**31 - N, 2**31), 2**31, "int64"),
+        ("uint64", range(2**63, 2**63 + N), 2**63 + N, "uint64"),
+        ("uint64", range(2**63 - 1, 2**63 - 1 + 2 * N, 2), 2**63 - 1 + 2 * N, "uint64"),
+        ("uint64", range(2**64 - N, 2**64), 0, "uint64"),
+        ("int64", [TOP - i for i in range(N)], 0, "int64"),
+        ("int64", [3, *range(5, 98), *range(TOP - 5, TOP + 1)], 98, "int64"),
+    ],
+)
+def test_whole_keys_do_not_repeat_at_the_end_of_their_type(dtype: str, fitted: range, first: int, widened: str) -> None:
+    cells = pd.Series(list(fitted), dtype=dtype)
+    adapter, new = there_and_back(cells, name="user_id")
+    assert adapter.columns["user_id"].kind == "id"
+    assert new.nunique() == N and not set(new) & set(cells)
+    assert int(new.iloc[0]) == first and str(new.dtype) == widened
+    part = adapter.from_tensors(torch.zeros(2, adapter.spec.shape[0]), start=N - 2)["user_id"]
+    assert part.tolist() == new.tolist()[-2:]

@@ -58,7 +58,9 @@ class Pattern:
         """Identifiers ``start`` to ``start + n - 1``, all different from each other and from the fitted ones."""
         if self.alphabets:
             return self._scrambled(start, n)
-        numbers = self.start + self.step * np.arange(start, start + n, dtype=np.int64)
+        first = self.start + self.step * start
+        kind = np.int64 if first + self.step * n < 2**63 else np.uint64
+        numbers = np.array(first, dtype=kind) + np.array(self.step, dtype=kind) * np.arange(n, dtype=kind)
         if not self.text:
             return numbers
         out = np.empty(n, dtype=object)
@@ -156,14 +158,20 @@ def find_pattern(name: str, cells: pd.Series, *, forced: bool = False) -> Patter
 
 
 def _whole_numbers(name: str, cells: pd.Series, forced: bool) -> Pattern | None:
-    values = np.sort(cells.to_numpy(dtype=np.int64))
-    steps = np.unique(np.diff(values)) if len(values) > 1 else np.ones(1, dtype=np.int64)
+    unsigned = cells.dtype.kind == "u"
+    values = np.sort(cells.to_numpy(dtype=np.uint64 if unsigned else np.int64))
+    gaps = np.diff(values.astype(np.uint64))  # as such the difference of any two fits
+    steps = np.unique(gaps) if len(values) > 1 else np.ones(1, dtype=np.uint64)
     named = bool(_NAMED.search(name) or _NAMED_CAMEL.search(name))
     counted = len(steps) == 1 and steps[0] == 1 and values[0] in (0, 1)
     if not (forced or named or counted):
         return None
     step = int(steps[0]) if len(steps) == 1 and steps[0] > 0 else 1
-    return Pattern(start=int(values[-1]) + step, step=step)
+    top = int(values[-1])
+    if (2**64 if unsigned else 2**63) - top < step * 2**32:  # nothing left behind the last: in the widest gap
+        below, widest = int(values[0]), int(gaps.max(initial=0))
+        return Pattern(start=0) if below > widest else Pattern(start=int(values[gaps.argmax()]) + 1)
+    return Pattern(start=top + step, step=step)
 
 
 def _places(texts: list[str]) -> Pattern | None:

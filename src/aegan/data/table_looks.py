@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aegan.data.table_frames import make_dtype, to_numbers
+from aegan.data.table_integers import write_integers
 from aegan.data.table_times import Format, parse_times, parse_timestamp, write_times
 from aegan.errors import ConfigError, DataError
 
@@ -77,7 +78,7 @@ class NumberLook(Look):
         return np.where(missing, 0.0, values) + 0.0, missing  # a zero without sign
 
     def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
-        """Numbers in the column's own type; integers that do not fit are cut to its range."""
+        """Numbers in the column's own type; see :func:`~aegan.data.table_integers.write_integers`."""
         if self.objects:
             places = self.decimals or 0
             cells = [
@@ -86,16 +87,7 @@ class NumberLook(Look):
             return pd.Series(cells, dtype=object)
         dtype = make_dtype(self.dtype)
         if dtype.kind in "iu":
-            bounds = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
-            whole = np.clip(np.rint(values), float(bounds.min), float(bounds.max))
-            top = whole >= float(bounds.max)
-            integers = np.where(top, 0, whole).astype(np.dtype(bounds.dtype))
-            integers[top] = bounds.max
-            series = pd.Series(integers)
-            if missing.any():
-                series = series.astype("float64" if isinstance(dtype, np.dtype) else dtype)
-                series[missing] = None if not isinstance(dtype, np.dtype) else np.nan
-            return series.astype(dtype) if not (missing.any() and isinstance(dtype, np.dtype)) else series
+            return write_integers(values, missing, dtype)
         series = pd.Series(np.where(missing, np.nan, values))
         if isinstance(dtype, np.dtype):
             return series.astype(dtype)
