@@ -69,3 +69,13 @@ def test_whole_keys_do_not_repeat_at_the_end_of_their_type(dtype: str, fitted: r
     assert int(new.iloc[0]) == first and str(new.dtype) == widened
     part = adapter.from_tensors(torch.zeros(2, adapter.spec.shape[0]), start=N - 2)["user_id"]
     assert part.tolist() == new.tolist()[-2:]
+
+
+@pytest.mark.parametrize("dtype", ["timestamp[us, tz=Europe/Berlin][pyarrow]", "timestamp[ns, tz=+01:00][pyarrow]"])
+def test_arrow_times_keep_the_clock_of_their_zone(dtype: str) -> None:
+    times = pd.Series(pd.date_range("2020-01-01", periods=N, freq="D", tz="Europe/Berlin")).astype(dtype)
+    times[3] = None
+    adapter, back = there_and_back(times)
+    assert back.equals(times)
+    hit = adapter.satisfies(pd.DataFrame({"c": times}), {"c": "2020-01-01"})
+    assert hit.tolist() == [True] + [False] * (N - 1)

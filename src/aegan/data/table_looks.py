@@ -197,6 +197,8 @@ class TimeLook(Look):
             else parse_times(series if self.is_number else series.astype(object), self.format, self.zone)
         )
         if times.dt.tz is not None:
+            if isinstance(times.dtype, pd.ArrowDtype):  # whose tz_localize(None) is the clock of UTC
+                times = times.astype(pd.DatetimeTZDtype(times.dtype.pyarrow_dtype.unit, times.dt.tz))
             times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
         missing = times.isna().to_numpy(dtype=bool)
         counts = times.to_numpy().astype(f"datetime64[{self.unit}]").astype(np.int64)
