@@ -1,5 +1,7 @@
 """Cells of rare types: left empty, widened, by the clock of their zone, loaded again."""
 
+import contextlib
+import datetime
 import json
 import uuid
 
@@ -7,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dateutil import tz
 
 from aegan.data.table import TableAdapter
 from aegan.data.table_ids import find_pattern
+from aegan.errors import DataError
 
 N = 100
 rng = np.random.default_rng(0)
@@ -79,3 +83,40 @@ def test_arrow_times_keep_the_clock_of_their_zone(dtype: str) -> None:
     assert back.equals(times)
     hit = adapter.satisfies(pd.DataFrame({"c": times}), {"c": "2020-01-01"})
     assert hit.tolist() == [True] + [False] * (N - 1)
+
+
+ZONES: list[tuple[datetime.tzinfo, str]] = [
+    (tz.tzutc(), "UTC"),
+    (tz.tzoffset("x", -12600), "UTC-03:30"),
+    (datetime.timezone(datetime.timedelta(hours=1), "CET1"), "UTC+01:00"),
+    (datetime.UTC, "UTC"),
+]
+with contextlib.suppress(ImportError):  # pandas from 3 on comes without
+    import pytz
+
+    ZONES += [(pytz.FixedOffset(60), "UTC+01:00"), (pytz.timezone("Europe/Berlin"), "Europe/Berlin")]
+
+
+@pytest.mark.parametrize("objects", [False, True])
+@pytest.mark.parametrize(("zone", "name"), ZONES)
+def test_zones_of_any_library_are_found_again(zone: datetime.tzinfo, name: str, objects: bool) -> None:
+    times = pd.Series(pd.date_range("2020-01-01", periods=N, freq="D", tz=zone))
+    cells = pd.Series([time.to_pydatetime() for time in times], dtype=object) if objects else times
+    adapter, back = there_and_back(cells)
+    assert adapter.columns["c"].look.zone == name  # pyright: ignore[reportAttributeAccessIssue]
+    assert back.tolist() == times.tolist()
+    assert objects or str(back.dtype) == f"datetime64[ns, {name}]"
+
+
+def test_a_zone_without_name_is_refused() -> None:
+    class Odd(datetime.tzinfo):
+        def utcoffset(self, dt: datetime.datetime | None) -> datetime.timedelta | None:
+            return None if dt is None else datetime.timedelta(hours=dt.hour % 2)
+
+        def dst(self, dt: datetime.datetime | None) -> datetime.timedelta:
+            return datetime.timedelta(0)
+
+    odd = Odd()
+    cells = pd.Series([datetime.datetime(2020, 1, 1, i % 24, tzinfo=odd) for i in range(N)], dtype=object)
+    with pytest.raises(DataError, match=r"column 'c': times of the zone .* which has no name.*tz_convert"):
+        there_and_back(cells)

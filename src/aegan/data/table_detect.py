@@ -23,6 +23,7 @@ from aegan.data.table_ids import find_pattern
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
 from aegan.data.table_times import Format, find_compact, find_format, whole_numbers
 from aegan.data.table_written import WrittenLook, find_writing
+from aegan.data.zones import zone_name
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 
 TYPES = ("numeric", "categorical", "boolean", "datetime", "text", "id", "drop")
@@ -138,15 +139,20 @@ def _object_times(name: str, present: pd.Series, kinds: set[type], context: Cont
             f"{context.table}: column {name!r} mixes time zones: {usual}, and {rare} in {context.row_name(int(row))}. "  # pyright: ignore
             f"Bring them to one, for instance pd.to_datetime(frame[{name!r}], utc=True)."
         )
-    zone = next(iter(zones))
-    return TimeLook(dtype="object", objects="datetime", zone=None if zone == "None" else zone)
+    zone = getattr(present.iloc[0], "tzinfo", None)
+    return TimeLook(dtype="object", objects="datetime", zone=None if zone is None else zone_name(zone, name))
 
 
 def _time_look(series: pd.Series) -> TimeLook:
     zone = getattr(series.dt, "tz", None)
     times = series.dropna()
-    fine = bool((times.dt.nanosecond != 0).any())
-    return TimeLook(dtype=dtype_name(series), unit="ns" if fine else "us", zone=None if zone is None else str(zone))
+    unit = "ns" if (times.dt.nanosecond != 0).any() else "us"
+    if zone is None:
+        return TimeLook(dtype=dtype_name(series), unit=unit)
+    name, dtype = zone_name(zone, series.name), dtype_name(series)
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        dtype = f"datetime64[{series.dtype.unit}, {name}]"
+    return TimeLook(dtype=dtype, unit=unit, zone=name)
 
 
 def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:

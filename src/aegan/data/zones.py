@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import zoneinfo
+from typing import Any
 
 import pandas as pd
+
+from aegan.errors import DataError
 
 OFFSET = r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?( ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))$"
 """What stands behind a time of day; the first group is the offset with the space before it."""
@@ -26,3 +31,28 @@ def zone_of(texts: pd.Series, offsets: pd.Series) -> str | None:
         if times.tz_convert(zone).tz_localize(None).equals(written):
             return zone
     return None
+
+
+def zone_name(zone: datetime.tzinfo, column: Any) -> str:
+    """A name by which pandas finds the zone again: of libraries whose zones have none, the offset or the place.
+
+    Raises:
+        DataError: There is no such name.
+
+    >>> zone_name(datetime.timezone(datetime.timedelta(hours=-3), "BRT"), "when")
+    'UTC-03:00'
+    """
+    offset, place = zone.utcoffset(None), re.search(r"zoneinfo/([\w/+-]+)", str(zone))
+    names = [str(zone)]
+    names += [] if offset is None else [str(datetime.timezone(offset))]
+    names += [] if place is None else [place.group(1)]
+    for name in names:
+        try:
+            pd.Timestamp(0, tz=name)
+        except (KeyError, ValueError, OSError):  # of pytz and of zoneinfo
+            continue
+        return name
+    raise DataError(
+        f"column {column!r}: times of the zone {zone}, which has no name; one such as Europe/Berlin expected. "
+        f"Convert them: frame[{column!r}].dt.tz_convert('UTC')."
+    )
