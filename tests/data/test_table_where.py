@@ -155,3 +155,10 @@ def test_conditions_in_python():
     for empty in ([], "", set()):
         with pytest.raises(ConfigError, match="column '?[0n]'? (got no alternative|got ''|has no value '')"):
             adapter.condition({"n": empty})
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "nat", "NaT", pd.NaT, ">=nat", "nat..2024-03-02"])
+def test_no_time_at_all_is_no_condition_on_times(stays, nothing):
+    adapter = TableAdapter().fit(stays)
+    with pytest.raises(ConfigError, match=r"where: column 'day' got .*; expected for instance 2024-01-01"):
+        adapter.condition({"day": nothing})

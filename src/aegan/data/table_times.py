@@ -278,6 +278,8 @@ def parse_timestamp(text: Any, unit: str, zone: str | None) -> tuple[int, int]:
     """First and last count of ``unit`` of the time that ``text`` means, by the clock of ``zone``."""
     if isinstance(text, str) and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text.strip()[10:]):
         period: Any = pd.Period(text.strip())
+        if period is pd.NaT:
+            raise ValueError(text)
         try:
             first, last = period.start_time, period.end_time
         except pd.errors.OutOfBoundsDatetime:
