@@ -7,13 +7,14 @@ import uuid
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from dateutil import tz
 
 from aegan.data.table import TableAdapter
 from aegan.data.table_ids import find_pattern
-from aegan.errors import DataError
+from aegan.errors import ConfigError, DataError
 
 N = 100
 rng = np.random.default_rng(0)
@@ -120,3 +121,45 @@ def test_a_zone_without_name_is_refused() -> None:
     cells = pd.Series([datetime.datetime(2020, 1, 1, i % 24, tzinfo=odd) for i in range(N)], dtype=object)
     with pytest.raises(DataError, match=r"column 'c': times of the zone .* which has no name.*tz_convert"):
         there_and_back(cells)
+
+
+NESTED: dict[str, tuple[pd.Series, str]] = {
+    "list": (pd.Series([[1], [2], None, [2]] * 25, dtype=pd.ArrowDtype(pa.list_(pa.int64()))), "object"),
+    "struct": (pd.Series([{"a": 1}, None] * 50, dtype=pd.ArrowDtype(pa.struct([("a", pa.int64())]))), "object"),
+    "dictionary": (
+        pd.Series(["a", "b", None, "b"] * 25, dtype=pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
+        "object",
+    ),
+    "interval": (
+        pd.Series(pd.arrays.IntervalArray.from_breaks(range(5)).take([0, 1, -1, 3] * 25, allow_fill=True)),
+        "object",
+    ),
+    "period": (pd.Series(pd.PeriodIndex(["2020-01", "2020-02", "NaT", "2020-02"] * 25, freq="M")), "period[M]"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*new rows hold them as text")
+@pytest.mark.parametrize("name", NESTED)
+def test_cells_that_have_no_name_or_are_not_made_of_text_come_back_as_text(name: str) -> None:
+    cells, dtype = NESTED[name]
+    _, back = there_and_back(cells)
+    assert str(back.dtype) == dtype
+    assert back.isna().equals(cells.isna())
+    assert back.dropna().map(str).tolist() == cells.dropna().map(str).tolist()
+    there_and_back(cells, "drop")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Series(pd.date_range("2020-01-01", periods=N)),
+        pd.Series(pd.timedelta_range("1D", periods=N)),
+        pd.Series([True, False] * 50),
+        pd.Series(pd.arrays.IntervalArray.from_breaks(range(N + 1))),
+        pd.Series(pd.period_range("2020-01", periods=N, freq="M")),
+    ],
+    ids=lambda cells: str(cells.dtype),
+)
+def test_only_whole_numbers_and_strings_are_keys(cells: pd.Series) -> None:
+    with pytest.raises(ConfigError, match=r"'c' is 'id', but holds .*; expected whole numbers or strings.*astype"):
+        there_and_back(cells, "id")

@@ -6,7 +6,6 @@ import datetime
 import decimal
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,10 +19,10 @@ from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_doubts import as_type, check_zones, first_of, say_mixed
 from aegan.data.table_frames import dtype_name, to_numbers
 from aegan.data.table_ids import find_pattern
+from aegan.data.table_look_of import holds, look_of, name_look, object_times, time_look
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
 from aegan.data.table_times import Format, find_compact, find_format, whole_numbers
 from aegan.data.table_written import WrittenLook, find_writing
-from aegan.data.zones import zone_name
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 
 TYPES = ("numeric", "categorical", "boolean", "datetime", "text", "id", "drop")
@@ -79,7 +78,7 @@ def detect(name: str, series: pd.Series, override: str | None, context: Context)
     present = series.dropna()
     if len(present) == 0:
         context.warn(f"column {name!r} holds no value; it stays empty in new rows.")
-        look = _look(series) if series.dtype.kind in "mMf" else _name_look(series)
+        look = look_of(series) if series.dtype.kind in "mMf" else name_look(series)
         return Constant(name, look, None, "empty")
     kind = series.dtype.kind
     if pd.api.types.is_bool_dtype(series.dtype) or isinstance(series.dtype, pd.CategoricalDtype):
@@ -91,18 +90,11 @@ def detect(name: str, series: pd.Series, override: str | None, context: Context)
     if isinstance(series.dtype, pd.ArrowDtype) and str(series.dtype).startswith("date32"):
         return _times(name, series, TimeLook(dtype=str(series.dtype), objects="date"), context)
     if kind == "M" or isinstance(series.dtype, pd.DatetimeTZDtype):
-        return _times(name, series, _time_look(series), context)
+        return _times(name, series, time_look(series), context)
     if kind == "m":
         fine = bool((present.dt.nanoseconds != 0).any())
         return _spans(name, series, SpanLook(dtype=dtype_name(series), unit="ns" if fine else "us"), context)
     return _objects(name, series, present, context)
-
-
-def _look(series: pd.Series) -> Look:
-    kind = series.dtype.kind
-    if kind == "M":
-        return _time_look(series)
-    return SpanLook(dtype=dtype_name(series)) if kind == "m" else NumberLook(dtype=dtype_name(series))
 
 
 def _objects(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
@@ -115,7 +107,7 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
     if kinds <= {decimal.Decimal}:
         return _numbers(name, series, present, context, objects=True)
     if all(issubclass(one, datetime.date) for one in kinds):
-        return _times(name, series, _object_times(name, present, kinds, context), context)
+        return _times(name, series, object_times(name, present, kinds, context), context)
     if kinds <= {datetime.time}:
         return _spans(name, series, SpanLook(dtype="object", objects="time"), context)
     if kinds <= {datetime.timedelta, pd.Timedelta}:
@@ -123,36 +115,9 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
         return _spans(name, spans, SpanLook(dtype="timedelta64[us]"), context)
     if len(kinds) > 1:
         say_mixed(name, series, context)
-    elif kinds <= {list, tuple, dict, set, np.ndarray}:
+    elif kinds <= {list, tuple, dict, set, np.ndarray, pd.Interval}:
         context.warn(f"column {name!r} holds cells of type {next(iter(kinds)).__name__}; new rows hold them as text.")
     return _names(name, series, context)
-
-
-def _object_times(name: str, present: pd.Series, kinds: set[type], context: Context) -> TimeLook:
-    if kinds <= {datetime.date}:
-        return TimeLook(dtype="object", objects="date")
-    zones = Counter(str(getattr(cell, "tzinfo", None)) for cell in present)
-    if len(zones) > 1:
-        (usual, _), *_, (rare, _) = zones.most_common()
-        row = next(i for i, cell in present.items() if str(getattr(cell, "tzinfo", None)) == rare)
-        raise DataError(
-            f"{context.table}: column {name!r} mixes time zones: {usual}, and {rare} in {context.row_name(int(row))}. "  # pyright: ignore
-            f"Bring them to one, for instance pd.to_datetime(frame[{name!r}], utc=True)."
-        )
-    zone = getattr(present.iloc[0], "tzinfo", None)
-    return TimeLook(dtype="object", objects="datetime", zone=None if zone is None else zone_name(zone, name))
-
-
-def _time_look(series: pd.Series) -> TimeLook:
-    zone = getattr(series.dt, "tz", None)
-    times = series.dropna()
-    unit = "ns" if (times.dt.nanosecond != 0).any() else "us"
-    if zone is None:
-        return TimeLook(dtype=dtype_name(series), unit=unit)
-    name, dtype = zone_name(zone, series.name), dtype_name(series)
-    if isinstance(series.dtype, pd.DatetimeTZDtype):
-        dtype = f"datetime64[{series.dtype.unit}, {name}]"
-    return TimeLook(dtype=dtype, unit=unit, zone=name)
 
 
 def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
@@ -185,7 +150,7 @@ def _texts(name: str, series: pd.Series, present: pd.Series, context: Context) -
             f"column {name!r} is free text or names of single rows ({unique} different values in {len(present)} rows); "
             f"it is not learnt and stays empty. To keep its values, say {as_type(name, 'categorical')}."
         )
-        return Constant(name, _name_look(series), None, "text")
+        return Constant(name, name_look(series), None, "text")
     return _names(name, series, context)
 
 
@@ -207,20 +172,10 @@ def _formatted(name: str, series: pd.Series, form: Format, context: Context) -> 
     return _times(name, series, look, context)
 
 
-def _name_look(series: pd.Series, *, hide: bool = False) -> NameLook:
-    dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        kept = [] if hide else plain_cells(np.asarray(dtype.categories.astype(object), dtype=object)).tolist()
-        return NameLook(dtype="category", categories=tuple(kept), in_order=bool(dtype.ordered))
-    gone = series.to_numpy(dtype=object)[series.isna().to_numpy(dtype=bool)][:1]
-    empty = "none" if dtype_name(series) == "object" and gone.tolist() == [None] else "nan"
-    return NameLook(dtype=dtype_name(series), empty=empty)
-
-
 def _names(name: str, series: pd.Series, context: Context, look: Look | None = None) -> Column:
     """Names, from frequent to rare."""
     if look is None:
-        look = _name_look(series)
+        look = name_look(series)
     if name in context.counts:
         counted = context.counts[name]
         gone = int(context.rows - counted.sum())
@@ -315,28 +270,35 @@ def _overridden(name: str, series: pd.Series, override: str, context: Context) -
         raise ConfigError(f"columns: {name!r} is {override!r}; {nearest(override, TYPES)}")
     if kind in ("text", "drop"):
         number = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype)
-        look = _look(series) if number else _name_look(series, hide=True)
+        look = look_of(series) if number else name_look(series, hide=True)
         return Constant(name, look, None, "text" if kind == "text" else "dropped")
     if kind in ("categorical", "boolean"):
         if series.dtype.kind in "iufmM" and not pd.api.types.is_bool_dtype(series.dtype):
             return _coded_amounts(name, series, context)
         return _names(name, series, context)
     if kind == "id":
-        pattern_of = find_pattern(name, present, forced=True) if len(present) else None
-        if pattern_of is None:
-            raise ConfigError(
-                f"columns: {name!r} is 'id', but holds {series.dtype}; expected whole numbers or strings."
-            )
-        look = NumberLook(dtype=dtype_name(series), decimals=0) if series.dtype.kind in "iu" else None
-        return Identifier(name, look or NameLook(dtype=dtype_name(series)), pattern_of)
+        return _forced_id(name, series, present)
     if kind == "numeric":
         return _forced_numbers(name, series, present, context)
     return _forced_times(name, series, present, pattern or None, context)
 
 
+def _forced_id(name: str, series: pd.Series, present: pd.Series) -> Column:
+    pattern = find_pattern(name, present, forced=True) if len(present) else None
+    look = NameLook(dtype=dtype_name(series))
+    if series.dtype.kind in "iu":
+        look = NumberLook(dtype=dtype_name(series), decimals=0)
+    if pattern is None or series.dtype.kind in "bmM" or not holds(look, pattern.make(0, 2)):
+        raise ConfigError(
+            f"columns: {name!r} is 'id', but holds {series.dtype}; expected whole numbers or strings. Make strings of "
+            f"them, frame[{name!r}].astype(str), or leave the column empty: {name}=drop."
+        )
+    return Identifier(name, look, pattern)
+
+
 def _coded_amounts(name: str, series: pd.Series, context: Context) -> Column:
     """Numbers and dates that the user calls categories: a value each, from frequent to rare."""
-    look = _look(series)
+    look = look_of(series)
     values, missing = look.read(series)
     distinct, counts = np.unique(values[~missing], return_counts=True)
     if len(distinct) == 0:
@@ -379,7 +341,7 @@ def _forced_numbers(name: str, series: pd.Series, present: pd.Series, context: C
 
 def _forced_times(name: str, series: pd.Series, present: pd.Series, pattern: str | None, context: Context) -> Column:
     if series.dtype.kind == "M":
-        return _times(name, series, _time_look(series), context)
+        return _times(name, series, time_look(series), context)
     if len(present) and all(isinstance(cell, datetime.date) for cell in present):
         return detect(name, series, None, context)
     cells = whole_numbers(present) if series.dtype.kind in "iuf" else present.astype(str)

@@ -15,12 +15,17 @@ def column_of(frame: pd.DataFrame, name: Any) -> pd.Series:
 
 
 def dtype_name(series: pd.Series) -> str:
-    """Name of the data type, from which pandas makes the same again."""
+    """Name of the data type, from which pandas makes the same again; ``object`` where there is none, as for lists."""
     dtype = series.dtype
     if isinstance(dtype, pd.StringDtype) and dtype.na_value is pd.NA:
         return f"string[{dtype.storage}]"
     if isinstance(dtype, pd.ArrowDtype) and str(dtype) == "string[pyarrow]":
         return "arrow:string"
+    if isinstance(dtype, pd.ArrowDtype):
+        try:
+            make_dtype(str(dtype))
+        except (TypeError, ValueError, NotImplementedError):
+            return "object"
     return str(dtype)
 
 
