@@ -14,7 +14,7 @@ from dateutil import tz
 
 from aegan.data.table import TableAdapter
 from aegan.data.table_ids import find_pattern
-from aegan.errors import ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError
 
 N = 100
 rng = np.random.default_rng(0)
@@ -163,3 +163,62 @@ def test_cells_that_have_no_name_or_are_not_made_of_text_come_back_as_text(name:
 def test_only_whole_numbers_and_strings_are_keys(cells: pd.Series) -> None:
     with pytest.raises(ConfigError, match=r"'c' is 'id', but holds .*; expected whole numbers or strings.*astype"):
         there_and_back(cells, "id")
+
+
+WIDE = [2**60 + 1, 2**60 + 2, -(2**53) - 1, 3]
+"""Whole numbers that are others as floats."""
+HIGH = [2**63 + 1, 2**64 - 1, 2**53 + 1, 3]
+
+
+@pytest.mark.parametrize("kind", [None, "categorical", "numeric"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Series(WIDE * 25),
+        pd.Series(HIGH * 25, dtype="uint64"),
+        pd.Series([*WIDE, None] * 20, dtype="Int64"),
+        pd.Series([*HIGH, None] * 20, dtype="UInt64"),
+        pd.Series([*WIDE, None] * 20, dtype="int64[pyarrow]"),
+        pd.Series([2**60 + 1] * N),
+    ],
+    ids=lambda cells: str(cells.dtype),
+)
+def test_whole_numbers_beyond_floats_are_exact(cells: pd.Series, kind: str | None) -> None:
+    adapter, back = there_and_back(cells, kind)
+    assert back.equals(cells)
+    frame = pd.DataFrame({"c": cells, "f": 0.5})
+    for value in (cells[0], int(cells[0]) - 1, 3):
+        if value in cells.dropna().tolist():
+            assert (adapter.satisfies(frame, {"c": value}) == (cells == value).fillna(False)).all()
+        else:
+            with pytest.raises(ConfigError, match=str(cells[0])):
+                adapter.condition({"c": value})
+    if cells.nunique() > 1:
+        assert (adapter.satisfies(frame, {"c": f">{cells[0]}"}) == (cells > cells[0]).fillna(False)).all()
+        assert (adapter.satisfies(frame, {"c": f"<{cells[0]}.5"}) == (cells <= cells[0]).fillna(False)).all()
+
+
+def test_objects_beyond_floats_are_exact_and_have_gaps() -> None:
+    _, back = there_and_back(pd.Series([2**60 + 1, 2**60 + 2, None, 5] * 25, dtype=object))
+    assert back.equals(pd.Series([2**60 + 1, 2**60 + 2, None, 5] * 25, dtype="Int64"))
+
+
+def test_wide_amounts_say_that_their_last_digits_are_lost() -> None:
+    cells = pd.Series(rng.choice(2**60, 300) + 1)
+    with pytest.warns(AeganWarning, match=r"'c' holds whole numbers beyond 2\*\*53 in 300 values.*categorical"):
+        _, back = there_and_back(cells)
+    assert (back - cells).abs().max() < 2**40
+    adapter, back = there_and_back(cells, "categorical")
+    assert back.equals(cells)
+
+
+def test_combinations_of_wide_numbers_are_exact() -> None:
+    frame = pd.DataFrame({"a": HIGH * 25, "b": WIDE[::-1] * 25, "c": ["x", "y"] * 50}).astype({"a": "uint64"})
+    for rules in ("auto", ["fixed(a, b, c)"]):
+        adapter = TableAdapter(rules=rules).fit(frame)
+        adapter = TableAdapter.from_json(json.loads(json.dumps(adapter.to_json())))
+        x = torch.as_tensor(np.asarray(adapter.to_tensors(frame).fields["x"]))
+        assert adapter.from_tensors(x).equals(frame)
+        holes = frame.assign(b=frame["b"].astype("Int64").mask(frame["c"] == "x"))
+        partial, _ = adapter.to_partial(holes)
+        assert (adapter.complete(holes, partial)["b"] == frame["b"]).all()

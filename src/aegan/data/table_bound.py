@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aegan.data.table_codecs import Amounts, Choices, Ranges
+from aegan.data.table_codecs import KIND_OF, Amounts, Choices, Ranges
 from aegan.data.table_columns import Cells, Column, Frame, Narrow, Test
 from aegan.data.table_looks import Look, TimeLook
 
@@ -148,7 +148,7 @@ class Dependent(Column):
         return {
             "on": self.on,
             "values": self.values.tolist(),
-            "type": {"O": "any", "f": "float", "i": "int"}[self.values.dtype.kind],
+            "type": KIND_OF[self.values.dtype.kind],
             "missing": self.missing.tolist(),
         }
 
@@ -227,13 +227,12 @@ class Joint(Column):
         return f"{len(self.codec.values)} combinations with {', '.join(name for name, *_ in self.members[1:])}"
 
     def _own_json(self) -> dict[str, Any]:
-        kinds = {"O": "any", "f": "float", "i": "int"}
         members = [
             {
                 "name": name,
                 "look": look.to_json(),
                 "values": values.tolist(),
-                "type": kinds[values.dtype.kind],
+                "type": KIND_OF[values.dtype.kind],
                 "missing": missing.tolist(),
             }
             for name, look, values, missing in self.members

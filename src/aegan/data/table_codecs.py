@@ -21,6 +21,10 @@ OWN = 128
 FINE_ROWS = 200_000
 """From so many rows on, cells are divided once more, if values recur, so that each could matter by itself."""
 
+KINDS: dict[str, Any] = {"any": object, "float": np.float64, "int": np.int64, "uint": np.uint64}
+"""Types of values by their name in JSON."""
+KIND_OF = {"O": "any", "f": "float", "i": "int", "u": "uint"}
+
 Decoded = tuple[np.ndarray, np.ndarray]
 """Values, and which of them are missing, both ``(N,)``."""
 Ranges = Sequence[tuple[Any, Any]]
@@ -152,7 +156,7 @@ class Choices(Codec):
         return {
             "codec": self.kind,
             "values": self.values.tolist(),
-            "type": {"O": "any", "f": "float", "i": "int"}[self.values.dtype.kind],
+            "type": KIND_OF[self.values.dtype.kind],
             "ladder": self.ladder.to_json(),
             "ordered": self.ordered,
             "missing": self.missing,
@@ -330,8 +334,7 @@ def codec_from_json(data: Any, where: str) -> Codec:
         ladder = Ladder.from_json(data["ladder"], where)
         missing = bool(data["missing"])
         if data["codec"] == Choices.kind:
-            kind = {"any": object, "float": np.float64, "int": np.int64}[data["type"]]
-            values = as_array(data["values"], kind)
+            values = as_array(data["values"], KINDS[data["type"]])
             if len(values) + missing != ladder.leaves or not 0 <= data["stand_in"] < len(values):
                 raise ValueError("numbers of values differ")
             return Choices(

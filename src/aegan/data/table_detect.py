@@ -22,6 +22,7 @@ from aegan.data.table_ids import find_pattern
 from aegan.data.table_look_of import holds, look_of, name_look, object_times, time_look
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
 from aegan.data.table_times import Format, find_compact, find_format, whole_numbers
+from aegan.data.table_whole import WholeLook, as_integers, whole_look
 from aegan.data.table_written import WrittenLook, find_writing
 from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 
@@ -102,6 +103,8 @@ def _objects(name: str, series: pd.Series, present: pd.Series, context: Context)
     if pd.api.types.infer_dtype(present, skipna=False) == "string":
         return _texts(name, series, present, context)
     kinds = set(map(type, present))
+    if (integers := as_integers(series)) is not None:
+        return _numbers(name, integers, integers.dropna(), context)
     if kinds <= {int, float, np.float64, np.int64} and bool not in kinds:
         return _numbers(name, to_numbers(series), to_numbers(present), context)
     if kinds <= {decimal.Decimal}:
@@ -197,7 +200,8 @@ def _names(name: str, series: pd.Series, context: Context, look: Look | None = N
 
 def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context, *, objects: bool = False) -> Column:
     dtype = "object" if objects else dtype_name(series)
-    values, missing = NumberLook(dtype=dtype, objects=objects).read(series)
+    wide = whole_look(series)
+    values, missing = (wide or NumberLook(dtype=dtype, objects=objects)).read(series)
     infinite = np.isinf(to_numbers(series).to_numpy(dtype=np.float64, na_value=np.nan))
     if infinite.any():
         row = int(np.flatnonzero(infinite)[0])
@@ -216,9 +220,8 @@ def _numbers(name: str, series: pd.Series, present: pd.Series, context: Context,
         return Identifier(name, NumberLook(dtype=dtype, decimals=0), pattern)
     whole = not objects and series.dtype.kind in "iu"
     places = 0 if whole else decimals_of(kept, np.float32 if "32" in dtype else np.float64)
-    return _amounts(
-        name, NumberLook(dtype=dtype, decimals=places, objects=objects), kept, context.gone(name, missing), context
-    )
+    look = wide or NumberLook(dtype=dtype, decimals=places, objects=objects)
+    return _amounts(name, look, kept, context.gone(name, missing), context)
 
 
 def _written(name: str, series: pd.Series, look: WrittenLook, context: Context) -> Column:
@@ -234,10 +237,17 @@ def _amounts(
         return Constant(name, look, None, "empty")
     distinct, counts = np.unique(kept, return_counts=True)
     if len(distinct) == 1 and gone == 0:
-        return Constant(name, look, float(distinct[0]))
+        return Constant(name, look, distinct[0].item())
     limit = context.few(len(kept))
     if len(distinct) <= limit:
         return Coded(name, look, Choices.fit(distinct, counts, ordered=True, missing=gone))
+    if isinstance(look, WholeLook):
+        context.warn(
+            f"column {name!r} holds whole numbers beyond 2**53 in {len(distinct)} values, too many for a value each; "
+            "new ones are drawn from their range, and their last digits are not exact. If they are names rather than "
+            f"amounts, say {as_type(name, 'categorical')}; of keys say 'id'."
+        )
+        look, kept = NumberLook(dtype=look.dtype, decimals=0), kept.astype(np.float64)
     places = 0 if isinstance(look, SpanLook) else look.decimals
     return Coded(name, look, Amounts.fit(kept, bins=limit, decimals=places, missing=gone > 0))
 
@@ -313,14 +323,9 @@ def _coded_amounts(name: str, series: pd.Series, context: Context) -> Column:
 def _forced_numbers(name: str, series: pd.Series, present: pd.Series, context: Context) -> Column:
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
         if series.dtype.kind in "iu":  # never an identifier
-            values, missing = NumberLook(dtype=dtype_name(series)).read(series)
-            return _amounts(
-                name,
-                NumberLook(dtype=dtype_name(series), decimals=0),
-                values[~missing],
-                context.gone(name, missing),
-                context,
-            )
+            look = whole_look(series) or NumberLook(dtype=dtype_name(series), decimals=0)
+            values, missing = look.read(series)
+            return _amounts(name, look, values[~missing], context.gone(name, missing), context)
         return _numbers(name, series, present, context)
     if (writing := find_writing(pd.Series(present.astype(object).unique()))) is not None:
         return _written(name, series, WrittenLook(dtype=dtype_name(series), writing=writing), context)

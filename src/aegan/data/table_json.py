@@ -8,14 +8,12 @@ import numpy as np
 
 from aegan.data.table_bound import Copy, Dependent, Gap, Joint
 from aegan.data.table_calendar import PARTS, Calendar
-from aegan.data.table_codecs import Amounts, Choices, as_array, codec_from_json
+from aegan.data.table_codecs import KINDS, Amounts, Choices, as_array, codec_from_json
 from aegan.data.table_columns import Coded, Column, Constant, Identifier
 from aegan.data.table_ids import Pattern
 from aegan.data.table_looks import TimeLook, look_from_json
 from aegan.data.table_rules import gap_from_json
 from aegan.errors import DataError
-
-KINDS = {"any": object, "float": np.float64, "int": np.int64}
 
 
 def column_from_json(data: Any) -> Column:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from aegan.data.table_frames import dtype_name
 from aegan.data.table_looks import Look, NameLook, NumberLook, SpanLook, TimeLook, plain_cells
+from aegan.data.table_whole import whole_look
 from aegan.data.zones import zone_name
 from aegan.errors import DataError
 
@@ -24,7 +25,9 @@ def look_of(series: pd.Series) -> Look:
     kind = series.dtype.kind
     if kind == "M":
         return time_look(series)
-    return SpanLook(dtype=dtype_name(series)) if kind == "m" else NumberLook(dtype=dtype_name(series))
+    if kind == "m":
+        return SpanLook(dtype=dtype_name(series))
+    return whole_look(series) or NumberLook(dtype=dtype_name(series))
 
 
 def object_times(name: str, present: pd.Series, kinds: set[type], context: Context) -> TimeLook:

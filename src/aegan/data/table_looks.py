@@ -313,6 +313,7 @@ def look_from_json(data: Any, where: str) -> Look:
     Raises:
         DataError: An unknown kind or data type, or a key that is missing.
     """
+    from aegan.data.table_whole import WholeLook
     from aegan.data.table_written import WrittenLook, writing_from_json
 
     try:
@@ -320,7 +321,7 @@ def look_from_json(data: Any, where: str) -> Look:
         name = options.pop("look")
         if name == WrittenLook.kind:
             options["writing"] = writing_from_json(options["writing"])
-        kind = (LOOKS | {WrittenLook.kind: WrittenLook})[name]
+        kind = (LOOKS | {look.kind: look for look in (WholeLook, WrittenLook)})[name]
         if isinstance(options.get("format"), Mapping):
             options["format"] = Format(**options["format"])
         if isinstance(options.get("categories"), list):

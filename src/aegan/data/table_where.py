@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aegan.data.table_looks import Look, NumberLook, TimeLook
+from aegan.data.table_whole import WholeLook
 from aegan.errors import ConfigError, nearest
 
 _COMPARED = re.compile(r"^(<=|>=|<|>|=|==)\s*(.+)$")
@@ -176,11 +177,11 @@ def _range(look: Look, text: str) -> tuple[Any, Any]:
 
 
 def _above(look: Look, value: Any) -> Any:
-    return value + 1 if isinstance(look, TimeLook) else float(np.nextafter(_float(look)(value), np.inf))
+    return value + 1 if isinstance(look, (TimeLook, WholeLook)) else float(np.nextafter(_float(look)(value), np.inf))
 
 
 def _below(look: Look, value: Any) -> Any:
-    return value - 1 if isinstance(look, TimeLook) else float(np.nextafter(_float(look)(value), -np.inf))
+    return value - 1 if isinstance(look, (TimeLook, WholeLook)) else float(np.nextafter(_float(look)(value), -np.inf))
 
 
 def _float(look: Look) -> Any:
