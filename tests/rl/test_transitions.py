@@ -226,6 +226,29 @@ def test_a_rollout_follows_the_environment() -> None:
         rl.rollout("CartPole-v1", 0)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "shape"),
+    [(-np.inf, np.inf, (2,)), (3.0, np.inf, (1,)), (-np.inf, -3.0, (2,)), (-1.0, 1.0, (2, 2)), (0, 1, (2, 3))],
+)
+def test_a_rollout_draws_actions_of_any_bounds_and_shape(low: float, high: float, shape: tuple[int, ...]) -> None:
+    spaces = pytest.importorskip("gymnasium", reason="gymnasium is not installed").spaces
+
+    class Free:
+        action_space = spaces.MultiBinary(shape) if low == 0 else spaces.Box(low, high, shape)
+
+        def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, int]]:
+            return np.zeros(2, np.float32), {}
+
+        def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, int]]:
+            assert self.action_space.contains(action.astype(self.action_space.dtype))
+            return np.full(2, action.flat[0], np.float32), 0.0, False, False, {}
+
+    one, again = (rl.rollout(Free(), 50, seed=1) for _ in range(2))
+    assert one.actions.shape == (50, np.prod(shape)) and np.array_equal(one.actions, again.actions)
+    assert len(np.unique(one.actions, axis=0)) > 25 and np.isfinite(one.actions).all()
+    assert np.array_equal(one.actions[:, 0], one.next_observations[:, 0])
+
+
 def test_minari_takes_transitions_and_gives_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("minari", reason="minari is not installed")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))

@@ -71,13 +71,14 @@ def rollout(env: Any, steps: int, *, policy: Policy | None = None, seed: int = 0
         raise ConfigError(f"rollout: steps is {steps}; at least 1 expected.")
     env, own = made(env), isinstance(env, str)
     space = Actions.of(env.action_space, np.empty((0, 1)), "rollout")
+    shape = getattr(env.action_space, "shape", None)
     rng = np.random.default_rng(seed)
     rows: dict[str, list[Any]] = {name: [] for name in ("s", "a", "r", "s2", "terminated", "truncated")}
     state, _ = env.reset(seed=seed)
     for _ in range(steps):
         if policy is None:
             action = space.sample(1, rng)[0]
-            action = int(action) if space.one_of else action
+            action = int(action) if space.one_of else np.reshape(action, shape) if shape else action
         else:
             action = policy(np.asarray(state))
         after, reward, terminated, truncated, _ = env.step(action)

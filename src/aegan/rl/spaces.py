@@ -82,11 +82,22 @@ class Actions:
         return flat[:, 0] if self.scalar else flat
 
     def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Uniform actions, ``(N,)`` or ``(N, A)``."""
+        """Uniform actions, ``(N,)`` or ``(N, A)``; amounts without a bound are drawn as Gymnasium does.
+
+        That is exponentially from the one bound, and normally where there is none.
+        """
         if self.discrete:
             drawn = self.start + rng.integers(0, self.sizes, size=(count, self.length))
         else:
-            drawn = rng.uniform(self.low, self.high, size=(count, self.length)).astype(np.float32)
+            low, high = np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64)
+            below, above = np.isfinite(low), np.isfinite(high)
+            both = below & above
+            drawn = rng.uniform(np.where(both, low, 0.0), np.where(both, high, 0.0), size=(count, self.length))
+            if not both.all():
+                away = rng.exponential(size=drawn.shape)
+                half = np.where(below, np.where(below, low, 0.0) + away, np.where(above, high, 0.0) - away)
+                drawn = np.where(both, drawn, np.where(below | above, half, rng.normal(size=drawn.shape)))
+            drawn = drawn.astype(np.float32)
         return drawn[:, 0] if self.scalar else drawn
 
     @classmethod
