@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,24 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def exchange(new: Path, path: Path, old: Path) -> None:
+    """Put the folder ``new`` in the place of ``path``, which is moved to ``old`` and removed after that.
+
+    Where ``new`` cannot be moved, what was at ``path`` is put back.
+
+    Raises:
+        OSError: A folder cannot be moved.
+    """
+    was = path.exists()
+    if was:  # otherwise an interrupted exchange may have left all that there is in ``old``
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except OSError:
+        if was:
+            os.rename(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 import aegan.rl as rl
-from aegan.errors import ConfigError, DataError, RunError, RunExistsError
+from aegan.errors import ConfigError, DataError, RunError, RunExistsError, StorageError
 from aegan.rl.agents import Agent
 from aegan.rl.dynamics import Fit
 from aegan.rl.evaluation import fidelity
@@ -174,6 +176,38 @@ def test_a_model_is_saved_and_loaded(model: rl.TransitionModel, tmp_path: Path) 
         rl.load(tmp_path / "kept")
     with pytest.raises(RunError, match="no model of transitions"):
         rl.load(tmp_path / "gone")
+
+
+def test_what_an_interrupted_save_left_is_replaced(model: rl.TransitionModel, tmp_path: Path) -> None:
+    kept = model.save(tmp_path / "kept")
+    (kept / "transitions.json").unlink()
+    with pytest.raises(RunExistsError):
+        model.save(kept)
+    model.save(kept, overwrite=True)
+    assert len(rl.load(kept).sample(5)) == 5
+    (kept / "notes.txt").write_text("mine")
+    with pytest.raises(RunExistsError, match="other files"):
+        model.save(kept, overwrite=True)
+    assert (kept / "notes.txt").exists() and (kept / "transitions.json").exists()
+
+
+@pytest.mark.parametrize("where", ["aegan.rl.model.write_json", "aegan.storage.os.rename"])
+def test_a_save_that_fails_leaves_the_old_model(
+    model: rl.TransitionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    kept, rename = model.save(tmp_path / "kept"), os.rename
+
+    def fails(source: Any, target: Any) -> None:
+        if where.endswith("json") or str(source).endswith(".kept.partial"):
+            raise OSError(errno.ENOSPC, "full")
+        rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, fails)
+        with pytest.raises(StorageError, match="the disk is full"):
+            model.save(kept, overwrite=True)
+    assert [child.name for child in tmp_path.iterdir()] == ["kept"]
+    assert len(rl.load(kept).sample(5)) == 5
 
 
 def test_a_buffer_is_augmented(model: rl.TransitionModel) -> None:

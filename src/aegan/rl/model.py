@@ -21,7 +21,7 @@ from aegan.rl.rows import Rows
 from aegan.rl.sources import read
 from aegan.rl.transitions import Transitions
 from aegan.run import check_free
-from aegan.storage import explained, write_json
+from aegan.storage import exchange, explained, write_json
 from aegan.tables import completes, table_adapter
 
 FORMAT = 1
@@ -30,6 +30,8 @@ LEAST = 20
 CODE = 8
 """Length of an image's code; each number of it is a column twice."""
 FILE = "transitions.json"
+OWN = {FILE, "rows", "frames"}
+"""What a saved model's folder holds."""
 
 
 class TransitionModel:
@@ -107,14 +109,19 @@ class TransitionModel:
             StorageError: Disk full or not writable.
         """
         target = Path(path)
-        if (target / FILE).exists() and overwrite:
-            with explained(target):
-                shutil.rmtree(target)
-        check_free(target, overwrite=False)
-        self.table.save(target / "rows")
-        if self.frames is not None:
-            self.frames.save(target / "frames")
-        write_json(target / FILE, {"format": FORMAT, "rows": self.rows.to_json()})
+        if not (overwrite and _is_own(target)):
+            check_free(target, overwrite=False)
+        staging, old = (target.with_name(f".{target.name}.{what}") for what in ("partial", "old"))
+        with explained(target):
+            try:
+                shutil.rmtree(staging, ignore_errors=True)
+                self.table.save(staging / "rows")
+                if self.frames is not None:
+                    self.frames.save(staging / "frames")
+                write_json(staging / FILE, {"format": FORMAT, "rows": self.rows.to_json()})
+                exchange(staging, target, old)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
         return target
 
     def _shown(self, drawn: Transitions) -> Transitions:
@@ -245,6 +252,12 @@ def load(path: str | Path, *, device: str = "auto") -> TransitionModel:
         rows,
         load_estimator(frames, device=device) if frames.exists() else None,
     )
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder holds a model of transitions, or what an interrupted save left of one."""
+    names = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
+    return bool(names) and names <= OWN
 
 
 def _hidden(real: Transitions, frames: Estimator | None) -> Transitions:
