@@ -27,6 +27,7 @@ from aegan.diagnostics import measure
 from aegan.diagnostics.aside import aside
 from aegan.diagnostics.balance import Judge, compared
 from aegan.diagnostics.batches import Batches
+from aegan.diagnostics.calls import LatestCall, Looking, Remember, unwrapped
 from aegan.diagnostics.collapse import active_part, kl_per_dimension, perplexity
 from aegan.diagnostics.gradients import first_non_finite, layers
 from aegan.diagnostics.guard import Guard, noted
@@ -78,7 +79,7 @@ class Doctor:
         on_look: Callable[[Look], None] | None = None,
     ) -> None:
         named = {"generator": generator, "discriminator": discriminator, "encoder": encoder, "decoder": decoder}
-        self.networks = {name: _unwrapped(m) for name, m in named.items() if m is not None}
+        self.networks = {name: unwrapped(m) for name, m in named.items() if m is not None}
         if not self.networks:
             raise ConfigError("Doctor: no network. Give one at least, as in Doctor(generator=G, discriminator=D).")
         if not 0 < share < 1 or (every is not None and every < 1):
@@ -97,7 +98,7 @@ class Doctor:
         self._closed = False
         self._handle: Any = None
         self._batches = Batches()
-        self._call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._call = LatestCall()
         self._seen = measure.Seen()
         self._compared: dict[str, float] = {}
         self._step = 0
@@ -112,8 +113,8 @@ class Doctor:
         """
         if self._watch is None:
             self.schedule.begin()
-            # The hooks know the doctor weakly only, so that a forgotten one takes them away with it.
-            schedule, errors, itself = self.schedule, self.errors, weakref.ref(self)
+            # The hooks do not know the doctor, so that a forgotten one takes them away with it.
+            schedule, errors = self.schedule, self.errors
             self._watch = GradientWatch(
                 self.networks,
                 wants=lambda: schedule.due("gradients"),
@@ -125,7 +126,7 @@ class Doctor:
             self._earlier, self._closed = None, False
 
             if (generator := self.networks.get("generator")) is not None:
-                self._handle = generator.register_forward_pre_hook(_Remember(itself), with_kwargs=True)
+                self._handle = Remember.on(generator, self._call)
                 weakref.finalize(self, self._handle.remove)
         return self
 
@@ -136,7 +137,8 @@ class Doctor:
             self._earlier = self._watch
         if self._handle is not None:
             self._handle.remove()
-        self._watch = self._handle = self._call = None
+        self._watch = self._handle = None
+        self._call.forget()
         self._closed = True
 
     def __enter__(self) -> Doctor:
@@ -205,9 +207,9 @@ class Doctor:
             if self.schedule.due("samples"):
                 with self._guarded, self._look("samples"):
                     values |= self._batches.compared(self._step)
-            if self.schedule.due("jacobian") and self._call is not None:
+            if self.schedule.due("jacobian") and self._call.known:
                 with self._guarded, self._look("jacobian"):
-                    found, spectrum = self._jacobian()
+                    found, spectrum = self._call.values(self.networks["generator"], self._guarded)
                     values |= found
             if values or notes:
                 look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
@@ -273,21 +275,11 @@ class Doctor:
 
     # --- parts ------------------------------------------------------------------------------------------------
 
-    def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if _Looking.count or not args or not isinstance(args[0], Tensor):
-            return
-        if args[0].is_floating_point() and args[0].ndim > 1 and len(args[0]) > 1:
-            self._call = (tuple(map(_cut, args)), {name: _cut(value) for name, value in kwargs.items()})
-
     @contextlib.contextmanager
     def _look(self, kind: str) -> Iterator[None]:
         """A measurement: timed, without traces, and unseen by the doctor's own hooks."""
-        _Looking.count += 1
-        try:
-            with self.schedule.measuring(kind), aside(*self.networks.values()):
-                yield
-        finally:
-            _Looking.count -= 1
+        with Looking.now(), self.schedule.measuring(kind), aside(*self.networks.values()):
+            yield
 
     def _passes_over(self, losses: Mapping[str, Tensor | float]) -> bool:
         """Whether nothing but the losses is looked at in this step: where steps take a few milliseconds."""
@@ -329,27 +321,6 @@ class Doctor:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
             values |= measure.judged_values(self.judge, real, fake, holdout)
 
-    def _jacobian(self) -> tuple[dict[str, float], tuple[float, ...]]:
-        generator = self.networks["generator"]
-        assert self._call is not None  # noqa: S101 - the caller looked
-        args, kwargs = self._call
-        rows = len(args[0])
-
-        def first(value: Any, count: int) -> Any:
-            return value[:count] if isinstance(value, Tensor) and value.ndim and len(value) == rows else value
-
-        def generate(noise: Tensor) -> Tensor:
-            rest = [first(a, len(noise)) for a in args[1:]]
-            made = generator(noise, *rest, **{k: first(v, len(noise)) for k, v in kwargs.items()})
-            return made[0] if isinstance(made, tuple) else made
-
-        gap = None
-        with self._guarded:
-            gap = measure.mode_gap(generator, lambda: generate(args[0]))
-        generator.eval()  # each sample from its own noise alone
-        values, spectrum = measure.jacobian_values(generate, args[0])
-        return values | ({} if gap is None else {"generator/mode_gap": gap}), spectrum
-
     def _codes(
         self, posterior: tuple[Tensor, Tensor] | None, tokens: Tensor | None, codes: int | None
     ) -> dict[str, float]:
@@ -363,38 +334,6 @@ class Doctor:
             if tokens is not None and codes:
                 values["encoder/perplexity"] = perplexity(tokens.detach().cpu(), codes)
         return values
-
-
-class _Looking:
-    """How many doctors are looking just now: no hook takes their calls for the training's."""
-
-    count = 0
-
-
-class _Remember:
-    """A hook that tells a doctor of calls of the generator, as long as there is one; copies of it tell nobody."""
-
-    def __init__(self, doctor: Callable[[], Doctor | None] = lambda: None) -> None:
-        self.doctor = doctor
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if (doctor := self.doctor()) is not None:
-            doctor._remember(args, kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Remember, ()
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """What a wrapper for several devices wraps: called alone, the wrapper would wait for other processes."""
-    while isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
-        module = module.module
-    return module
-
-
-def _cut(value: Any) -> Any:
-    """A tensor without its graph."""
-    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _finite(loss: Tensor | float) -> bool:
