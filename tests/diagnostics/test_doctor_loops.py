@@ -164,6 +164,18 @@ def test_networks_of_other_precisions_are_asked_in_their_own(dtype: torch.dtype)
     assert dtype == torch.bfloat16 or "generator/condition" in found
 
 
+def test_gradients_that_explode_are_seen_in_fp16() -> None:
+    net = mlp(8, 2).half()
+    optimizer = torch.optim.SGD(net.parameters(), 1e-9)
+    with Doctor(generator=net, every=1) as doctor:
+        for _ in range(12):
+            for p in net.parameters():
+                p.grad = torch.full_like(p, 2e4)  # finite, but its squares are not
+            optimizer.step()
+            doctor.observe()
+    assert [v.name for v in doctor.verdicts()] == ["exploding-gradients"] and doctor.errors == []
+
+
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
 def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)

@@ -18,6 +18,7 @@ from aegan.diagnostics.gradients import (
     first_last,
     first_non_finite,
     layer_gradients,
+    norms,
     signal_to_noise,
     silent_units,
     update_ratios,
@@ -46,6 +47,17 @@ def test_gradient_norms_and_ratios_of_a_known_chain() -> None:
     assert first_last(found) == pytest.approx(0.2)
     assert depth_ratio(found) == pytest.approx(0.01)
     assert depth_ratio(found, largest=200.0) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(1e4, torch.float16), (3e4, torch.bfloat16), (1e30, torch.float32), (1e200, torch.float64)],
+)
+def test_norms_are_finite_where_the_values_are(value: float, dtype: torch.dtype) -> None:
+    x = torch.full((10_000,), value, dtype=dtype)
+    assert norms([x, torch.ones(4)]) == pytest.approx([100 * float(x[0]), 2.0], rel=1e-5)
+    x[7] = float("inf")
+    assert norms([x, None]) == [math.inf]
 
 
 def test_cosine_signal_and_updates() -> None:

@@ -6,6 +6,7 @@ networks they run through, what a step is taken with is what counts. Weights, gr
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -220,12 +221,13 @@ class GradientWatch:
         others = [p.grad for p in module.parameters() if p.ndim < 2 and p.grad is not None]
         lengths = [length / scale for length in norms(others)]
         top = max((n / g.numel() ** 0.5 for n, g in zip(lengths, others, strict=True)), default=0.0)
-        total = sum(n * n for n in [*lengths, *(f.gradient for f in found.values())]) ** 0.5
+        total = math.hypot(*lengths, *(f.gradient for f in found.values()))
         values["gradient"] = total
-        if not torch.isfinite(torch.tensor(total)):
+        if not math.isfinite(total):
             named = dict(module.named_parameters())
             place = first_non_finite(dict(named))
-            self._say(name, place or first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()}))
+            place = place or first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()})
+            self._say(name, place or f"norm of the gradient is {total}")
             return
         self._by_depth(network, found, top)
         self._units(network)
