@@ -131,6 +131,16 @@ def test_variety_of_good_missing_and_identical_samples() -> None:
     assert variety(real[:10], other, good) is None and variety(real, other, torch.full((256, 2), math.nan)) is None
 
 
+def test_samples_far_from_zero_are_compared_as_those_near_it() -> None:
+    x = torch.randn(3, 256, 2, generator=stream())
+    near = variety(*x)
+    for away in (1000.0, 5000.0):
+        far = variety(*(x + away))
+        assert near is not None and far is not None and far == pytest.approx(near, rel=0.05, abs=1e-4)
+        exact = energy_distance(x[0].double(), x[2].double())
+        assert energy_distance(x[0] + away, x[2] + away) == pytest.approx(exact, abs=1e-4)
+
+
 def test_distances_of_long_samples_are_kept_to_about_a_tenth() -> None:
     stream = torch.Generator().manual_seed(3)
     x = torch.randn(12, 3, 220, 220, generator=stream) * torch.linspace(0.2, 3, 12).view(-1, 1, 1, 1)
