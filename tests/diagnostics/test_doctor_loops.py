@@ -191,3 +191,28 @@ def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Modul
 @pytest.mark.parametrize("data", [{"step": "abc"}, {"step": 1e999}, {"step": 3, "spectrum": 5}, {"values": [1]}])
 def test_a_damaged_look_is_read_as_far_as_it_goes(data: dict[str, Any]) -> None:
     assert Look.from_json(data).spectrum == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "looks"),
+    [
+        (range(40), [1, 11, 21, 31]),
+        (range(0, 40, 5), [1, 11, 21, 31]),
+        (range(3, 40, 4), [4, 12, 24, 32]),  # gradients accumulated over four batches
+        (range(4, 40, 5), [5, 15, 25, 35]),
+        (range(2, 40, 3), [3, 12, 21, 33]),
+    ],
+)
+def test_a_network_that_learns_at_some_steps_only_is_looked_at(steps: range, looks: list[int]) -> None:
+    net = mlp(2, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    doctor = Doctor(generator=net, every=10)
+    with doctor:
+        for i in range(40):
+            (net(POINTS) - POINTS).square().mean().backward()
+            if i in steps:
+                optimizer.step()
+                optimizer.zero_grad()
+            doctor.observe()
+    for name in ("gradient", "update", "travel"):
+        assert [step for step, _ in doctor.history.points(f"generator/{name}")] == looks

@@ -55,7 +55,8 @@ class Doctor:
         decoder: Codes to samples.
         judge: Samples to logits, where ``discriminator(samples)`` alone does not give them (labels, several outputs).
         share: Part of the training's time that looking may take, in (0, 1).
-        every: Look at every such step instead, whatever it costs; for reproducible histories.
+        every: Look at every such step instead, whatever it costs, for reproducible histories; at a network that does
+            not learn at it, and at the balance of losses, at the first one after it.
         on_look: Called with every look, such as a writer of ``aegan.diagnostics.writers``.
 
     Attributes:
@@ -117,7 +118,7 @@ class Doctor:
             schedule, errors = self.schedule, self.errors
             self._watch = GradientWatch(
                 self.networks,
-                wants=lambda: schedule.due("gradients"),
+                wants=lambda name: schedule.due("gradients", name),
                 spent=lambda: schedule.measuring("gradients"),
                 fail=lambda error: noted(errors, error),
                 optimizers=optimizers or None,
@@ -207,7 +208,7 @@ class Doctor:
             if self.schedule.due("samples"):
                 with self._guarded, self._look("samples"):
                     values |= self._batches.compared(self._step)
-            if self.schedule.due("jacobian") and self._call.known:
+            if self._call.known and self.schedule.due("jacobian"):
                 with self._guarded, self._look("jacobian"):
                     found, spectrum = self._call.values(self.networks["generator"], self._guarded)
                     values |= found

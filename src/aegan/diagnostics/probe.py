@@ -99,7 +99,7 @@ class DoctorProbe:
         networks = {name: getattr(trainer.model, name) for name in names}
         self._watch = GradientWatch(
             {name: network for name, network in networks.items() if any(True for _ in network.parameters())},
-            wants=lambda: self.schedule.due("gradients"),
+            wants=lambda name: self.schedule.due("gradients", name),
             spent=lambda: self.schedule.measuring("gradients"),
             fail=self._failed,
         )

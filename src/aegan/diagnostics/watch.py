@@ -70,7 +70,7 @@ class GradientWatch:
 
     Args:
         networks: By name.
-        wants: Asked before each step whether it is to be measured; the owner's schedule.
+        wants: Asked before each step whether a network, by name, is to be measured; the owner's schedule.
         spent: Told the seconds that a measurement took, by a context manager.
         fail: Told of an exception; the training goes on.
         optimizers: Those to watch; every optimiser of the process whose parameters are the networks' when None.
@@ -84,7 +84,7 @@ class GradientWatch:
         self,
         networks: Mapping[str, nn.Module],
         *,
-        wants: Callable[[], bool],
+        wants: Callable[[str], bool],
         spent: Callable[[], Any],
         fail: Callable[[Exception], None],
         optimizers: Sequence[Optimizer] | None = None,
@@ -192,7 +192,8 @@ class GradientWatch:
                 if p.grad is not None:
                     network.reached += 1
                     break
-        if names and self._wants() and not _overflowed(optimizer):
+        names = [name for name in names if self._wants(name)]
+        if names and not _overflowed(optimizer):
             self.fresh = True
             with self._spent():
                 for name in names:
