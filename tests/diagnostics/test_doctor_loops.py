@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 from torch.optim.optimizer import _global_optimizer_pre_hooks  # pyright: ignore[reportPrivateUsage]
 
@@ -191,6 +192,63 @@ def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Modul
 @pytest.mark.parametrize("data", [{"step": "abc"}, {"step": 1e999}, {"step": 3, "spectrum": 5}, {"values": [1]}])
 def test_a_damaged_look_is_read_as_far_as_it_goes(data: dict[str, Any]) -> None:
     assert Look.from_json(data).spectrum == ()
+
+
+class _Once(torch.autograd.Function):
+    """As what ``torch.compile`` makes: without a second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+class Compiled(nn.Module):
+    """A stand-in for ``torch.compile(network)``, whose own takes seconds."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Once.apply(self._orig_mod(x))  # pyright: ignore[reportReturnType]
+
+
+def watched(generator: nn.Module) -> Doctor:
+    """A doctor that saw some steps of a generator of two numbers."""
+    torch.manual_seed(1)
+    optimizer = torch.optim.SGD(generator.parameters(), 0.1)
+    with Doctor(generator=generator, every=1) as doctor:
+        for _ in range(3):
+            optimizer.zero_grad()
+            generator(torch.randn(16, 2)).square().mean().backward()
+            optimizer.step()
+            doctor.observe()
+    return doctor
+
+
+def test_a_compiled_generator_is_seen_as_itself() -> None:
+    plain, compiled = watched(mlp(2, 6)), watched(Compiled(mlp(2, 6)))
+    assert plain.errors == compiled.errors == [] and plain.history.looks == compiled.history.looks
+    assert "generator/condition" in compiled.history.names
+
+
+def test_a_module_compiled_in_place_runs_as_written_in_looks() -> None:
+    net: Any = mlp(2, 6)
+    net[0]._compiled_call_impl = made = lambda x: _Once.apply(net[0]._call_impl(x))
+    doctor = watched(net)
+    assert doctor.errors == [] and "generator/condition" in doctor.history.names
+    assert net[0]._compiled_call_impl is made
+
+
+def test_a_generator_without_a_second_derivative_is_told_of() -> None:
+    doctor = watched(nn.Sequential(Compiled(mlp(2, 6))))
+    assert len(doctor.errors) == 1 and "The doctor failed: RuntimeError" in doctor.report()
+    assert "generator/gradient" in doctor.history.names and "generator/condition" not in doctor.history.names
 
 
 @pytest.mark.parametrize(

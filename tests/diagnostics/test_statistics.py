@@ -118,6 +118,17 @@ def test_jacobian_singular_values_of_a_linear_map() -> None:
     assert participation(torch.tensor([2.0, 2.0, 0.0])) == pytest.approx(2.0)
 
 
+def test_the_jacobian_of_attention() -> None:
+    weight = torch.randn(3, 40, generator=stream())
+
+    def generate(z: torch.Tensor) -> torch.Tensor:
+        tokens = (z @ weight).view(len(z), 1, 5, 8)
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens).flatten(1)
+
+    found = generator_spectrum(generate, torch.randn(4, 3, generator=stream(1)))
+    assert found is not None and len(found.values) == 3 and found.values[0] > 0
+
+
 def test_variety_of_good_missing_and_identical_samples() -> None:
     angle = torch.randint(0, 8, (1536,), generator=stream()) * math.pi / 4
     x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(1536, 2, generator=stream(1))

@@ -99,10 +99,27 @@ class Remember:
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """What a wrapper for several devices wraps: called alone, the wrapper would wait for other processes."""
+    """What wrappers wrap.
+
+    Those for several devices would wait for other processes; ``torch.compile``'s has no second derivative, by which
+    the Jacobian is taken.
+    """
+    while (inner := _inside(module)) is not None:
+        module = inner
+    return module
+
+
+def called(module: nn.Module) -> nn.Module:
+    """What the training calls, on every device: a hook inside a compiled module would be compiled with it."""
     while isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
         module = module.module
     return module
+
+
+def _inside(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+        return module.module
+    return module._modules.get("_orig_mod")  # of a compiled module
 
 
 def _cut(value: Any) -> Any:

@@ -27,7 +27,7 @@ from aegan.diagnostics import measure
 from aegan.diagnostics.aside import aside
 from aegan.diagnostics.balance import Judge, compared
 from aegan.diagnostics.batches import Batches
-from aegan.diagnostics.calls import LatestCall, Looking, Remember, unwrapped
+from aegan.diagnostics.calls import LatestCall, Looking, Remember, called, unwrapped
 from aegan.diagnostics.collapse import active_part, kl_per_dimension, perplexity
 from aegan.diagnostics.gradients import first_non_finite, layers
 from aegan.diagnostics.guard import Guard, noted
@@ -88,6 +88,7 @@ class Doctor:
                 f"Doctor: share in (0, 1) and every of at least 1 expected, got {share} and {every}. "
                 "The default share is 0.05."
             )
+        self._generator = None if generator is None else called(generator)
         self.judge: Judge | None = judge or self.networks.get("discriminator")
         self.schedule = Schedule(share, every=every)
         self.history = History()
@@ -126,8 +127,8 @@ class Doctor:
             )
             self._earlier, self._closed = None, False
 
-            if (generator := self.networks.get("generator")) is not None:
-                self._handle = Remember.on(generator, self._call)
+            if self._generator is not None:
+                self._handle = Remember.on(self._generator, self._call)
                 weakref.finalize(self, self._handle.remove)
         return self
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from aegan.losses.jacobian import jacobian_singular_values
 
@@ -42,11 +43,15 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
     Returns:
         None where no gradient passes, or the values are not finite.
 
+    Raises:
+        RuntimeError: A part of the generator has no second derivative, by which long samples' Jacobians are taken.
+
     >>> found = generator_spectrum(lambda z: z * torch.tensor([1.0, 2.0]), torch.zeros(3, 2))
     >>> found.values, round(found.condition, 4)
     ((2.0, 1.0), 1.3863)
     """
-    with torch.enable_grad():
+    # Attention's other forms have no second derivative.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         moving = _moves(generate, noise)
         dim = int(moving.sum())
         if dim == 0:
@@ -59,7 +64,7 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
             return None
         try:
             values = jacobian_singular_values(made.float().flatten(1), along)
-        except RuntimeError:  # LinAlgError: the Jacobian itself is not finite
+        except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage] - the Jacobian itself is not finite
             return None
     if not bool(torch.isfinite(values).all()) or not bool((values[:, 0] > 0).all()):
         return None
