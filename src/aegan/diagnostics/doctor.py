@@ -157,7 +157,7 @@ class Doctor:
         *,
         real: Tensor | None = None,
         fake: Tensor | None = None,
-        losses: Mapping[str, Tensor | float] | None = None,
+        losses: Mapping[str, Tensor | float] | Tensor | float | None = None,
         holdout: Tensor | Callable[[], Tensor] | None = None,
         posterior: tuple[Tensor, Tensor] | None = None,
         tokens: Tensor | None = None,
@@ -169,29 +169,33 @@ class Doctor:
         Args:
             real: This step's real batch ``(B, ...)``.
             fake: Samples ``(B, ...)``.
-            losses: By name; looked at for values that are not finite.
+            losses: By name, or one without; looked at for values that are not finite.
             holdout: Real data that the discriminator never learns from ``(B, ...)``, or a function that draws some,
                 which is called at looks alone.
             posterior: Mean and log-variance of codes ``(B, D)``.
             tokens: Indices into a codebook, int64.
             codes: Size of that codebook.
-            step: Number of the step; counted from 1 when left out.
+            step: Number of the step; counted from 1, or on from the last one given, when left out.
         """
         if not self._closed:
             self.watch()
-        self._step = self._step + 1 if step is None else step
+        self._step += 1
+        if step is not None:
+            with self._guarded:
+                self._step = int(step)  # NumPy's numbers are no seeds, and not written as JSON
+        told = {} if losses is None else losses if isinstance(losses, Mapping) else {"loss": losses}
         values: dict[str, float] = {}
         notes: dict[str, str] = {}
         spectrum: tuple[float, ...] = ()
         with self.schedule.working():
             if self._watch is not None:
                 self._watch.tick()
-            if self._passes_over(losses or {}):
+            if self._passes_over(told):
                 return
             with self._guarded:
                 self._batches.keep(real, fake)
             with self._guarded:
-                notes |= self._broken(losses or {}, real, fake)
+                notes |= self._broken(told, real, fake)
             layers_seen: dict[str, dict[str, float]] = {}
             if self._watch is not None:
                 found, layers_seen, places = self._watch.take()
