@@ -177,6 +177,24 @@ def test_gradients_that_explode_are_seen_in_fp16() -> None:
     assert [v.name for v in doctor.verdicts()] == ["exploding-gradients"] and doctor.errors == []
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_looks_within_autocast_are_those_outside(dtype: torch.dtype) -> None:
+    looks = []
+    for inside in (False, True):
+        torch.manual_seed(0)
+        G, D = mlp(4, 80), mlp(80, 1)
+        doctor = Doctor(generator=G, discriminator=D, every=1)
+        with doctor:
+            z, real = torch.randn(64, 4), torch.randn(128, 80)
+            fake = G(z).detach()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=inside):
+                doctor.observe(real=real if not inside else real.to(dtype), fake=fake)
+        assert doctor.errors == []
+        looks.append(doctor.history.looks[0].values)
+    assert {"samples/coverage", "discriminator/slope", "generator/condition"} <= set(looks[1])
+    assert looks[1] == (looks[0] if dtype == torch.float32 else pytest.approx(looks[0], rel=0.1, abs=0.01))
+
+
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
 def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)

@@ -17,8 +17,8 @@ def aside(*modules: nn.Module | None) -> Iterator[None]:
 
     Buffers are not written at all: copies stand in for them, so that a graph that is still to go back through them can.
     ``SyncBatchNorm`` is in eval mode inside, for it would wait for other processes, and modules that were compiled in
-    place run as they are written, for other shapes and modes would be compiled anew. Gradients must be taken by
-    ``torch.autograd.grad``; ``.grad`` is not looked after.
+    place run as they are written, for other shapes and modes would be compiled anew. Autocast is off. Gradients must be
+    taken by ``torch.autograd.grad``; ``.grad`` is not looked after.
     """
     known = [m for m in modules if m is not None]
     parts = list(dict.fromkeys(part for m in known for part in m.modules()))
@@ -33,7 +33,10 @@ def aside(*modules: nn.Module | None) -> Iterator[None]:
                 part.training = False
         for part, _ in compiled:
             part._compiled_call_impl = None
-        with torch.random.fork_rng(devices=devices):
+        with contextlib.ExitStack() as inside:
+            for kind in {"cpu", *(p.device.type for m in known for p in m.parameters())}:
+                inside.enter_context(torch.autocast(kind, enabled=False))
+            inside.enter_context(torch.random.fork_rng(devices=devices))
             yield
     finally:
         for part, name, buffer in kept:

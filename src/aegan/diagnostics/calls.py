@@ -60,6 +60,7 @@ class LatestCall:
         if self._arguments is None:
             return {}, ()
         args, kwargs = self._arguments
+        noise = measure.as_weights(generator, args[0])
         rows = len(args[0])
 
         def first(value: Any, count: int) -> Any:
@@ -72,9 +73,9 @@ class LatestCall:
 
         gap = None
         with guarded:
-            gap = measure.mode_gap(generator, lambda: generate(args[0]))
+            gap = measure.mode_gap(generator, lambda: generate(noise))
         generator.eval()  # each sample from its own noise alone
-        values, spectrum = measure.jacobian_values(generate, args[0])
+        values, spectrum = measure.jacobian_values(generate, noise)
         return values | ({} if gap is None else {"generator/mode_gap": gap}), spectrum
 
 

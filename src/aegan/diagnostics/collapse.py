@@ -53,7 +53,8 @@ def flattened(x: Tensor, columns: int = COLUMNS) -> Tensor:
     if rows.shape[1] > LONG:
         rows = _folded(rows)
     if rows.shape[1] > columns:
-        rows = rows @ _axes(rows.shape[1], columns).to(rows.device)
+        with torch.autocast(rows.device.type, enabled=False):  # it may be called within a training's own
+            rows = rows @ _axes(rows.shape[1], columns).to(rows.device)
     return rows.cpu()
 
 

@@ -325,7 +325,8 @@ class Doctor:
         if self.judge is not None and real is not None and fake is not None:
             if "discriminator" in self.networks:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
-            values |= measure.judged_values(self.judge, real, fake, holdout)
+            shown = measure.as_weights(self.networks.get("discriminator"), real)
+            values |= measure.judged_values(self.judge, shown, fake, holdout)
 
     def _codes(
         self, posterior: tuple[Tensor, Tensor] | None, tokens: Tensor | None, codes: int | None

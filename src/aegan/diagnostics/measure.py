@@ -49,6 +49,12 @@ def as_given(x: Tensor) -> Tensor:
     return x.detach() if x.is_floating_point() else x.detach().float()
 
 
+def as_weights(network: nn.Module | None, x: Tensor) -> Tensor:
+    """Data in the precision of a network's weights, which outside of autocast takes no other; as they are without."""
+    kinds = [] if network is None else [p.dtype for p in network.parameters() if p.is_floating_point()]
+    return x.detach().to(kinds[0]) if kinds and x.is_floating_point() else x
+
+
 def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None) -> dict[str, float]:
     """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``."""
     real = as_given(real[:JUDGED])
