@@ -195,6 +195,22 @@ def test_looks_within_autocast_are_those_outside(dtype: torch.dtype) -> None:
     assert looks[1] == (looks[0] if dtype == torch.float32 else pytest.approx(looks[0], rel=0.1, abs=0.01))
 
 
+@pytest.mark.parametrize("side", ["real", "fake"])
+def test_logits_that_are_not_finite_are_named_and_not_compared(side: str) -> None:
+    bad = 1.0 if side == "real" else 0.0
+    doctor = Doctor(generator=mlp(2, 2), judge=lambda x: torch.where(x[:, 0] == bad, torch.nan, x[:, 1]), every=1)
+    for _ in range(20):
+        doctor.observe(real=2.0 + torch.rand(64, 2), fake=-1.0 - torch.rand(64, 2))
+    assert doctor.history.first_note("non-finite") is None and "discriminator/separation" in doctor.history.names
+    real, fake = torch.randn(64, 2), torch.randn(64, 2) + 3.0
+    (real if side == "real" else fake)[5, 0] = bad
+    seen = len(doctor.history.points("discriminator/separation"))
+    doctor.observe(real=real, fake=fake)
+    assert doctor.history.first_note("non-finite") == (21, f"logits of {side}[5] is nan")
+    assert doctor.verdicts()[0].name == "non-finite" and doctor.errors == []
+    assert len(doctor.history.points("discriminator/separation")) == seen
+
+
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
 def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)

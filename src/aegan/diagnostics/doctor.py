@@ -326,7 +326,10 @@ class Doctor:
             if "discriminator" in self.networks:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
             shown = measure.as_weights(self.networks.get("discriminator"), real)
-            values |= measure.judged_values(self.judge, shown, fake, holdout)
+            found, place = measure.judged_values(self.judge, shown, fake, holdout)
+            values |= found
+            if place:
+                notes.setdefault("non-finite", place)  # what the data or weights are not is the deeper cause
 
     def _codes(
         self, posterior: tuple[Tensor, Tensor] | None, tokens: Tensor | None, codes: int | None

@@ -17,6 +17,7 @@ from aegan.diagnostics.balance import (
 )
 from aegan.diagnostics.collapse import birthday, energy_distance, variety
 from aegan.diagnostics.data import data_facts, keys, outside
+from aegan.diagnostics.gradients import first_non_finite
 from aegan.diagnostics.jacobian import generator_spectrum
 
 ROWS = 256
@@ -55,12 +56,21 @@ def as_weights(network: nn.Module | None, x: Tensor) -> Tensor:
     return x.detach().to(kinds[0]) if kinds and x.is_floating_point() else x
 
 
-def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None) -> dict[str, float]:
-    """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``."""
+def judged_values(
+    judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None
+) -> tuple[dict[str, float], str | None]:
+    """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``.
+
+    Returns:
+        Values, and where a sample or a logit is not finite; no values then, which would compare what has no order.
+    """
     real = as_given(real[:JUDGED])
     fake = fake[:JUDGED].detach().to(real.dtype)
     with torch.no_grad():
         high, low = logits_of(judge, real), logits_of(judge, fake)
+    place = first_non_finite({"fake": fake, "logits of real": high, "logits of fake": low})
+    if place is not None:
+        return {}, place
     values = {
         "discriminator/separation": separation(high, low),
         "discriminator/accuracy": accuracy(high, low),
@@ -79,7 +89,7 @@ def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | No
         "discriminator/slope_fake": float(at_fake.mean()) * scale,
         "discriminator/slope": float(torch.cat([at_real, at_fake]).quantile(0.95)) * scale,
     }
-    return values
+    return values, None
 
 
 @torch.no_grad()
