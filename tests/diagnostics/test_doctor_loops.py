@@ -195,6 +195,39 @@ def test_looks_within_autocast_are_those_outside(dtype: torch.dtype) -> None:
     assert looks[1] == (looks[0] if dtype == torch.float32 else pytest.approx(looks[0], rel=0.1, abs=0.01))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_small_batches_are_judged_as_large_ones(batch: int) -> None:
+    torch.manual_seed(0)
+    real, fake = torch.randn(6000, 2) + torch.tensor([1.0, 0.0]), torch.randn(6000, 2)
+    found = []
+    for rows, looks in ((batch, 300), (64, 60)):
+        doctor = Doctor(decoder=mlp(2, 2), judge=lambda x: 3 * x[:, 0], every=1)
+        for i in range(looks):
+            doctor.observe(real=real[i * rows : (i + 1) * rows], fake=fake[i * rows : (i + 1) * rows])
+        assert not {v.name for v in doctor.verdicts()} & {"discriminator-weak", "discriminator-strong"}
+        names = ("separation", "accuracy", "gap", "slope", "slope_fake")
+        found.append([doctor.history.recent(f"discriminator/{name}") for name in names])
+        assert doctor.errors == [] and len(doctor.history.points("discriminator/separation")) > looks - 32
+    assert found[0] == pytest.approx(found[1], rel=0.2)
+
+
+def test_a_judge_of_small_batches_is_asked_about_the_batch_at_hand() -> None:
+    labels = torch.zeros(0)
+    doctor = Doctor(decoder=mlp(2, 2), judge=lambda x: 3.0 - (x[:, 0] - labels).abs(), every=1)
+    for i in range(60):
+        labels = torch.full((2,), float(i))
+        doctor.observe(real=torch.randn(2, 2) * 0.1 + i, fake=torch.randn(2, 2) + i)
+    assert 0.8 < (doctor.history.recent("discriminator/separation") or 0.0) < 1.0 and doctor.errors == []
+
+
+def test_one_sample_again_and_again_has_no_slope() -> None:
+    doctor = Doctor(decoder=mlp(2, 2), judge=lambda x: x[:, 0], every=1)
+    for rows in (1, 40):
+        for _ in range(40):
+            doctor.observe(real=torch.ones(rows, 2), fake=torch.randn(rows, 2))
+    assert "discriminator/separation" in doctor.history.names and "discriminator/slope" not in doctor.history.names
+
+
 @pytest.mark.parametrize("side", ["real", "fake"])
 def test_logits_that_are_not_finite_are_named_and_not_compared(side: str) -> None:
     bad = 1.0 if side == "real" else 0.0

@@ -33,6 +33,7 @@ from aegan.diagnostics.gradients import first_non_finite, layers
 from aegan.diagnostics.guard import Guard, noted
 from aegan.diagnostics.health import diagnose
 from aegan.diagnostics.history import History, Look
+from aegan.diagnostics.pooled import FEW, Pooled
 from aegan.diagnostics.schedule import Schedule
 from aegan.diagnostics.verdicts import Verdict, report_text
 from aegan.diagnostics.watch import GradientWatch
@@ -101,7 +102,7 @@ class Doctor:
         self._handle: Any = None
         self._batches = Batches()
         self._call = LatestCall()
-        self._seen = measure.Seen()
+        self._seen, self._pooled = measure.Seen(), Pooled()
         self._compared: dict[str, float] = {}
         self._step = 0
 
@@ -326,8 +327,10 @@ class Doctor:
             if "discriminator" in self.networks:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
             shown = measure.as_weights(self.networks.get("discriminator"), real)
-            found, place = measure.judged_values(self.judge, shown, fake, holdout)
-            values |= found
+            rows = min(len(real), len(fake))
+            scale = self._batches.spacing(FEW) if rows < FEW else None
+            found, place = measure.judged_values(self.judge, shown, fake, holdout, scale=scale)
+            values |= self._pooled.values(found, rows)
             if place:
                 notes.setdefault("non-finite", place)  # what the data or weights are not is the deeper cause
 

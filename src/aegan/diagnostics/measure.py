@@ -50,6 +50,16 @@ def as_given(x: Tensor) -> Tensor:
     return x.detach() if x.is_floating_point() else x.detach().float()
 
 
+def spacing(real: Tensor) -> float | None:
+    """Median distance of two samples ``(B, ...)``; None with fewer than two different ones.
+
+    >>> spacing(torch.tensor([[0.0], [2.0]])), spacing(torch.ones(3, 1)), spacing(torch.ones(1, 1))
+    (2.0, None, None)
+    """
+    gaps = (real.flatten(1) - real.roll(1, 0).flatten(1)).norm(dim=1)
+    return float(gaps.median()) if bool(gaps.any()) else None
+
+
 def as_weights(network: nn.Module | None, x: Tensor) -> Tensor:
     """Data in the precision of a network's weights, which outside of autocast takes no other; as they are without."""
     kinds = [] if network is None else [p.dtype for p in network.parameters() if p.is_floating_point()]
@@ -57,9 +67,17 @@ def as_weights(network: nn.Module | None, x: Tensor) -> Tensor:
 
 
 def judged_values(
-    judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None
+    judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None, *, scale: float | None = None
 ) -> tuple[dict[str, float], str | None]:
     """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``.
+
+    Args:
+        judge: Samples to logits.
+        real: ``(B, ...)``.
+        fake: ``(B', ...)``.
+        holdout: Real data that the discriminator never learns from.
+        scale: Distance of two real samples, the unit of slopes; that of ``real``'s own when left out. There are no
+            slopes where neither has two that differ.
 
     Returns:
         Values, and where a sample or a logit is not finite; no values then, which would compare what has no order.
@@ -79,11 +97,13 @@ def judged_values(
     }
     if holdout is not None and len(holdout) >= 16:
         values |= holdout_values(judge, real, judge, holdout)
+    scale = spacing(real) if scale is None else scale
+    if scale is None:
+        return values, None
     at_real, at_fake = (
         input_slopes(lambda x: logits_of(judge, x), real),
         input_slopes(lambda x: logits_of(judge, x), fake),
     )
-    scale = float((real.flatten(1) - real.roll(1, 0).flatten(1)).norm(dim=1).median())
     values |= {
         "discriminator/slope_real": float(at_real.mean()) * scale,
         "discriminator/slope_fake": float(at_fake.mean()) * scale,
