@@ -6,7 +6,9 @@ import importlib.util
 import json
 import sys
 import types
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -196,6 +198,23 @@ def test_losses_of_each_sample_are_looked_at() -> None:
     assert doctor.errors == [] and not doctor.history.looks
     doctor.observe(losses={"each": torch.tensor([1.0, float("inf")])})
     assert doctor.history.first_note("non-finite") == (2, "loss 'each'")
+
+
+def test_a_loss_without_a_name_is_one() -> None:
+    doctor = Doctor(generator=nn.Linear(2, 2), every=1)
+    for loss in (torch.ones(3), 0.0, torch.tensor(1.0), [1.0], torch.tensor([1.0, float("nan")])):
+        doctor.observe(losses=loss)  # pyright: ignore[reportArgumentType] - a list is none, and breaks nothing
+    assert doctor.history.first_note("non-finite") == (5, "loss 'loss'") and len(doctor.errors) == 1
+
+
+def test_steps_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    pair = Pair()
+    doctor = Doctor(generator=pair.G, every=1)
+    for step in (np.int64(7), np.int32(8), "nine", None):
+        doctor.observe(real=pair.data[:128], fake=pair.data[128:192], step=step)  # pyright: ignore[reportArgumentType]
+    doctor.to_json(tmp_path / "doctor.json")
+    assert [s for s, _ in doctor.history.points("samples/coverage")] == [7, 8, 9, 10]
+    assert len(doctor.errors) == 1 and "nine" in doctor.errors[0]
 
 
 @pytest.mark.parametrize("fused", [False, True])

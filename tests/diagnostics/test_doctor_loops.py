@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 from torch.optim.optimizer import _global_optimizer_pre_hooks  # pyright: ignore[reportPrivateUsage]
 
@@ -164,6 +165,85 @@ def test_networks_of_other_precisions_are_asked_in_their_own(dtype: torch.dtype)
     assert dtype == torch.bfloat16 or "generator/condition" in found
 
 
+def test_gradients_that_explode_are_seen_in_fp16() -> None:
+    net = mlp(8, 2).half()
+    optimizer = torch.optim.SGD(net.parameters(), 1e-9)
+    with Doctor(generator=net, every=1) as doctor:
+        for _ in range(12):
+            for p in net.parameters():
+                p.grad = torch.full_like(p, 2e4)  # finite, but its squares are not
+            optimizer.step()
+            doctor.observe()
+    assert [v.name for v in doctor.verdicts()] == ["exploding-gradients"] and doctor.errors == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_looks_within_autocast_are_those_outside(dtype: torch.dtype) -> None:
+    looks = []
+    for inside in (False, True):
+        torch.manual_seed(0)
+        G, D = mlp(4, 80), mlp(80, 1)
+        doctor = Doctor(generator=G, discriminator=D, every=1)
+        with doctor:
+            z, real = torch.randn(64, 4), torch.randn(128, 80)
+            fake = G(z).detach()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=inside):
+                doctor.observe(real=real if not inside else real.to(dtype), fake=fake)
+        assert doctor.errors == []
+        looks.append(doctor.history.looks[0].values)
+    assert {"samples/coverage", "discriminator/slope", "generator/condition"} <= set(looks[1])
+    assert looks[1] == (looks[0] if dtype == torch.float32 else pytest.approx(looks[0], rel=0.1, abs=0.01))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_small_batches_are_judged_as_large_ones(batch: int) -> None:
+    torch.manual_seed(0)
+    real, fake = torch.randn(6000, 2) + torch.tensor([1.0, 0.0]), torch.randn(6000, 2)
+    found = []
+    for rows, looks in ((batch, 300), (64, 60)):
+        doctor = Doctor(decoder=mlp(2, 2), judge=lambda x: 3 * x[:, 0], every=1)
+        for i in range(looks):
+            doctor.observe(real=real[i * rows : (i + 1) * rows], fake=fake[i * rows : (i + 1) * rows])
+        assert not {v.name for v in doctor.verdicts()} & {"discriminator-weak", "discriminator-strong"}
+        names = ("separation", "accuracy", "gap", "slope", "slope_fake")
+        found.append([doctor.history.recent(f"discriminator/{name}") for name in names])
+        assert doctor.errors == [] and len(doctor.history.points("discriminator/separation")) > looks - 32
+    assert found[0] == pytest.approx(found[1], rel=0.2)
+
+
+def test_a_judge_of_small_batches_is_asked_about_the_batch_at_hand() -> None:
+    labels = torch.zeros(0)
+    doctor = Doctor(decoder=mlp(2, 2), judge=lambda x: 3.0 - (x[:, 0] - labels).abs(), every=1)
+    for i in range(60):
+        labels = torch.full((2,), float(i))
+        doctor.observe(real=torch.randn(2, 2) * 0.1 + i, fake=torch.randn(2, 2) + i)
+    assert 0.8 < (doctor.history.recent("discriminator/separation") or 0.0) < 1.0 and doctor.errors == []
+
+
+def test_one_sample_again_and_again_has_no_slope() -> None:
+    doctor = Doctor(decoder=mlp(2, 2), judge=lambda x: x[:, 0], every=1)
+    for rows in (1, 40):
+        for _ in range(40):
+            doctor.observe(real=torch.ones(rows, 2), fake=torch.randn(rows, 2))
+    assert "discriminator/separation" in doctor.history.names and "discriminator/slope" not in doctor.history.names
+
+
+@pytest.mark.parametrize("side", ["real", "fake"])
+def test_logits_that_are_not_finite_are_named_and_not_compared(side: str) -> None:
+    bad = 1.0 if side == "real" else 0.0
+    doctor = Doctor(generator=mlp(2, 2), judge=lambda x: torch.where(x[:, 0] == bad, torch.nan, x[:, 1]), every=1)
+    for _ in range(20):
+        doctor.observe(real=2.0 + torch.rand(64, 2), fake=-1.0 - torch.rand(64, 2))
+    assert doctor.history.first_note("non-finite") is None and "discriminator/separation" in doctor.history.names
+    real, fake = torch.randn(64, 2), torch.randn(64, 2) + 3.0
+    (real if side == "real" else fake)[5, 0] = bad
+    seen = len(doctor.history.points("discriminator/separation"))
+    doctor.observe(real=real, fake=fake)
+    assert doctor.history.first_note("non-finite") == (21, f"logits of {side}[5] is nan")
+    assert doctor.verdicts()[0].name == "non-finite" and doctor.errors == []
+    assert len(doctor.history.points("discriminator/separation")) == seen
+
+
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
 def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)
@@ -179,3 +259,85 @@ def test_spectral_norms_are_those_of_the_weights_in_use(norm: Callable[[nn.Modul
 @pytest.mark.parametrize("data", [{"step": "abc"}, {"step": 1e999}, {"step": 3, "spectrum": 5}, {"values": [1]}])
 def test_a_damaged_look_is_read_as_far_as_it_goes(data: dict[str, Any]) -> None:
     assert Look.from_json(data).spectrum == ()
+
+
+class _Once(torch.autograd.Function):
+    """As what ``torch.compile`` makes: without a second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+class Compiled(nn.Module):
+    """A stand-in for ``torch.compile(network)``, whose own takes seconds."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Once.apply(self._orig_mod(x))  # pyright: ignore[reportReturnType]
+
+
+def watched(generator: nn.Module) -> Doctor:
+    """A doctor that saw some steps of a generator of two numbers."""
+    torch.manual_seed(1)
+    optimizer = torch.optim.SGD(generator.parameters(), 0.1)
+    with Doctor(generator=generator, every=1) as doctor:
+        for _ in range(3):
+            optimizer.zero_grad()
+            generator(torch.randn(16, 2)).square().mean().backward()
+            optimizer.step()
+            doctor.observe()
+    return doctor
+
+
+def test_a_compiled_generator_is_seen_as_itself() -> None:
+    plain, compiled = watched(mlp(2, 6)), watched(Compiled(mlp(2, 6)))
+    assert plain.errors == compiled.errors == [] and plain.history.looks == compiled.history.looks
+    assert "generator/condition" in compiled.history.names
+
+
+def test_a_module_compiled_in_place_runs_as_written_in_looks() -> None:
+    net: Any = mlp(2, 6)
+    net[0]._compiled_call_impl = made = lambda x: _Once.apply(net[0]._call_impl(x))
+    doctor = watched(net)
+    assert doctor.errors == [] and "generator/condition" in doctor.history.names
+    assert net[0]._compiled_call_impl is made
+
+
+def test_a_generator_without_a_second_derivative_is_told_of() -> None:
+    doctor = watched(nn.Sequential(Compiled(mlp(2, 6))))
+    assert len(doctor.errors) == 1 and "The doctor failed: RuntimeError" in doctor.report()
+    assert "generator/gradient" in doctor.history.names and "generator/condition" not in doctor.history.names
+
+
+@pytest.mark.parametrize(
+    ("steps", "looks"),
+    [
+        (range(40), [1, 11, 21, 31]),
+        (range(0, 40, 5), [1, 11, 21, 31]),
+        (range(3, 40, 4), [4, 12, 24, 32]),  # gradients accumulated over four batches
+        (range(4, 40, 5), [5, 15, 25, 35]),
+        (range(2, 40, 3), [3, 12, 21, 33]),
+    ],
+)
+def test_a_network_that_learns_at_some_steps_only_is_looked_at(steps: range, looks: list[int]) -> None:
+    net = mlp(2, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    doctor = Doctor(generator=net, every=10)
+    with doctor:
+        for i in range(40):
+            (net(POINTS) - POINTS).square().mean().backward()
+            if i in steps:
+                optimizer.step()
+                optimizer.zero_grad()
+            doctor.observe()
+    for name in ("gradient", "update", "travel"):
+        assert [step for step, _ in doctor.history.points(f"generator/{name}")] == looks

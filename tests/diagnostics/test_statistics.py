@@ -18,6 +18,7 @@ from aegan.diagnostics.gradients import (
     first_last,
     first_non_finite,
     layer_gradients,
+    norms,
     signal_to_noise,
     silent_units,
     update_ratios,
@@ -46,6 +47,17 @@ def test_gradient_norms_and_ratios_of_a_known_chain() -> None:
     assert first_last(found) == pytest.approx(0.2)
     assert depth_ratio(found) == pytest.approx(0.01)
     assert depth_ratio(found, largest=200.0) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(1e4, torch.float16), (3e4, torch.bfloat16), (1e30, torch.float32), (1e200, torch.float64)],
+)
+def test_norms_are_finite_where_the_values_are(value: float, dtype: torch.dtype) -> None:
+    x = torch.full((10_000,), value, dtype=dtype)
+    assert norms([x, torch.ones(4)]) == pytest.approx([100 * float(x[0]), 2.0], rel=1e-5)
+    x[7] = float("inf")
+    assert norms([x, None]) == [math.inf]
 
 
 def test_cosine_signal_and_updates() -> None:
@@ -106,6 +118,17 @@ def test_jacobian_singular_values_of_a_linear_map() -> None:
     assert participation(torch.tensor([2.0, 2.0, 0.0])) == pytest.approx(2.0)
 
 
+def test_the_jacobian_of_attention() -> None:
+    weight = torch.randn(3, 40, generator=stream())
+
+    def generate(z: torch.Tensor) -> torch.Tensor:
+        tokens = (z @ weight).view(len(z), 1, 5, 8)
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens).flatten(1)
+
+    found = generator_spectrum(generate, torch.randn(4, 3, generator=stream(1)))
+    assert found is not None and len(found.values) == 3 and found.values[0] > 0
+
+
 def test_variety_of_good_missing_and_identical_samples() -> None:
     angle = torch.randint(0, 8, (1536,), generator=stream()) * math.pi / 4
     x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(1536, 2, generator=stream(1))
@@ -117,6 +140,16 @@ def test_variety_of_good_missing_and_identical_samples() -> None:
     point = variety(real, other, 0.001 * x[768:1024])
     assert point is not None and point.spread < 0.01
     assert variety(real[:10], other, good) is None and variety(real, other, torch.full((256, 2), math.nan)) is None
+
+
+def test_samples_far_from_zero_are_compared_as_those_near_it() -> None:
+    x = torch.randn(3, 256, 2, generator=stream())
+    near = variety(*x)
+    for away in (1000.0, 5000.0):
+        far = variety(*(x + away))
+        assert near is not None and far is not None and far == pytest.approx(near, rel=0.05, abs=1e-4)
+        exact = energy_distance(x[0].double(), x[2].double())
+        assert energy_distance(x[0] + away, x[2] + away) == pytest.approx(exact, abs=1e-4)
 
 
 def test_distances_of_long_samples_are_kept_to_about_a_tenth() -> None:

@@ -35,6 +35,15 @@ class Batches:
             while (len(kept) - 1) * len(batch) >= rows:
                 kept.popleft()
 
+    def spacing(self, rows: int) -> float | None:
+        """Distance of two of the latest ``rows`` real samples; None with fewer than two different ones."""
+        latest, count = [], 0
+        for batch in reversed(self.real):
+            if count < rows:
+                latest.append(flattened(batch))
+                count += len(batch)
+        return measure.spacing(torch.cat(latest)) if latest else None
+
     def compared(self, step: int) -> dict[str, float]:
         """Statistics of the samples beside the data, and beside the samples of the time before; none without both."""
         if not self.real or not self.fake:

@@ -53,7 +53,8 @@ def flattened(x: Tensor, columns: int = COLUMNS) -> Tensor:
     if rows.shape[1] > LONG:
         rows = _folded(rows)
     if rows.shape[1] > columns:
-        rows = rows @ _axes(rows.shape[1], columns).to(rows.device)
+        with torch.autocast(rows.device.type, enabled=False):  # it may be called within a training's own
+            rows = rows @ _axes(rows.shape[1], columns).to(rows.device)
     return rows.cpu()
 
 
@@ -86,7 +87,7 @@ def variety(real: Tensor, other: Tensor, fake: Tensor, *, seed: int = 0) -> Vari
     real, other, fake = real[:count], other[:count], fake[:count]
     if count < 32 or not all(bool(torch.isfinite(t).all()) for t in (real, other, fake)):
         return None
-    among_real, among_fake, across = torch.cdist(real, real), torch.cdist(fake, fake), torch.cdist(real, fake)
+    among_real, among_fake, across = distances(real, real), distances(fake, fake), distances(real, fake)
     scale = float(_off_diagonal(among_real).median())
     near = float(_nearest(among_real).median())
     if scale <= 0 or near <= 0:
@@ -100,9 +101,20 @@ def variety(real: Tensor, other: Tensor, fake: Tensor, *, seed: int = 0) -> Vari
         precision=found.precision / max(best.precision, 1e-9),
         coverage=found.coverage / max(best.coverage, 1e-9),
         distance=_energy(among_real, among_fake, across) / scale,
-        floor=max(_energy(among_real, torch.cdist(other, other), torch.cdist(real, other)), 0.0) / scale,
+        floor=max(_energy(among_real, distances(other, other), distances(real, other)), 0.0) / scale,
         p=mmd_p(real, fake, seed=seed),
     )
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """‖a-b‖ of rows ``(N, D)`` and ``(M, D)``, ``(N, M)``, which in float32 hold for rows far from zero too.
+
+    >>> float(distances(torch.full((30, 1), 5000.0), torch.full((30, 1), 5001.0)).max())
+    1.0
+    """
+    # cdist of many rows takes squares apart into products, which lose what is small beside the mean.
+    centre = a.mean(0)
+    return torch.cdist(a - centre, b - centre)
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
@@ -113,7 +125,7 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
     >>> energy_distance(torch.zeros(2, 1), torch.ones(2, 1))
     2.0
     """
-    return _energy(torch.cdist(a, a), torch.cdist(b, b), torch.cdist(a, b))
+    return _energy(distances(a, a), distances(b, b), distances(a, b))
 
 
 def mmd_p(a: Tensor, b: Tensor, *, permutations: int = 200, seed: int = 0) -> float:

@@ -27,11 +27,13 @@ from aegan.diagnostics import measure
 from aegan.diagnostics.aside import aside
 from aegan.diagnostics.balance import Judge, compared
 from aegan.diagnostics.batches import Batches
+from aegan.diagnostics.calls import LatestCall, Looking, Remember, called, unwrapped
 from aegan.diagnostics.collapse import active_part, kl_per_dimension, perplexity
 from aegan.diagnostics.gradients import first_non_finite, layers
 from aegan.diagnostics.guard import Guard, noted
 from aegan.diagnostics.health import diagnose
 from aegan.diagnostics.history import History, Look
+from aegan.diagnostics.pooled import FEW, Pooled
 from aegan.diagnostics.schedule import Schedule
 from aegan.diagnostics.verdicts import Verdict, report_text
 from aegan.diagnostics.watch import GradientWatch
@@ -54,7 +56,8 @@ class Doctor:
         decoder: Codes to samples.
         judge: Samples to logits, where ``discriminator(samples)`` alone does not give them (labels, several outputs).
         share: Part of the training's time that looking may take, in (0, 1).
-        every: Look at every such step instead, whatever it costs; for reproducible histories.
+        every: Look at every such step instead, whatever it costs, for reproducible histories; at a network that does
+            not learn at it, and at the balance of losses, at the first one after it.
         on_look: Called with every look, such as a writer of ``aegan.diagnostics.writers``.
 
     Attributes:
@@ -78,7 +81,7 @@ class Doctor:
         on_look: Callable[[Look], None] | None = None,
     ) -> None:
         named = {"generator": generator, "discriminator": discriminator, "encoder": encoder, "decoder": decoder}
-        self.networks = {name: _unwrapped(m) for name, m in named.items() if m is not None}
+        self.networks = {name: unwrapped(m) for name, m in named.items() if m is not None}
         if not self.networks:
             raise ConfigError("Doctor: no network. Give one at least, as in Doctor(generator=G, discriminator=D).")
         if not 0 < share < 1 or (every is not None and every < 1):
@@ -86,6 +89,7 @@ class Doctor:
                 f"Doctor: share in (0, 1) and every of at least 1 expected, got {share} and {every}. "
                 "The default share is 0.05."
             )
+        self._generator = None if generator is None else called(generator)
         self.judge: Judge | None = judge or self.networks.get("discriminator")
         self.schedule = Schedule(share, every=every)
         self.history = History()
@@ -97,8 +101,8 @@ class Doctor:
         self._closed = False
         self._handle: Any = None
         self._batches = Batches()
-        self._call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self._seen = measure.Seen()
+        self._call = LatestCall()
+        self._seen, self._pooled = measure.Seen(), Pooled()
         self._compared: dict[str, float] = {}
         self._step = 0
 
@@ -112,11 +116,11 @@ class Doctor:
         """
         if self._watch is None:
             self.schedule.begin()
-            # The hooks know the doctor weakly only, so that a forgotten one takes them away with it.
-            schedule, errors, itself = self.schedule, self.errors, weakref.ref(self)
+            # The hooks do not know the doctor, so that a forgotten one takes them away with it.
+            schedule, errors = self.schedule, self.errors
             self._watch = GradientWatch(
                 self.networks,
-                wants=lambda: schedule.due("gradients"),
+                wants=lambda name: schedule.due("gradients", name),
                 spent=lambda: schedule.measuring("gradients"),
                 fail=lambda error: noted(errors, error),
                 optimizers=optimizers or None,
@@ -124,8 +128,8 @@ class Doctor:
             )
             self._earlier, self._closed = None, False
 
-            if (generator := self.networks.get("generator")) is not None:
-                self._handle = generator.register_forward_pre_hook(_Remember(itself), with_kwargs=True)
+            if self._generator is not None:
+                self._handle = Remember.on(self._generator, self._call)
                 weakref.finalize(self, self._handle.remove)
         return self
 
@@ -136,7 +140,8 @@ class Doctor:
             self._earlier = self._watch
         if self._handle is not None:
             self._handle.remove()
-        self._watch = self._handle = self._call = None
+        self._watch = self._handle = None
+        self._call.forget()
         self._closed = True
 
     def __enter__(self) -> Doctor:
@@ -153,7 +158,7 @@ class Doctor:
         *,
         real: Tensor | None = None,
         fake: Tensor | None = None,
-        losses: Mapping[str, Tensor | float] | None = None,
+        losses: Mapping[str, Tensor | float] | Tensor | float | None = None,
         holdout: Tensor | Callable[[], Tensor] | None = None,
         posterior: tuple[Tensor, Tensor] | None = None,
         tokens: Tensor | None = None,
@@ -165,29 +170,33 @@ class Doctor:
         Args:
             real: This step's real batch ``(B, ...)``.
             fake: Samples ``(B, ...)``.
-            losses: By name; looked at for values that are not finite.
+            losses: By name, or one without; looked at for values that are not finite.
             holdout: Real data that the discriminator never learns from ``(B, ...)``, or a function that draws some,
                 which is called at looks alone.
             posterior: Mean and log-variance of codes ``(B, D)``.
             tokens: Indices into a codebook, int64.
             codes: Size of that codebook.
-            step: Number of the step; counted from 1 when left out.
+            step: Number of the step; counted from 1, or on from the last one given, when left out.
         """
         if not self._closed:
             self.watch()
-        self._step = self._step + 1 if step is None else step
+        self._step += 1
+        if step is not None:
+            with self._guarded:
+                self._step = int(step)  # NumPy's numbers are no seeds, and not written as JSON
+        told = {} if losses is None else losses if isinstance(losses, Mapping) else {"loss": losses}
         values: dict[str, float] = {}
         notes: dict[str, str] = {}
         spectrum: tuple[float, ...] = ()
         with self.schedule.working():
             if self._watch is not None:
                 self._watch.tick()
-            if self._passes_over(losses or {}):
+            if self._passes_over(told):
                 return
             with self._guarded:
                 self._batches.keep(real, fake)
             with self._guarded:
-                notes |= self._broken(losses or {}, real, fake)
+                notes |= self._broken(told, real, fake)
             layers_seen: dict[str, dict[str, float]] = {}
             if self._watch is not None:
                 found, layers_seen, places = self._watch.take()
@@ -205,9 +214,9 @@ class Doctor:
             if self.schedule.due("samples"):
                 with self._guarded, self._look("samples"):
                     values |= self._batches.compared(self._step)
-            if self.schedule.due("jacobian") and self._call is not None:
+            if self._call.known and self.schedule.due("jacobian"):
                 with self._guarded, self._look("jacobian"):
-                    found, spectrum = self._jacobian()
+                    found, spectrum = self._call.values(self.networks["generator"], self._guarded)
                     values |= found
             if values or notes:
                 look = Look(step=self._step, values=values, layers=layers_seen, spectrum=spectrum, notes=notes)
@@ -273,21 +282,11 @@ class Doctor:
 
     # --- parts ------------------------------------------------------------------------------------------------
 
-    def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if _Looking.count or not args or not isinstance(args[0], Tensor):
-            return
-        if args[0].is_floating_point() and args[0].ndim > 1 and len(args[0]) > 1:
-            self._call = (tuple(map(_cut, args)), {name: _cut(value) for name, value in kwargs.items()})
-
     @contextlib.contextmanager
     def _look(self, kind: str) -> Iterator[None]:
         """A measurement: timed, without traces, and unseen by the doctor's own hooks."""
-        _Looking.count += 1
-        try:
-            with self.schedule.measuring(kind), aside(*self.networks.values()):
-                yield
-        finally:
-            _Looking.count -= 1
+        with Looking.now(), self.schedule.measuring(kind), aside(*self.networks.values()):
+            yield
 
     def _passes_over(self, losses: Mapping[str, Tensor | float]) -> bool:
         """Whether nothing but the losses is looked at in this step: where steps take a few milliseconds."""
@@ -327,28 +326,13 @@ class Doctor:
         if self.judge is not None and real is not None and fake is not None:
             if "discriminator" in self.networks:
                 values |= measure.weight_values("discriminator", self.networks["discriminator"])
-            values |= measure.judged_values(self.judge, real, fake, holdout)
-
-    def _jacobian(self) -> tuple[dict[str, float], tuple[float, ...]]:
-        generator = self.networks["generator"]
-        assert self._call is not None  # noqa: S101 - the caller looked
-        args, kwargs = self._call
-        rows = len(args[0])
-
-        def first(value: Any, count: int) -> Any:
-            return value[:count] if isinstance(value, Tensor) and value.ndim and len(value) == rows else value
-
-        def generate(noise: Tensor) -> Tensor:
-            rest = [first(a, len(noise)) for a in args[1:]]
-            made = generator(noise, *rest, **{k: first(v, len(noise)) for k, v in kwargs.items()})
-            return made[0] if isinstance(made, tuple) else made
-
-        gap = None
-        with self._guarded:
-            gap = measure.mode_gap(generator, lambda: generate(args[0]))
-        generator.eval()  # each sample from its own noise alone
-        values, spectrum = measure.jacobian_values(generate, args[0])
-        return values | ({} if gap is None else {"generator/mode_gap": gap}), spectrum
+            shown = measure.as_weights(self.networks.get("discriminator"), real)
+            rows = min(len(real), len(fake))
+            scale = self._batches.spacing(FEW) if rows < FEW else None
+            found, place = measure.judged_values(self.judge, shown, fake, holdout, scale=scale)
+            values |= self._pooled.values(found, rows)
+            if place:
+                notes.setdefault("non-finite", place)  # what the data or weights are not is the deeper cause
 
     def _codes(
         self, posterior: tuple[Tensor, Tensor] | None, tokens: Tensor | None, codes: int | None
@@ -363,38 +347,6 @@ class Doctor:
             if tokens is not None and codes:
                 values["encoder/perplexity"] = perplexity(tokens.detach().cpu(), codes)
         return values
-
-
-class _Looking:
-    """How many doctors are looking just now: no hook takes their calls for the training's."""
-
-    count = 0
-
-
-class _Remember:
-    """A hook that tells a doctor of calls of the generator, as long as there is one; copies of it tell nobody."""
-
-    def __init__(self, doctor: Callable[[], Doctor | None] = lambda: None) -> None:
-        self.doctor = doctor
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if (doctor := self.doctor()) is not None:
-            doctor._remember(args, kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Remember, ()
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """What a wrapper for several devices wraps: called alone, the wrapper would wait for other processes."""
-    while isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
-        module = module.module
-    return module
-
-
-def _cut(value: Any) -> Any:
-    """A tensor without its graph."""
-    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _finite(loss: Tensor | float) -> bool:

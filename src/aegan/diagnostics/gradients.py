@@ -5,6 +5,7 @@ A *layer* is a weight of two axes or more, named as in ``named_parameters`` with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -70,12 +71,20 @@ def layer_gradients(module: nn.Module) -> dict[str, LayerGradient]:
 
 @torch.no_grad()
 def norms(tensors: Sequence[Tensor | None]) -> list[float]:
-    """Euclidean norms in float32, in one transfer from the device."""
+    """Euclidean norms, reckoned in float32 at least, in one transfer from the device; finite where the values are."""
     found = [t.detach() for t in tensors if t is not None]
     if not found:
         return []
-    lengths = torch._foreach_norm(found)  # pyright: ignore[reportPrivateImportUsage]
-    return torch.stack([n.float() for n in lengths]).tolist()
+    dtype = torch.float64 if any(t.dtype == torch.float64 for t in found) else torch.float32
+    lengths = torch._foreach_norm(found, 2, dtype=dtype)  # pyright: ignore[reportPrivateImportUsage]
+    known = torch.stack(lengths).tolist()
+    return [n if math.isfinite(n) else _scaled_norm(t) for n, t in zip(known, found, strict=True)]
+
+
+def _scaled_norm(x: Tensor) -> float:
+    """Norm of values whose squares the data type cannot hold; as it is where the values themselves are not finite."""
+    top = float(x.abs().max())
+    return top * float((x / top).norm()) if math.isfinite(top) else top
 
 
 def depth_ratio(found: Mapping[str, LayerGradient], largest: float = 0.0) -> float | None:

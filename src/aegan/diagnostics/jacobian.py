@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from aegan.losses.jacobian import jacobian_singular_values
 
@@ -42,27 +43,28 @@ def generator_spectrum(generate: Callable[[Tensor], Tensor], noise: Tensor) -> S
     Returns:
         None where no gradient passes, or the values are not finite.
 
+    Raises:
+        RuntimeError: A part of the generator has no second derivative, by which long samples' Jacobians are taken.
+
     >>> found = generator_spectrum(lambda z: z * torch.tensor([1.0, 2.0]), torch.zeros(3, 2))
     >>> found.values, round(found.condition, 4)
     ((2.0, 1.0), 1.3863)
     """
-    with torch.enable_grad():
+    # Attention's other forms have no second derivative.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         moving = _moves(generate, noise)
         dim = int(moving.sum())
         if dim == 0:
             return None
         noise = noise.detach() if noise.is_floating_point() else noise.detach().float()
-        basis = torch.eye(noise[0].numel(), device=noise.device, dtype=noise.dtype)[moving]
-        if dim > EXACT_UP_TO:
-            stream = torch.Generator().manual_seed(0)
-            basis = torch.linalg.qr(torch.randn(dim, EXACT_UP_TO, generator=stream))[0].T.to(basis) @ basis
+        basis = _directions(moving, dim).to(noise)
         along = torch.zeros(len(noise), len(basis), device=noise.device, dtype=noise.dtype, requires_grad=True)
         made = generate((noise.flatten(1) + along @ basis).view_as(noise))
         if not bool(torch.isfinite(made).all()):
             return None
         try:
             values = jacobian_singular_values(made.float().flatten(1), along)
-        except RuntimeError:  # LinAlgError: the Jacobian itself is not finite
+        except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage] - the Jacobian itself is not finite
             return None
     if not bool(torch.isfinite(values).all()) or not bool((values[:, 0] > 0).all()):
         return None
@@ -82,6 +84,20 @@ def _moves(generate: Callable[[Tensor], Tensor], noise: Tensor) -> Tensor:
     weights = torch.randn(made.shape, generator=torch.Generator().manual_seed(0)).to(made)
     (gradient,) = torch.autograd.grad(made, asked, weights, allow_unused=True, materialize_grads=True)
     return gradient.flatten(1).ne(0).any(0)
+
+
+def _directions(moving: Tensor, dim: int) -> Tensor:
+    """Orthonormal directions float32 ``(min(dim, 128), D)`` in the ``dim`` numbers that move: axes, or random ones."""
+    count = min(dim, EXACT_UP_TO)
+    if dim > EXACT_UP_TO:
+        stream = torch.Generator().manual_seed(0)
+        among = torch.linalg.qr(torch.randn(dim, EXACT_UP_TO, generator=stream))[0].T
+    else:
+        among = torch.eye(dim)
+    # The noise may be an image: a square matrix of all of its numbers would take gigabytes.
+    whole = torch.zeros(count, len(moving))
+    whole[:, moving.cpu()] = among
+    return whole
 
 
 def participation(values: Tensor) -> float:

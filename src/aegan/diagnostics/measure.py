@@ -17,6 +17,7 @@ from aegan.diagnostics.balance import (
 )
 from aegan.diagnostics.collapse import birthday, energy_distance, variety
 from aegan.diagnostics.data import data_facts, keys, outside
+from aegan.diagnostics.gradients import first_non_finite
 from aegan.diagnostics.jacobian import generator_spectrum
 
 ROWS = 256
@@ -49,12 +50,45 @@ def as_given(x: Tensor) -> Tensor:
     return x.detach() if x.is_floating_point() else x.detach().float()
 
 
-def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None) -> dict[str, float]:
-    """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``."""
+def spacing(real: Tensor) -> float | None:
+    """Median distance of two samples ``(B, ...)``; None with fewer than two different ones.
+
+    >>> spacing(torch.tensor([[0.0], [2.0]])), spacing(torch.ones(3, 1)), spacing(torch.ones(1, 1))
+    (2.0, None, None)
+    """
+    gaps = (real.flatten(1) - real.roll(1, 0).flatten(1)).norm(dim=1)
+    return float(gaps.median()) if bool(gaps.any()) else None
+
+
+def as_weights(network: nn.Module | None, x: Tensor) -> Tensor:
+    """Data in the precision of a network's weights, which outside of autocast takes no other; as they are without."""
+    kinds = [] if network is None else [p.dtype for p in network.parameters() if p.is_floating_point()]
+    return x.detach().to(kinds[0]) if kinds and x.is_floating_point() else x
+
+
+def judged_values(
+    judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | None = None, *, scale: float | None = None
+) -> tuple[dict[str, float], str | None]:
+    """How the discriminator rates real, fake and unseen data, and how steeply; run it within ``aside``.
+
+    Args:
+        judge: Samples to logits.
+        real: ``(B, ...)``.
+        fake: ``(B', ...)``.
+        holdout: Real data that the discriminator never learns from.
+        scale: Distance of two real samples, the unit of slopes; that of ``real``'s own when left out. There are no
+            slopes where neither has two that differ.
+
+    Returns:
+        Values, and where a sample or a logit is not finite; no values then, which would compare what has no order.
+    """
     real = as_given(real[:JUDGED])
     fake = fake[:JUDGED].detach().to(real.dtype)
     with torch.no_grad():
         high, low = logits_of(judge, real), logits_of(judge, fake)
+    place = first_non_finite({"fake": fake, "logits of real": high, "logits of fake": low})
+    if place is not None:
+        return {}, place
     values = {
         "discriminator/separation": separation(high, low),
         "discriminator/accuracy": accuracy(high, low),
@@ -63,17 +97,19 @@ def judged_values(judge: Judge, real: Tensor, fake: Tensor, holdout: Tensor | No
     }
     if holdout is not None and len(holdout) >= 16:
         values |= holdout_values(judge, real, judge, holdout)
+    scale = spacing(real) if scale is None else scale
+    if scale is None:
+        return values, None
     at_real, at_fake = (
         input_slopes(lambda x: logits_of(judge, x), real),
         input_slopes(lambda x: logits_of(judge, x), fake),
     )
-    scale = float((real.flatten(1) - real.roll(1, 0).flatten(1)).norm(dim=1).median())
     values |= {
         "discriminator/slope_real": float(at_real.mean()) * scale,
         "discriminator/slope_fake": float(at_fake.mean()) * scale,
         "discriminator/slope": float(torch.cat([at_real, at_fake]).quantile(0.95)) * scale,
     }
-    return values
+    return values, None
 
 
 @torch.no_grad()

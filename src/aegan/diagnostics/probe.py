@@ -99,7 +99,7 @@ class DoctorProbe:
         networks = {name: getattr(trainer.model, name) for name in names}
         self._watch = GradientWatch(
             {name: network for name, network in networks.items() if any(True for _ in network.parameters())},
-            wants=lambda: self.schedule.due("gradients"),
+            wants=lambda name: self.schedule.due("gradients", name),
             spent=lambda: self.schedule.measuring("gradients"),
             fail=self._failed,
         )
@@ -237,8 +237,11 @@ class DoctorProbe:
         def judge(labels: Tensor | None) -> Any:
             return lambda x: model.judge(x, None if labels is None else labels[: len(x)])
 
-        values |= measure.judged_values(judge(y), batch["x"], fake)
-        if self.holdout is not None and len(self.holdout) >= 16:
+        found, place = measure.judged_values(judge(y), batch["x"], fake)
+        values |= found
+        if place:
+            self._notes.setdefault("non-finite", place)
+        elif self.holdout is not None and len(self.holdout) >= 16:
             unseen = self._batch(trainer, self.holdout, measure.JUDGED)
             values |= measure.holdout_values(judge(y), batch["x"], judge(self._labels(model, unseen)), unseen["x"])
         discriminator = getattr(model, "discriminator", None)

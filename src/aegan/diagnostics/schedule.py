@@ -22,7 +22,8 @@ class Schedule:
 
     Args:
         share: Of the time that the training takes without them, what all of them may take together, in (0, 1).
-        every: A fixed distance in steps instead, for all or by kind (0: never); the cost is still measured.
+        every: A fixed distance in steps instead, for all or by kind (0: never), from one multiple of it to the next;
+            the cost is still measured.
         shares: Parts of each kind, scaled to add up to ``share``.
     """
 
@@ -37,6 +38,7 @@ class Schedule:
         scale = share / sum(shares.values())
         self.shares = {name: MARGIN * scale * part for name, part in shares.items()}
         self.every = every
+        self._asked: dict[tuple[str, str], int] = {}
         self.step = 0
         self.spent = dict.fromkeys(self.shares, 0.0)
         self.overhead = 0.0
@@ -74,13 +76,29 @@ class Schedule:
         if self._start is not None:
             self._start += seconds
 
-    def due(self, kind: str) -> bool:
-        """Whether to measure this now."""
+    def due(self, kind: str, network: str = "") -> bool:
+        """Whether to measure this now; ask only where it can be done, for with ``every`` the answer counts as a look.
+
+        Args:
+            kind: Of measurement.
+            network: Which is to be measured, where some of them learn at some steps only.
+        """
         if self.every is not None:
             every = self.every if isinstance(self.every, int) else self.every.get(kind, 0)
-            return every > 0 and self.step % every == 0
+            return every > 0 and self._first_asked(every, (kind, network))
         room = self.most * self._training - self.overhead  # what is left for measurements once the rest is paid for
         return self.spent[kind] + (self._cost[kind] or FIRST) <= self.shares[kind] / self.most * room
+
+    def _first_asked(self, every: int, what: tuple[str, str]) -> bool:
+        """Whether this step is the first of its stretch of ``every`` steps at which this is asked for.
+
+        Not every ``every``-th step alone: what is done at other steps, such as an optimiser's, would go unseen.
+        """
+        last = self._asked.get(what, -1)
+        if self.step // every == last // every and self.step != last:
+            return False
+        self._asked[what] = self.step
+        return True
 
     @contextlib.contextmanager
     def measuring(self, kind: str) -> Iterator[None]:

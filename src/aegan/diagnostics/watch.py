@@ -6,6 +6,7 @@ networks they run through, what a step is taken with is what counts. Weights, gr
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ class GradientWatch:
 
     Args:
         networks: By name.
-        wants: Asked before each step whether it is to be measured; the owner's schedule.
+        wants: Asked before each step whether a network, by name, is to be measured; the owner's schedule.
         spent: Told the seconds that a measurement took, by a context manager.
         fail: Told of an exception; the training goes on.
         optimizers: Those to watch; every optimiser of the process whose parameters are the networks' when None.
@@ -83,7 +84,7 @@ class GradientWatch:
         self,
         networks: Mapping[str, nn.Module],
         *,
-        wants: Callable[[], bool],
+        wants: Callable[[str], bool],
         spent: Callable[[], Any],
         fail: Callable[[Exception], None],
         optimizers: Sequence[Optimizer] | None = None,
@@ -191,7 +192,8 @@ class GradientWatch:
                 if p.grad is not None:
                     network.reached += 1
                     break
-        if names and self._wants() and not _overflowed(optimizer):
+        names = [name for name in names if self._wants(name)]
+        if names and not _overflowed(optimizer):
             self.fresh = True
             with self._spent():
                 for name in names:
@@ -220,12 +222,13 @@ class GradientWatch:
         others = [p.grad for p in module.parameters() if p.ndim < 2 and p.grad is not None]
         lengths = [length / scale for length in norms(others)]
         top = max((n / g.numel() ** 0.5 for n, g in zip(lengths, others, strict=True)), default=0.0)
-        total = sum(n * n for n in [*lengths, *(f.gradient for f in found.values())]) ** 0.5
+        total = math.hypot(*lengths, *(f.gradient for f in found.values()))
         values["gradient"] = total
-        if not torch.isfinite(torch.tensor(total)):
+        if not math.isfinite(total):
             named = dict(module.named_parameters())
             place = first_non_finite(dict(named))
-            self._say(name, place or first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()}))
+            place = place or first_non_finite({f"gradient of {n}": p.grad for n, p in named.items()})
+            self._say(name, place or f"norm of the gradient is {total}")
             return
         self._by_depth(network, found, top)
         self._units(network)
