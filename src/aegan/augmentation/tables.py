@@ -52,6 +52,15 @@ def label_column(estimator: Estimator, source: Any, name: str) -> Labels:
     return Labels(y=torch.from_numpy(codes).long(), names=tuple(map(str, names)), fields=fields)
 
 
+def _behind(parts: list[pd.Series]) -> pd.Series:
+    """Parts of a column one behind the other; as objects where their common type would change a whole number."""
+    both = pd.concat(parts, ignore_index=True)
+    if both.dtype.kind != "f" or all(part.dtype.kind == "f" for part in parts):
+        return both
+    plain = pd.concat([part.astype(object) for part in parts], ignore_index=True)
+    return both if bool((plain[plain.notna()] == both[plain.notna()].astype(object)).all()) else plain
+
+
 def with_originals(estimator: Estimator, source: Any, x: Tensor, originals: int) -> Any:
     """Rows of ``x`` as a table; the first ``originals`` are the source's own, cell by cell as they are there."""
     adapter = table_adapter(estimator)
@@ -64,5 +73,5 @@ def with_originals(estimator: Estimator, source: Any, x: Tensor, originals: int)
         made = open_table(adapter.from_tensors(x[originals:], start=max(originals, adapter.rows))).frame()
         parts.append(made.loc[:, [name for name in made.columns if name in names]])
     assert adapter.form is not None
-    both: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return adapter.form.restore(both)
+    both = pd.DataFrame({name: _behind([part[name] for part in parts]) for name in names})
+    return adapter.form.restore(both, exact=True)

@@ -40,10 +40,13 @@ class TableSource:
         name: Path or type, named in errors.
         form: What it looks like as a whole.
         first_line: Line of the first row, for files; None where rows have no lines.
+        text: Whether it is a text file, whose style the form tells.
     """
 
-    def __init__(self, name: str, form: TableForm, frame: pd.DataFrame, first_line: int | None = None) -> None:
-        self.name, self.form, self.first_line = name, form, first_line
+    def __init__(
+        self, name: str, form: TableForm, frame: pd.DataFrame, first_line: int | None = None, *, text: bool = False
+    ) -> None:
+        self.name, self.form, self.first_line, self.text = name, form, first_line, text
         self._frame = frame
 
     def __len__(self) -> int:
@@ -219,7 +222,7 @@ def _open_path(path: Path, index: str | None) -> TableSource:
         return _from_pandas(_read_excel(path, index), str(path), line=2)
     if suffix in TEXT:
         frame, style = read_text(path, index)
-        return TableSource(str(path), TableForm(columns=tuple(frame.columns), style=style), frame, 2)
+        return TableSource(str(path), TableForm(columns=tuple(frame.columns), style=style), frame, 2, text=True)
     raise DataError(f"{path}: suffix {suffix or '(none)'} is not one of a table; expected {READABLE}.")
 
 

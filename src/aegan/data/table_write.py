@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,20 +17,25 @@ import pyarrow.parquet as pq
 from aegan.data.table_csv import INDEX
 from aegan.data.table_form import TableForm, TextStyle, import_extra, to_arrow
 from aegan.data.table_frames import column_of
-from aegan.data.table_source import open_table
-from aegan.errors import ConfigError, StorageError
+from aegan.data.table_source import TableSource, open_table
+from aegan.errors import AeganWarning, ConfigError, StorageError
 from aegan.storage import write_atomically
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".npy")
 
 
 def write_table(
-    table: Any, out: str | os.PathLike[str], *, form: TableForm | None = None, overwrite: bool = False
+    table: Any,
+    out: str | os.PathLike[str],
+    *,
+    form: TableForm | None = None,
+    overwrite: bool = False,
+    exact: bool = False,
 ) -> Path | str:
     """Write a table in the form that the suffix of ``out`` asks for.
 
     * ``.csv``, ``.tsv``, ``.txt``, each also with ``.gz``: separator, decimal point, words for booleans and for missing
-      cells as in ``form``; UTF-8 or what the fitted file was in.
+      cells as in ``form``; in the encoding of ``form`` if that has all letters, else in UTF-8.
     * ``.parquet``: with the column types of ``form``.
     * ``.xlsx``: one sheet.
     * ``.npy``: an array ``(N, D)``, where all columns are numbers.
@@ -39,6 +46,7 @@ def write_table(
         out: Path, or a database's address with ``::`` and the name of the table.
         form: What the fitted table looked like; None: plain.
         overwrite: Replace an existing file or database table.
+        exact: Whether there are given cells among the drawn ones: no column takes on a type that would change a value.
 
     Returns:
         The path, or the address.
@@ -63,7 +71,7 @@ def write_table(
             f"{path}: the file exists. Choose another name, or overwrite it: --overwrite (Python: overwrite=True)."
         )
     if suffix == ".parquet":
-        content = to_arrow(frame, form.arrow if form is not None else None)
+        content = to_arrow(frame, form.arrow if form is not None else None, exact=exact)
         write_atomically(path, lambda temporary: pq.write_table(content, temporary))
     elif suffix == ".xlsx":
         import_extra("openpyxl")
@@ -85,35 +93,82 @@ def write_table(
 def _to_text(frame: pd.DataFrame, path: Path, style: TextStyle, separator: str, zipped: bool) -> None:
     columns = {name: _styled(column_of(frame, str(name)), style, name) for name in frame.columns}
     header = ["" if style.unnamed and name == INDEX else str(name) for name in columns]
-    opened = (
-        gzip.open(path, "wt", encoding=style.encoding, newline="", errors="replace")
-        if zipped
-        else open(path, "w", encoding=style.encoding, newline="", errors="replace")
-    )
-    with opened as handle:
-        pd.DataFrame(columns).to_csv(
-            handle,
-            sep=separator,
-            index=False,
-            header=header,
-            na_rep=style.missing,
-            decimal=style.decimal,
-            lineterminator=style.line,
+    cells = pd.DataFrame(columns)
+
+    def write(encoding: str) -> None:
+        opened = (
+            gzip.open(path, "wt", encoding=encoding, newline="")
+            if zipped
+            else open(path, "w", encoding=encoding, newline="")
         )
+        with opened as handle:
+            cells.to_csv(
+                handle,
+                sep=separator,
+                index=False,
+                header=header,
+                na_rep=style.missing,
+                decimal=style.decimal,
+                lineterminator=style.line,
+            )
+
+    try:
+        write(style.encoding)
+    except UnicodeEncodeError as error:
+        try:
+            write("utf-8")
+        except UnicodeEncodeError:
+            letter = error.object[error.start]
+            raise StorageError(
+                f"a cell holds {letter!r}, half of a letter, which no text file can hold. Replace it in the table."
+            ) from error
+        letter = error.object[error.start]
+        said = f"{letter!r} is no letter of {style.encoding}, in which the table was; the file is written in UTF-8."
+        warnings.warn(said, AeganWarning, stacklevel=2)
 
 
 def _styled(series: pd.Series, style: TextStyle, name: str) -> pd.Series:
-    """A column's cells as its file had them."""
-    if name in style.words:
+    """A column's cells as its file had them; words and numbers that it did not have stay as they are."""
+    objects = series.dtype.kind == "O" and not isinstance(series.dtype, pd.CategoricalDtype)
+    if name in style.words and (objects or pd.api.types.is_bool_dtype(series.dtype)):
         yes, no = style.words[name]
-        return series.map({True: yes, False: no}, na_action="ignore")
-    if pd.api.types.is_float_dtype(series.dtype) and (name in style.decimals or name in style.bare):
+        series = series.map(
+            lambda cell: (yes if cell else no) if isinstance(cell, (bool, np.bool_)) else cell, na_action="ignore"
+        )
+    if name not in style.decimals and name not in style.bare:
+        return series
+    if pd.api.types.is_float_dtype(series.dtype):
         codes, unique = pd.factorize(series)
-        places = style.decimals.get(name)
-        texts = [f"{v:.{places}f}" if places is not None else repr(float(v)).removesuffix(".0") for v in unique]
-        cells = np.array([*(text.replace(".", style.decimal) for text in texts), None], dtype=object)
+        cells = np.array([*(_number_text(v, style, name) for v in unique), None], dtype=object)
         return pd.Series(cells[codes], dtype=object)
+    if objects:  # numbers that were given, among words that were drawn
+        return series.map(lambda cell: _number_text(cell, style, name) if isinstance(cell, float) else cell, "ignore")
     return series
+
+
+def _number_text(value: float, style: TextStyle, name: str) -> str:
+    """A number with the column's places; with all that it needs where these would cut it."""
+    places, value = style.decimals.get(name), float(value)
+    text = repr(value).removesuffix(".0") if places is None else f"{value:.{places}f}"
+    return (text if float(text) == value else repr(value)).replace(".", style.decimal)
+
+
+def form_among(opened: TableSource, fitted: TableForm) -> TableForm:
+    """The form in which drawn cells are written among those of a table that was given: that table's own.
+
+    Drawn words for True and False, and columns in which the table has no number, are as the ``fitted`` table has them.
+    """
+    own = opened.form
+    style = own.style if opened.text else fitted.style
+    decimals, bare = (own.style.decimals, own.style.bare) if opened.text else ({}, ())
+    shown = [name for name in {*fitted.style.decimals, *fitted.style.bare} if name in own.names]
+    if shown:
+        table = opened.frame()
+        empty = {name for name in shown if bool(table[name].isna().to_numpy().all())}
+        decimals = {**decimals, **{name: n for name, n in fitted.style.decimals.items() if name in empty}}
+        bare = (*bare, *(name for name in fitted.style.bare if name in empty))
+    words = {**fitted.style.words, **own.style.words}
+    return replace(own, style=replace(style, words=words, decimals=decimals, bare=bare))
 
 
 def _numbers(frame: pd.DataFrame, path: Path) -> np.ndarray:
