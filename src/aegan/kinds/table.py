@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import as_tensor
+
 from aegan import tables
 from aegan.data.table_source import open_table
 from aegan.data.table_write import form_among, write_table
@@ -92,7 +94,7 @@ class TableKind(Kind):
     def labels_of(self, estimator: Estimator, source: Any, data: TensorData, name: str | None) -> Labels | None:
         from aegan.augmentation.tables import label_column
 
-        return None if name is None else label_column(estimator, source, name)
+        return None if name is None else label_column(estimator, source, name, as_tensor(data.fields["x"]))
 
     def augmented(
         self,
