@@ -119,3 +119,10 @@ def test_whole_numbers_beyond_floats_stay_before_drawn_gaps() -> None:
     with pytest.warns(AeganWarning):
         made = run.augment(given, num=9, originals=True, checks=[]).data
     assert made.v.tolist()[:2] == [2**60 + 1, 5]
+
+
+def test_columns_that_are_not_learnt_may_be_left_out_of_originals() -> None:
+    run = fit(pd.DataFrame({"id": range(100, 100 + ROWS), "v": [1, 2, 3] * 20, "g": ["a", "b"] * 30}))
+    given = pd.DataFrame({"v": [1, 2, 3, 1], "g": ["a", "b", "b", "a"]})
+    made = run.augment(given, label="g", num=4, originals=True, checks=[]).data
+    assert made[:4].equals(given) and list(made.columns) == ["v", "g"] and len(made) == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,4 +96,5 @@ def with_originals(estimator: Estimator, source: Any, x: Tensor, originals: int)
         parts.append(made.loc[:, [name for name in made.columns if name in names]])
     assert adapter.form is not None
     both = pd.DataFrame({name: _behind([column_of(part, name) for part in parts]) for name in names})
-    return adapter.form.restore(both, exact=True)
+    form = replace(adapter.form, columns=tuple(name for name in adapter.form.columns if str(name) in names))
+    return form.restore(both, exact=True)
