@@ -346,6 +346,18 @@ def test_writing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.csv.gz", "a.parquet", "a.tsv"]
 
 
+def test_cells_of_several_types_are_text_in_parquet(tmp_path):
+    frame = pd.DataFrame({"a": [1, "1", True, None], "b": [1, 2, 3, 4], "c": [1j, 2, 3, 4], "d": [10**30, 1, 2, 3]})
+    with pytest.warns(AeganWarning, match="column 'a', 'c', 'd': cells of several types; written as text"):
+        path = write_table(frame, tmp_path / "a.parquet")
+    back = open_table(path).frame()
+    assert back["a"].tolist() == ["1", "1", "True", None] and back["b"].tolist() == [1, 2, 3, 4]
+    assert back["d"].tolist() == [str(10**30), "1", "2", "3"]
+    with pytest.raises(StorageError, match="column 'a': cells that Arrow and Parquet have no type for"):
+        write_table(pd.DataFrame({"a": ["\ud800", "b"]}), tmp_path / "b.parquet")
+    assert not (tmp_path / "b.parquet").exists()
+
+
 @needs_data
 @pytest.mark.parametrize(
     ("name", "rows", "columns"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from aegan.errors import ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError, StorageError
 
 CONTAINERS = ("pandas", "polars", "columns", "array")
 EXTRA = "pip install 'aegan[tables]'"
@@ -130,7 +131,11 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema | None, *, exact: bool = Fal
 
     With ``exact``, for cells that were given rather than drawn, only where every value stays the same.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        table = pa.Table.from_pandas(_without_mixtures(frame), preserve_index=False)
+    table = table.replace_schema_metadata(None)
     if schema is None:
         return table
     for i, name in enumerate(table.column_names):
@@ -145,6 +150,30 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema | None, *, exact: bool = Fal
                 continue
             table = table.set_column(i, name, cast)
     return table
+
+
+def _without_mixtures(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns that Arrow has no type for, such as words among numbers, as text.
+
+    Raises:
+        StorageError: Not even that can be.
+    """
+    texts = {}
+    for name in frame.columns:
+        try:
+            pa.Array.from_pandas(frame[name])
+        except (pa.ArrowException, OverflowError, UnicodeError):
+            texts[name] = frame[name].astype(object).map(str, na_action="ignore")
+            try:
+                pa.Array.from_pandas(texts[name])
+            except (pa.ArrowException, UnicodeError) as error:
+                raise StorageError(
+                    f"column {str(name)!r}: cells that Arrow and Parquet have no type for ({error}). Mend them, or "
+                    "drop the column."
+                ) from error
+    listed = ", ".join(map(repr, texts))
+    warnings.warn(f"column {listed}: cells of several types; written as text.", AeganWarning, stacklevel=3)
+    return frame.assign(**texts)
 
 
 def _cast_exactly(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
