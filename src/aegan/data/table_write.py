@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import io
 import os
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +19,16 @@ import pyarrow.parquet as pq
 from aegan.data.table_csv import INDEX
 from aegan.data.table_form import TableForm, TextStyle, import_extra, to_arrow
 from aegan.data.table_frames import column_of
-from aegan.data.table_source import TableSource, open_table
+from aegan.data.table_source import TableSource, open_table, without_password
 from aegan.errors import AeganWarning, ConfigError, StorageError
 from aegan.storage import write_atomically
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".npy")
+SHEET = (1_048_576, 16_384)
+"""Rows and columns of a sheet of Excel's."""
+CELL = 32_767
+"""Letters of a cell there."""
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 def write_table(
@@ -49,11 +56,11 @@ def write_table(
         exact: Whether there are given cells among the drawn ones: no column takes on a type that would change a value.
 
     Returns:
-        The path, or the address.
+        The path, or the address without its password.
 
     Raises:
         ConfigError: A suffix that is none of these, or a package that is not installed.
-        StorageError: The file exists and ``overwrite`` is off, or it cannot be written.
+        StorageError: The file exists and ``overwrite`` is off, or it cannot be written or cannot hold the cells.
     """
     frame = open_table(table).frame()
     if isinstance(out, str) and "://" in out:
@@ -75,7 +82,7 @@ def write_table(
         write_atomically(path, lambda temporary: pq.write_table(content, temporary))
     elif suffix == ".xlsx":
         import_extra("openpyxl")
-        plain = _without_zones(frame)
+        plain = _for_excel(frame, path)
         write_atomically(path, lambda temporary: _to_excel(plain, temporary))
     elif suffix == ".npy":
         buffer = io.BytesIO()  # numpy adds a suffix of its own to names without one
@@ -189,25 +196,84 @@ def _to_excel(frame: pd.DataFrame, path: Path) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:
-    """Excel knows no time zones: such times become text in ISO 8601."""
-    zoned = [name for name in frame.columns if isinstance(frame[name].dtype, pd.DatetimeTZDtype)]
-    return frame.assign(**{name: frame[name].map(lambda t: t.isoformat(), na_action="ignore") for name in zoned})
+def _for_excel(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """What a sheet can hold: it knows no time zones, so such times become text in ISO 8601.
+
+    Raises:
+        StorageError: More rows or columns than a sheet has, or a text that no cell can hold.
+    """
+    rows, columns = SHEET
+    if len(frame) >= rows or frame.shape[1] > columns:
+        raise StorageError(
+            f"{path}: {len(frame)} rows of {frame.shape[1]} columns; a sheet holds {rows - 1} below the names, of "
+            f"{columns}. Write .csv or .parquet."
+        )
+    plain = {name: frame[name] for name in frame.columns}
+    for name, series in plain.items():
+        if isinstance(series.dtype, pd.DatetimeTZDtype):
+            plain[name] = series.map(lambda time: time.isoformat(), na_action="ignore")
+        elif series.dtype.kind == "O":
+            plain[name] = series.map(_without_zone, na_action="ignore")
+        for row, cell in enumerate([name, *plain[name]] if series.dtype.kind == "O" else [name]):
+            if isinstance(cell, str) and (len(cell) > CELL or _NOT_IN_XML.search(cell)):
+                where = f"column {str(name)!r}, {f'row {row}' if row else 'its name'}"
+                raise StorageError(
+                    f"{path}: {where}: {cell[:40]!r}; a sheet's cell holds at most {CELL} letters, and no control "
+                    "characters. Write .csv or .parquet."
+                )
+    return pd.DataFrame(plain, columns=frame.columns)
+
+
+def _without_zone(cell: Any) -> Any:
+    zoned = isinstance(cell, (datetime.datetime, datetime.time)) and cell.tzinfo is not None
+    return cell.isoformat() if zoned else cell
 
 
 def _to_database(frame: pd.DataFrame, out: str, overwrite: bool) -> str:
     address, _, name = out.partition("::")
+    shown = without_password(address)
     if not name:
-        raise ConfigError(f"{out}: expected the name of a table behind the address, such as sqlite:///new.db::rows.")
+        raise ConfigError(f"{shown}: expected the name of a table behind the address, such as sqlite:///new.db::rows.")
     alchemy = import_extra("sqlalchemy")
-    engine = alchemy.create_engine(address)
+    frame = _for_database(frame, name)
     try:
-        if not overwrite and alchemy.inspect(engine).has_table(name):
-            raise StorageError(f"{name}: the table exists. Choose another name, or overwrite it (overwrite=True).")
-        with engine.begin() as connection:
-            frame.to_sql(name, connection, index=False, if_exists="replace", chunksize=10_000)
+        engine = alchemy.create_engine(address)
+        try:
+            if not overwrite and alchemy.inspect(engine).has_table(name):
+                raise StorageError(f"{name}: the table exists. Choose another name, or overwrite it (overwrite=True).")
+            with engine.begin() as connection:
+                if engine.dialect.name == "sqlite":  # its driver would drop the old table before anything can fail
+                    connection.exec_driver_sql("BEGIN")
+                frame.to_sql(name, connection, index=False, if_exists="replace", chunksize=10_000)
+        finally:
+            engine.dispose()
     except alchemy.exc.SQLAlchemyError as error:
-        raise StorageError(f"{name}: {str(error).splitlines()[0]}") from error
-    finally:
-        engine.dispose()
-    return out
+        raise StorageError(f"{shown}::{name}: {str(error).splitlines()[0]}") from error
+    except ImportError as error:
+        raise StorageError(f"{shown}::{name}: its driver is not installed ({error}).") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StorageError(f"{shown}::{name}: {error}. Mend these cells, or write .parquet.") from error
+    return f"{shown}::{name}"
+
+
+def _for_database(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Columns of types that databases have.
+
+    Raises:
+        StorageError: Complex numbers, or integers beyond 64 bits with a sign.
+    """
+    plain = {}
+    for name in frame.columns:
+        dtype = frame[name].dtype
+        kind = dtype.kind
+        if kind == "u" and getattr(dtype, "itemsize", 0) == 8:
+            if (frame[name].dropna() > np.iinfo(np.int64).max).any():
+                kind = "c"
+            else:
+                plain[name] = frame[name].astype("int64" if isinstance(dtype, np.dtype) else "Int64")
+        if kind == "c":
+            raise StorageError(
+                f"{table}: column {str(name)!r} is of {dtype}, with values that databases have no type for. Write "
+                ".parquet, or convert the column."
+            )
+    return frame.assign(**plain) if plain else frame
