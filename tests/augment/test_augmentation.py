@@ -277,6 +277,18 @@ def test_labels_missing_where_they_are_needed_are_asked_for(
     assert run.augment(images[0], num=4).labels is None
 
 
+def test_labels_that_the_run_never_saw_are_refused_by_name(table_run: aegan.Estimator) -> None:
+    frame = people()
+    frame.loc[[3, 5], "kind"] = "none"
+    with pytest.warns(AeganWarning), pytest.raises(DataError, match=r"'kind' has labels .* not have: none \(2 rows\)"):
+        table_run.augment(frame, label="kind", balance=True)
+    ages = people().assign(age=[20, 90] * 30)
+    with pytest.raises(DataError, match=r"'age' has labels that the fitted table does not have: 90 \(30 rows\)"):
+        table_run.augment(ages, label="age", num=5)
+    towns = people().assign(town="Rome", pay=7)  # amounts of other columns may be anything
+    assert set(table_run.augment(towns, label="town", num=5, checks=[]).labels or []) == {"Rome"}
+
+
 def test_a_class_with_one_sample_is_made_do_with_or_refused(
     run: aegan.Estimator, images: tuple[np.ndarray, np.ndarray]
 ) -> None:

@@ -113,6 +113,34 @@ def test_what_cannot_be_is_refused_in_words(options: dict[str, Any], message: st
         LatentSampler(**options).fit_resample(*numbers())
 
 
+def test_whole_numbers_near_the_end_of_their_type_stay_in_it() -> None:
+    x, y = numbers()
+    frame = pd.DataFrame({"big": np.full(50, 2**63 - 1), "small": np.arange(50, dtype=np.uint8) + 200, "a": x[:, 0]})
+    made, _ = LatentSampler(steps=3, checks=[], strength=1.0, random_state=0).fit_resample(frame, y)
+    assert made.dtypes.equals(frame.dtypes) and made["big"].min() > 2**62 and made["small"].min() > 150
+
+
+def test_a_column_that_tells_the_class_may_be_there() -> None:
+    x, y = numbers(120, 40)
+    odd = np.arange(120) % 2 == 1
+    names = np.select([(y == "few") & odd, y == "few", odd], ["c", "d", "a"], "b")
+    frame = pd.DataFrame({"z": names, "v": x[:, 0].round(1)})
+    settings = {"hidden": 8, "embedding": 4, "layers": 1, "code_share": 0.0}
+    _, labels = LatentSampler(steps=3, settings=settings, checks=[], random_state=0).fit_resample(frame, y)
+    assert (labels[120:] == "few").all() and len(labels) == 160
+
+
+def test_odd_targets_and_columns_are_refused_in_words() -> None:
+    x, y = numbers()
+    days = pd.Series(pd.to_datetime(np.where(y == "few", "2020-01-01", "2021-01-01")))
+    for times in (days, days.dt.date):
+        with pytest.raises(ValueError, match=r"y: points in time .*; classes expected"):
+            LatentSampler(steps=3).fit_resample(x, times)
+    frame = pd.DataFrame({("a", "x"): x[:, 0], ("a", "y"): np.where(x[:, 1] > 0, "p", "q")})
+    with pytest.raises(ValueError, match="X: columns of 2 levels; names of one level expected"):
+        LatentSampler(steps=3).fit_resample(frame, y)
+
+
 def test_targets_that_cannot_be_balanced_are_refused() -> None:
     x, _ = numbers()
     with pytest.raises(ValueError, match="needs to have more than 1 class"):

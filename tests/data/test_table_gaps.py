@@ -81,6 +81,36 @@ def test_completed_rows_come_back_as_what_was_given(adapter):
         assert whole.null_count().row(0) == (0, 0) and whole["v"][1:].to_list() == [2, 3]
 
 
+def gaps_of(column, given):
+    """Rows of a column of that kind, completed from ones that lack (most of) it."""
+    frame = pd.DataFrame({"c": column, "v": [0, 1, 2, 3] * 20})
+    adapter = TableAdapter(rules="none").fit(frame)
+    partial = pd.DataFrame({"c": given, "v": [0] * len(given)})
+    return adapter.complete(partial, any_rows(adapter, len(given)))["c"]
+
+
+@pytest.mark.filterwarnings("ignore::aegan.errors.AeganWarning")
+@pytest.mark.parametrize(
+    "column",
+    [["01234", "00777"] * 40, [True, False] * 40, [1, 2, 7, 8] * 20, pd.date_range("2020", periods=80), [0.5, 1] * 40],
+)
+@pytest.mark.parametrize("nothing", [np.nan, None])
+def test_a_column_without_values_takes_on_the_fitted_type(column, nothing):
+    filled, fitted = gaps_of(column, [nothing] * 6), pd.Series(column)
+    assert filled.dtype == fitted.dtype and filled.notna().all()
+    assert set(map(type, filled)) == set(map(type, fitted))
+
+
+@pytest.mark.filterwarnings("ignore::aegan.errors.AeganWarning")
+def test_drawn_codes_among_given_numbers_keep_their_zeros():
+    assert set(gaps_of(["01234", "00777"] * 40, [90210.0, np.nan])[1:]) <= {"01234", "00777"}
+    whole = gaps_of(["1234", "5.5"] * 40, [90210.0, np.nan, np.nan])
+    assert whole.dtype == np.float64 and set(whole[1:]) <= {1234.0, 5.5}
+    small = gaps_of([1000, 2000] * 40, pd.array([7, None], dtype="Int8"))
+    assert small[0] == 7 and small[1] in (1000, 2000)
+    assert gaps_of([0.1, 0.7] * 40, pd.Series([2, None], dtype="float32")).dtype == np.float32
+
+
 def test_a_dropped_column_leaves_no_value_behind():
     frame = pd.DataFrame(
         {"c": pd.Categorical(["secret", "hidden"] * 20), "t": ["private", "own"] * 20, "v": [1, 2] * 20}

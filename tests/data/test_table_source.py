@@ -1,5 +1,7 @@
 """Tables wherever they are, and whatever is wrong with them."""
 
+import datetime
+import decimal
 import gzip
 import json
 import warnings
@@ -344,6 +346,75 @@ def test_writing(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot write a table as \.json"):
         write_table(frame, tmp_path / "a.json")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.csv.gz", "a.parquet", "a.tsv"]
+
+
+def test_what_a_database_cannot_hold_is_refused_and_the_old_table_stays(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    old = pd.DataFrame({"a": [1, 2]})
+    url = f"sqlite:///{tmp_path}/shop.db"
+    write_table(old, f"{url}::t")
+    for cells, message in [
+        (pd.Series([2**64 - 1, 1], dtype="uint64"), "'a' is of uint64"),
+        (pd.Series([1j, 2]), "'a' is of complex128"),
+        (pd.Series([decimal.Decimal("1.5")] * 2), "Decimal"),
+        (pd.Series([2**70, 1], dtype=object), "::t: "),
+        (pd.Series(["b", "\ud800"]), "::t: "),
+    ]:
+        with pytest.raises(StorageError, match=message):
+            write_table(pd.DataFrame({"a": cells}), f"{url}::t", overwrite=True)
+        assert open_table(url).frame().equals(old)
+    write_table(pd.DataFrame({"a": pd.Series([3, 4], dtype="uint64")}), f"{url}::t", overwrite=True)
+    assert open_table(url).frame()["a"].tolist() == [3, 4]
+
+
+def test_an_address_shows_no_password(tmp_path, monkeypatch):
+    alchemy = pytest.importorskip("sqlalchemy")
+    frame = pd.DataFrame({"a": [1, 2]})
+    with pytest.raises(StorageError, match="nothing://me@host/db::t: Can't load plugin") as caught:
+        write_table(frame, "nothing://me:SECRET@host/db::t")
+    assert "SECRET" not in str(caught.value)
+    with pytest.raises(ConfigError, match="expected the name of a table") as caught:
+        write_table(frame, "postgresql://me:SECRET@host/db")
+    assert "SECRET" not in str(caught.value)
+    made = alchemy.create_engine
+
+    def without_driver(address):
+        raise ModuleNotFoundError("No module named 'psycopg2'")
+
+    monkeypatch.setattr(alchemy, "create_engine", without_driver)
+    with pytest.raises(StorageError, match="postgresql://me@host/db::t: its driver is not installed .*psycopg2"):
+        write_table(frame, "postgresql://me:SECRET@host/db::t")
+    monkeypatch.setattr(alchemy, "create_engine", lambda address: made(f"sqlite:///{tmp_path}/a.db"))
+    assert write_table(frame, "postgresql://me:SECRET@host/db::t") == "postgresql://me@host/db::t"
+
+
+def test_what_a_sheet_cannot_hold_is_refused(tmp_path):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "a.xlsx"
+    for frame, message in [
+        (pd.DataFrame({"a": np.zeros(1_048_576, dtype="int8")}), "1048576 rows of 1 columns; a sheet holds 1048575"),
+        (pd.DataFrame({"a": ["b", "c\x0bd"]}), "column 'a', row 2: .*no control characters"),
+        (pd.DataFrame({"a\x0b": [1, 2]}), "its name: .*no control characters"),
+        (pd.DataFrame({"a": ["b", "c" * 32_768]}), "at most 32767 letters"),
+    ]:
+        with pytest.raises(StorageError, match=message):
+            write_table(frame, path)
+        assert not path.exists()
+    times = [datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC), datetime.datetime(2024, 1, 3)]
+    write_table(pd.DataFrame({"a": pd.Series(times, dtype=object)}), path)
+    assert open_table(path).frame()["a"][0] == "2024-01-02T00:00:00+00:00"
+
+
+def test_cells_of_several_types_are_text_in_parquet(tmp_path):
+    frame = pd.DataFrame({"a": [1, "1", True, None], "b": [1, 2, 3, 4], "c": [1j, 2, 3, 4], "d": [10**30, 1, 2, 3]})
+    with pytest.warns(AeganWarning, match="column 'a', 'c', 'd': cells of several types; written as text"):
+        path = write_table(frame, tmp_path / "a.parquet")
+    back = open_table(path).frame()
+    assert back["a"].tolist() == ["1", "1", "True", None] and back["b"].tolist() == [1, 2, 3, 4]
+    assert back["d"].tolist() == [str(10**30), "1", "2", "3"]
+    with pytest.raises(StorageError, match="column 'a': cells that Arrow and Parquet have no type for"):
+        write_table(pd.DataFrame({"a": ["\ud800", "b"]}), tmp_path / "b.parquet")
+    assert not (tmp_path / "b.parquet").exists()
 
 
 @needs_data

@@ -154,5 +154,5 @@ def write_augmented(estimator: Estimator, source: Any, out: str, *, overwrite: b
     if not out:
         raise ConfigError("--out: a name expected, got none.")
     estimator, done = _augmented(estimator, source, **options)
-    written = estimator.kind.write_augmented(estimator, done, out, overwrite=overwrite)
+    written = estimator.kind.write_augmented(estimator, done, out, overwrite=overwrite, source=source)
     return f"{done}\n{written}\nmanifest in {done.write_manifest(manifest)}"

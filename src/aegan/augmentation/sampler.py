@@ -21,6 +21,9 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from aegan.augmentation.engine import Augmenter, Labels, Made, Settings
 from aegan.augmentation.space import Space
 from aegan.data.base import TensorData
+from aegan.data.table import TableAdapter
+from aegan.data.table_frames import column_of, dtype_name
+from aegan.data.table_looks import NumberLook
 from aegan.errors import ConfigError, nearest
 from aegan.sklearn import AutoencoderTransformer
 
@@ -133,6 +136,11 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
         rows: np.ndarray | pd.DataFrame
         if isinstance(X, pd.DataFrame) and not all(pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes):
             check_consistent_length(X, labels)
+            if X.columns.nlevels > 1:
+                raise ValueError(
+                    f"X: columns of {X.columns.nlevels} levels; names of one level expected: "
+                    "X.columns = [' '.join(map(str, name)) for name in X.columns]."
+                )
             self.n_features_in_ = X.shape[1]
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
             rows = X.reset_index(drop=True)
@@ -195,6 +203,9 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
         names = [f"c{i}" for i in range(len(classes))]
         frame = rows.assign(**{name: np.asarray(names, dtype=object)[np.searchsorted(classes, labels)]})
         seed = self._seed()
+        # A rule that tells the class by another column would leave no class to keep.
+        fields = TableAdapter(columns={name: "categorical"}).fit(frame).spec.fields
+        free = any(field.column == name for field in fields)
         estimator = api.fit(
             frame,
             kind="table",
@@ -204,6 +215,7 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
             device=self.device,
             settings={key: str(value) for key, value in (self.settings or {}).items()},
             columns={name: "categorical"},
+            rules="auto" if free else "none",
             target=None,
             holdout=0.0,
             evaluate=False,
@@ -225,6 +237,11 @@ class LatentSampler(OneToOneFeatureMixin, BaseEstimator):
 def _labels(y: Any) -> tuple[np.ndarray, bool]:
     """Classes ``(N,)`` of a column, or of one column a class."""
     array = np.asarray(y)
+    if array.dtype.kind in "mM" or (array.dtype == object and array.size and hasattr(array.flat[0], "isoformat")):
+        raise ValueError(
+            f"y: points in time ({array.dtype}); classes expected, numbers or names. Cut them into classes, such as "
+            "y.dt.year, or make them names: y.astype(str)."
+        )
     if array.dtype == object and pd.isna(array).any():
         raise ValueError("y: Input contains NaN: a class in every row expected. Remove such rows, or name the class.")
     one_hot = array.ndim == 2 and array.shape[1] > 1
@@ -306,14 +323,14 @@ def _typed(added: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
     """New rows with the types of the given columns; whole numbers rounded."""
     out = {}
     for name in given.columns:
-        column, kind = added[name], given[name].dtype
+        column, kind = column_of(added, name), column_of(given, name).dtype
         made_of_floats = pd.api.types.is_float_dtype(column.dtype)
         if pd.api.types.is_bool_dtype(kind) and made_of_floats:
             column = column >= 0.5
         elif pd.api.types.is_integer_dtype(kind) and made_of_floats:
-            column = column.round()
-            if isinstance(kind, np.dtype):
-                column = column.clip(np.iinfo(kind).min, np.iinfo(kind).max)
+            column = NumberLook(dtype=dtype_name(column_of(given, name))).write(
+                column.to_numpy(dtype=np.float64), column.isna().to_numpy(dtype=bool)
+            )
         out[name] = column.astype(kind)
     return pd.DataFrame(out, columns=given.columns)
 

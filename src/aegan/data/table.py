@@ -341,7 +341,7 @@ class TableAdapter(Adapter):
         filled = {str(name): column_of(table, name) for name in table.columns}
         for name in filled.keys() & self.columns.keys():  # others are not learnt: see _check_columns
             filled[name] = fill(filled[name], column_of(new, name))
-        return opened.form.restore(pd.DataFrame(filled))
+        return opened.form.restore(pd.DataFrame(filled), exact=True)
 
     def to_json(self) -> dict[str, Any]:
         """Options, spec, form, columns and rules as plain JSON values; limits of this machine are left out."""

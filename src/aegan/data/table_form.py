@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from aegan.errors import ConfigError, DataError
+from aegan.errors import AeganWarning, ConfigError, DataError, StorageError
 
 CONTAINERS = ("pandas", "polars", "columns", "array")
 EXTRA = "pip install 'aegan[tables]'"
@@ -104,8 +105,8 @@ class TableForm:
             raise DataError(f"adapter form: {error!r}; the file is damaged, or from another version.") from error
         return form
 
-    def restore(self, frame: pd.DataFrame) -> Any:
-        """A frame with string names as the kind of thing that was read.
+    def restore(self, frame: pd.DataFrame, *, exact: bool = False) -> Any:
+        """A frame with string names as the kind of thing that was read; ``exact``: see :func:`to_arrow`.
 
         Raises:
             ConfigError: polars is not installed.
@@ -113,7 +114,7 @@ class TableForm:
         if self.container == "columns":
             return {name: frame[str(name)].tolist() for name in self.columns}
         if self.container == "polars":
-            return import_extra("polars").from_arrow(to_arrow(frame, self.arrow))
+            return import_extra("polars").from_arrow(to_arrow(frame, self.arrow, exact=exact))
         if self.container == "array":
             return frame[[str(name) for name in self.columns]].to_numpy()
         frame.columns = pd.Index(list(self.columns))
@@ -125,9 +126,16 @@ def encode_schema(schema: pa.Schema) -> str:
     return base64.b64encode(schema.remove_metadata().serialize().to_pybytes()).decode("ascii")
 
 
-def to_arrow(frame: pd.DataFrame, schema: pa.Schema | None) -> pa.Table:
-    """A frame as Arrow's table, each column in the schema's type where it can be."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+def to_arrow(frame: pd.DataFrame, schema: pa.Schema | None, *, exact: bool = False) -> pa.Table:
+    """A frame as Arrow's table, each column in the schema's type where it can be.
+
+    With ``exact``, for cells that were given rather than drawn, only where every value stays the same.
+    """
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        table = pa.Table.from_pandas(_without_mixtures(frame), preserve_index=False)
+    table = table.replace_schema_metadata(None)
     if schema is None:
         return table
     for i, name in enumerate(table.column_names):
@@ -137,10 +145,51 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema | None) -> pa.Table:
             if pa.types.is_dictionary(wanted) and not pa.types.is_dictionary(column.type):
                 column = column.dictionary_encode()
             try:
-                table = table.set_column(i, name, column.cast(wanted, safe=False))
+                cast = _cast_exactly(column, wanted) if exact else column.cast(wanted, safe=False)
             except pa.ArrowException:
                 continue
+            table = table.set_column(i, name, cast)
     return table
+
+
+def _without_mixtures(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns that Arrow has no type for, such as words among numbers, as text.
+
+    Raises:
+        StorageError: Not even that can be.
+    """
+    texts = {}
+    for name in frame.columns:
+        try:
+            pa.Array.from_pandas(frame[name])
+        except (pa.ArrowException, OverflowError, UnicodeError):
+            texts[name] = frame[name].astype(object).map(str, na_action="ignore")
+            try:
+                pa.Array.from_pandas(texts[name])
+            except (pa.ArrowException, UnicodeError) as error:
+                raise StorageError(
+                    f"column {str(name)!r}: cells that Arrow and Parquet have no type for ({error}). Mend them, or "
+                    "drop the column."
+                ) from error
+    listed = ", ".join(map(repr, texts))
+    warnings.warn(f"column {listed}: cells of several types; written as text.", AeganWarning, stacklevel=3)
+    return frame.assign(**texts)
+
+
+def _cast_exactly(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """A column in the type wanted, or in its own where that would change a value or make a number of a word."""
+    own = column.type
+    number = pa.types.is_integer(wanted) or pa.types.is_floating(wanted) or pa.types.is_decimal(wanted)
+    if number and not (pa.types.is_integer(own) or pa.types.is_floating(own) or pa.types.is_decimal(own)):
+        return column
+    for kind in (wanted, pa.int64()) if pa.types.is_integer(wanted) else (wanted,):
+        try:
+            cast = column.cast(kind)
+            if cast.cast(own, safe=False).equals(column):
+                return cast
+        except pa.ArrowException:
+            continue
+    return column
 
 
 def import_extra(name: str) -> Any:

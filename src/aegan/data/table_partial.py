@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -152,11 +153,28 @@ def overlay(
         a.values[lowered] = last_value(table[low], b.values[lowered])
 
 
+def _survive(new: pd.Series, numbers: pd.Series) -> bool:
+    """Whether values are the same as numbers: ``"01234"`` and 1234 are not, 0.1 in single precision is."""
+    there = new.notna().to_numpy(dtype=bool)
+    return all(
+        value in (str(number), str(number).removesuffix(".0"))
+        if isinstance(value, str)
+        else value == number or (isinstance(number, float) and math.isfinite(number))
+        for value, number in zip(new[there].tolist(), numbers[there].tolist(), strict=True)
+    )
+
+
 def fill(old: pd.Series, new: pd.Series) -> pd.Series:
-    """``old`` with its missing cells taken from ``new``; all others as they were."""
+    """``old`` with its missing cells taken from ``new``; all others as they were.
+
+    ``new``'s values keep to the type of ``old`` where that leaves them as they are. A column without any value has the
+    type of ``new``, where its own says nothing: a column of NaN is of floats whatever it is to hold.
+    """
     gone = old.isna().to_numpy(dtype=bool)
     if not gone.any():
         return old
+    if gone.all() and isinstance(old.dtype, np.dtype) and old.dtype.kind in "fO":
+        return old if new.isna().all() else new.rename(old.name)
     out = old.copy()
     if isinstance(out.dtype, pd.CategoricalDtype):
         names = new.to_numpy(dtype=object)[gone]
@@ -164,7 +182,9 @@ def fill(old: pd.Series, new: pd.Series) -> pd.Series:
         out = out.cat.add_categories(unknown) if unknown else out
     try:
         filled = cast(pd.Series, new[gone].astype(cast(Any, out.dtype)))
-    except (TypeError, ValueError):
+        if pd.api.types.is_numeric_dtype(out.dtype) and not _survive(cast(pd.Series, new[gone]), filled):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
         out = out.astype(object)
         filled = cast(pd.Series, new[gone].astype(object))
     out.iloc[np.flatnonzero(gone)] = filled.array

@@ -40,10 +40,13 @@ class TableSource:
         name: Path or type, named in errors.
         form: What it looks like as a whole.
         first_line: Line of the first row, for files; None where rows have no lines.
+        text: Whether it is a text file, whose style the form tells.
     """
 
-    def __init__(self, name: str, form: TableForm, frame: pd.DataFrame, first_line: int | None = None) -> None:
-        self.name, self.form, self.first_line = name, form, first_line
+    def __init__(
+        self, name: str, form: TableForm, frame: pd.DataFrame, first_line: int | None = None, *, text: bool = False
+    ) -> None:
+        self.name, self.form, self.first_line, self.text = name, form, first_line, text
         self._frame = frame
 
     def __len__(self) -> int:
@@ -219,7 +222,7 @@ def _open_path(path: Path, index: str | None) -> TableSource:
         return _from_pandas(_read_excel(path, index), str(path), line=2)
     if suffix in TEXT:
         frame, style = read_text(path, index)
-        return TableSource(str(path), TableForm(columns=tuple(frame.columns), style=style), frame, 2)
+        return TableSource(str(path), TableForm(columns=tuple(frame.columns), style=style), frame, 2, text=True)
     raise DataError(f"{path}: suffix {suffix or '(none)'} is not one of a table; expected {READABLE}.")
 
 
@@ -267,12 +270,14 @@ def _open_database(url: str) -> TableSource:
             tables = alchemy.inspect(engine).get_table_names() + alchemy.inspect(engine).get_view_names()
             if not what and len(tables) != 1:
                 listed = ", ".join(tables[:12]) or "none"
-                raise DataError(f"{_hidden(address)}: tables {listed}; say which: {_hidden(address)}::TABLE.")
+                raise DataError(
+                    f"{without_password(address)}: tables {listed}; say which: {without_password(address)}::TABLE."
+                )
             what = what or tables[0]
             if what not in tables and " " in what.strip():
                 query = alchemy.text(what)
             elif what not in tables and what.split(".")[-1] not in tables and "." not in what:
-                raise DataError(f"{_hidden(address)}: no table {what!r}. {nearest(what, tables)}")
+                raise DataError(f"{without_password(address)}: no table {what!r}. {nearest(what, tables)}")
             else:
                 schema, _, table = what.rpartition(".")
                 query = alchemy.select(alchemy.text("*")).select_from(alchemy.table(table, schema=schema or None))
@@ -281,10 +286,10 @@ def _open_database(url: str) -> TableSource:
         finally:
             engine.dispose()
     except alchemy.exc.SQLAlchemyError as error:
-        raise DataError(f"{_hidden(address)}: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{without_password(address)}: {str(error).splitlines()[0]}") from error
     except ImportError as error:
-        raise DataError(f"{_hidden(address)}: its driver is not installed ({error}).") from error
-    return _from_pandas(frame, f"{_hidden(address)}::{what}")
+        raise DataError(f"{without_password(address)}: its driver is not installed ({error}).") from error
+    return _from_pandas(frame, f"{without_password(address)}::{what}")
 
 
 def same_source(a: Any, b: Any) -> bool:
@@ -294,7 +299,7 @@ def same_source(a: Any, b: Any) -> bool:
     return a is b
 
 
-def _hidden(url: str) -> str:
+def without_password(url: str) -> str:
     """An address without its password."""
     scheme, _, rest = url.partition("://")
     user, at, host = rest.rpartition("@")

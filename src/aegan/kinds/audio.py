@@ -76,7 +76,9 @@ class AudioKind(Kind):
             waves += adapter.from_tensors(x[originals:]).waves
         return Recordings(waves, adapter.fitted().scale.rate, _labels(estimator, y))
 
-    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+    def write_augmented(
+        self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool, source: Any = None
+    ) -> str:
         return _written(estimator, made.data, out, "samples", overwrite)
 
     def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:

@@ -150,8 +150,13 @@ class Kind(ABC):
         """
         return estimator.adapter.from_tensors(x)
 
-    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
-        """Augmented data into a file or folder; returns a line that says what was made."""
+    def write_augmented(
+        self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool, source: Any = None
+    ) -> str:
+        """Augmented data into a file or folder; returns a line that says what was made.
+
+        They were made of ``source``, which may be None where no originals are among them.
+        """
         return self.write_tensors(estimator, made.x, out, labels=made.y, what="samples", overwrite=overwrite)
 
     def write_shard(

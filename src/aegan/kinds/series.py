@@ -100,7 +100,9 @@ class SeriesKind(Kind):
     ) -> Any:
         return series.augmented(estimator, x, y, data.subset(index), originals=originals)
 
-    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+    def write_augmented(
+        self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool, source: Any = None
+    ) -> str:
         each = estimator.adapter.spec.shape[0]
         return (
             f"{len(made)} series in {series.write_samples(estimator, made.data, out, overwrite=overwrite, each=each)}"

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import as_tensor
+
 from aegan import tables
-from aegan.data.table_write import write_table
+from aegan.data.table_source import open_table
+from aegan.data.table_write import form_among, write_table
 from aegan.errors import ConfigError
 from aegan.kinds.base import Kind
 
@@ -78,13 +81,20 @@ class TableKind(Kind):
         return tables.complete_rows(estimator, source, seed=seed)
 
     def write_completed(self, estimator: Estimator, source: Any, out: str, *, seed: int, overwrite: bool) -> str:
-        rows = self.complete(estimator, source, seed=seed)
-        return f"{len(rows)} rows in {self.write(estimator, rows, out, overwrite=overwrite)}"
+        opened = open_table(source)
+        rows = self.complete(estimator, opened, seed=seed)
+        return f"{len(opened)} rows in {self._write_among(estimator, opened, rows, out, overwrite=overwrite)}"
+
+    def _write_among(self, estimator: Estimator, source: Any, rows: Any, out: str, *, overwrite: bool) -> Any:
+        """Rows with cells of ``source`` into a file, in the form of that: a given cell stays as it is."""
+        fitted = tables.table_adapter(estimator).form
+        assert fitted is not None
+        return write_table(rows, out, form=form_among(open_table(source), fitted), overwrite=overwrite, exact=True)
 
     def labels_of(self, estimator: Estimator, source: Any, data: TensorData, name: str | None) -> Labels | None:
         from aegan.augmentation.tables import label_column
 
-        return None if name is None else label_column(estimator, source, name)
+        return None if name is None else label_column(estimator, source, name, as_tensor(data.fields["x"]))
 
     def augmented(
         self,
@@ -101,8 +111,12 @@ class TableKind(Kind):
 
         return with_originals(estimator, source, x, originals)
 
-    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
-        return f"{len(made)} rows in {self.write(estimator, made.data, out, overwrite=overwrite)}"
+    def write_augmented(
+        self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool, source: Any = None
+    ) -> str:
+        if source is None or not made.report["originals"]:
+            return f"{len(made)} rows in {self.write(estimator, made.data, out, overwrite=overwrite)}"
+        return f"{len(made)} rows in {self._write_among(estimator, source, made.data, out, overwrite=overwrite)}"
 
     def write_shard(
         self,

@@ -104,7 +104,9 @@ class TextKind(Kind):
         own = adapter.open(source) if originals else []  # not by their tokens, which cut and replace
         return adapter.in_form([*own, *adapter.texts(x[originals:])], y=y)
 
-    def write_augmented(self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool) -> str:
+    def write_augmented(
+        self, estimator: Estimator, made: Augmented, out: str, *, overwrite: bool, source: Any = None
+    ) -> str:
         form = texts.text_adapter(estimator).form
         some = made.data[form.column] if form.container == "table" else made.data
         path = write_texts(list(some), out, form=form, labels=made.labels, overwrite=overwrite)
