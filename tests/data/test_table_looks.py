@@ -13,6 +13,7 @@ import torch
 from dateutil import tz
 
 from aegan.data.table import TableAdapter
+from aegan.data.table_form import to_arrow
 from aegan.data.table_ids import find_pattern
 from aegan.errors import AeganWarning, ConfigError, DataError
 
@@ -222,3 +223,10 @@ def test_combinations_of_wide_numbers_are_exact() -> None:
         holes = frame.assign(b=frame["b"].astype("Int64").mask(frame["c"] == "x"))
         partial, _ = adapter.to_partial(holes)
         assert (adapter.complete(holes, partial)["b"] == frame["b"]).all()
+
+
+def test_widened_keys_do_not_wrap_in_arrow_s_narrow_type() -> None:
+    schema = pa.schema([("key", pa.int8())])
+    wide = to_arrow(pd.DataFrame({"key": [1, 200]}), schema)
+    assert wide["key"].to_pylist() == [1, 200] and wide.schema.field("key").type == pa.int64()
+    assert to_arrow(pd.DataFrame({"key": [1, 100]}), schema).schema.field("key").type == pa.int8()

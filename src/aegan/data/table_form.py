@@ -145,7 +145,8 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema | None, *, exact: bool = Fal
             if pa.types.is_dictionary(wanted) and not pa.types.is_dictionary(column.type):
                 column = column.dictionary_encode()
             try:
-                cast = _cast_exactly(column, wanted) if exact else column.cast(wanted, safe=False)
+                safe = pa.types.is_integer(column.type) and pa.types.is_integer(wanted)  # wide keys would wrap
+                cast = _cast_exactly(column, wanted) if exact else column.cast(wanted, safe=safe)
             except pa.ArrowException:
                 continue
             table = table.set_column(i, name, cast)
