@@ -16,6 +16,11 @@ FORMS = ("auto", "exact", "probe")
 EXACT_UP_TO = 2
 """``auto`` takes the exact form up to this many codes. On a CPU the exact form of 2, 4 and 8 codes costs 2, 3 and 5
 times as much as a probe, and over a batch a probe's noise averages out."""
+APART = "Jacobian: out computed from x expected, but x is not in its graph. Give the x that the network was given."
+TWICE = (
+    "Jacobian: a network that can be differentiated twice expected, but a step of it can be once alone, as compiled "
+    "networks can. Give the network as written."
+)
 
 
 def jacobian_one_layer(weight: Tensor, slope: Tensor) -> Tensor:
@@ -53,7 +58,8 @@ def jacobian(out: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
         create_graph: Whether the result can be differentiated, to train on it.
 
     Raises:
-        ConfigError: ``out`` was not computed from ``x``, or the shapes do not fit.
+        ConfigError: ``out`` was not computed from ``x``, the shapes do not fit, or there are fewer inputs than outputs
+            and no second derivative.
 
     >>> x = torch.ones(1, 2, requires_grad=True)
     >>> jacobian(x * x.flip(1), x).tolist()
@@ -66,7 +72,7 @@ def jacobian(out: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
     # v ↦ Jᵀv is linear in v, so pulling back through it once more gives J times a vector.
     v = torch.zeros_like(out, requires_grad=True)
     pulled = _computed(torch.autograd.grad(out, x, v, create_graph=True, allow_unused=True)[0])
-    columns = _pulled_back(pulled, v, _basis(x), create_graph)
+    columns = _pulled_back(pulled, v, _basis(x), create_graph, TWICE)
     return columns.reshape(inputs, size, outputs).permute(1, 2, 0)
 
 
@@ -242,21 +248,19 @@ def _basis(like: Tensor) -> Tensor:
     return unit.expand(values, *like.shape)
 
 
-def _pulled_back(out: Tensor, x: Tensor, v: Tensor, create_graph: bool) -> Tensor:
+def _pulled_back(out: Tensor, x: Tensor, v: Tensor, create_graph: bool, otherwise: str = APART) -> Tensor:
     """Jᵀv of each sample for vectors ``(n, B, ...)``: ``(n, *x.shape)``."""
     keep = {"create_graph": create_graph, "retain_graph": True, "allow_unused": True}
     # On a CPU a convolution's vectorised pass takes up to twice the time of one pass a vector.
     if len(v) > 1 and out.device.type != "cpu":
-        return _computed(torch.autograd.grad(out, x, v, is_grads_batched=True, **keep)[0])
-    return torch.stack([_computed(torch.autograd.grad(out, x, one, **keep)[0]) for one in v])
+        return _computed(torch.autograd.grad(out, x, v, is_grads_batched=True, **keep)[0], otherwise)
+    return torch.stack([_computed(torch.autograd.grad(out, x, one, **keep)[0], otherwise) for one in v])
 
 
-def _computed(gradient: Tensor | None) -> Tensor:
-    """The gradient at x, which there is none of where out does not hang on x."""
+def _computed(gradient: Tensor | None, otherwise: str = APART) -> Tensor:
+    """The gradient, if there is one."""
     if gradient is None:
-        raise ConfigError(
-            "Jacobian: out computed from x expected, but x is not in its graph. Give the x that the network was given."
-        )
+        raise ConfigError(otherwise)
     return gradient
 
 
