@@ -34,6 +34,7 @@ from aegan.train.precision import choose_precision
 from aegan.train.private import PrivateSteps, private_config
 from aegan.train.probe import Probe
 from aegan.train.probes import EventProbe, GridProbe, ProgressProbe
+from aegan.train.selection import MOST
 from aegan.train.trainer import Trainer
 
 HOLDOUT_AT_MOST = 10_000
@@ -338,7 +339,8 @@ def set_apart(
     share = min(VALIDATION, VALIDATION_AT_MOST / len(train))
     try:
         if adapter is not None and train.block and adapter.spec.kind != "series":
-            return adapter.cut(train, holdout=share, seed=seed + 1)
+            learnt, looked_at = adapter.cut(train, holdout=share, seed=seed + 1)
+            return learnt, looked_at.first(MOST)
         if adapter is None:
             learnt, apart = split(len(train), train.labels, holdout=share, seed=seed + 1)
         else:

@@ -214,9 +214,10 @@ def test_two_processes_are_timed_together(monkeypatch: pytest.MonkeyPatch) -> No
 def test_data_on_disk_are_compared_by_processor_time_and_by_the_clock() -> None:
     from larger_than_memory import row
 
-    told = {"n": 9.0, "read": 1.0, "peak": 1.0, "cpu_rate": 4.0, "rate": 3.0}
-    assert row("a", told).endswith("| 4.00 |  | 3.00 |  |")
-    assert row("a", told | {"cpu_beside": 5.0, "wall_beside": 6.0}).endswith("| 4.00 | 80% | 3.00 | 50% |")
+    told = {"n": 9.0, "read": 1.0, "peak": 1.0, "cpu_rate": 4.0, "rate": 3.0, "later": 5.4}
+    assert row("a", told).endswith("| 4.00 |  | 3.00 |  | 5.40 |  |")
+    beside = {"cpu_rate_beside": 5.0, "rate_beside": 6.0, "later_beside": 6.0}
+    assert row("a", told | beside).endswith("| 4.00 | 80% | 3.00 | 50% | 5.40 | 90% |")
 
 
 def test_quality_over_the_autoencoders_error_and_over_seconds(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from aegan.data.split import choose, split
 from aegan.data.store import read_ahead, release, reserve
 from aegan.data.table import TableAdapter
 from aegan.errors import StorageError
+from aegan.fitting import set_apart
+from aegan.models.registry import build
 from aegan.train.order import WINDOW, BatchOrder, BlockOrder, order_of
 
 
@@ -134,3 +136,26 @@ def test_no_room_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(StorageError, match="cannot set aside 0.00 GiB for encoded rows"):
         reserve((10, 10), 0, tmp_path, "encoded rows")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_read_again_and_again_is_copied_to_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    array, index = on_disk(), torch.tensor([0, 39, 7])
+    for data in (TensorData(x=array), TensorData(x=array, y=np.arange(1000)), TensorData(x=array).without(index)):
+        few = data.first(40)
+        assert data.block and not few.block and len(few) == 40 and len(data.first(5000)) == len(data)
+        there = data.batch(index)
+        assert all(torch.equal(value, there[name]) for name, value in few.batch(index).items())
+    held = TensorData(x=torch.zeros(5, 2))
+    assert held.first(3) is held
+    monkeypatch.setattr(base, "HELD_BYTES", 1000)
+    large = TensorData(x=array)
+    assert large.first(40 * 3) is large
+
+
+def test_held_out_rows_on_disk_are_looked_at_in_memory(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    adapter = TableAdapter(memory_limit=0)
+    frame = pd.DataFrame({"a": rng.normal(size=400), "b": rng.choice(list("xyz"), 400)})
+    data = adapter.fit(frame).to_tensors(frame)
+    learnt, looked_at = set_apart(build("autoregressive", adapter.spec, {}), data, 0, adapter)
+    assert data.block and learnt.block and looked_at is not None and not looked_at.block

@@ -163,6 +163,19 @@ class TensorData:
                 parts[name] = torch.from_numpy(value[index.numpy()])
         return TensorData(**parts)
 
+    def first(self, count: int) -> TensorData:
+        """The first samples, for who reads them again and again: those on disk copied, unless they are large."""
+        count = min(count, len(self))
+        bytes_each = sum(v.dtype.itemsize * math.prod(v.shape[1:]) for v in self.fields.values())
+        if not self._mapped or count * bytes_each > HELD_BYTES:
+            return self
+        parts = {}
+        for name, value in self.fields.items():
+            part = value[:count]
+            parts[name] = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
+        self._let_go(count)
+        return TensorData(**parts)
+
     @property
     def labels(self) -> Tensor | None:
         """Class indices ``(N,)`` int64, or None."""

@@ -1,0 +1,180 @@
+"""What ``test_other_device`` has done in a process of its own, whose torch has the device of ``tests/pretend.py``."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+import aegan
+import aegan.api
+import aegan.fitting
+import aegan.train.backend
+from aegan.config import TrainConfig
+from aegan.diagnostics import Doctor
+from aegan.models.base import Model, noise_for
+from aegan.train.backend import Backend
+from aegan.train.trainer import Trainer
+from tests.contract.test_models import SPECS, data_for
+from tests.contract.test_runs import model_of
+from tests.pretend import DEVICE, READS, pretending
+
+warnings.simplefilter("ignore")
+
+
+def trained(name: str, kind: str, device: str, steps: int = 4) -> Model:
+    model = model_of(name, kind)
+    config = TrainConfig(steps=steps, seed=1, grids=0)
+    Trainer(model, data_for(SPECS[kind]), config, Backend(device, "fp32")).fit()
+    return model.eval()
+
+
+def _used(model: Model, kind: str, device: torch.device) -> dict[str, Tensor]:
+    """Codes, decoded codes and samples."""
+    spec, made = SPECS[kind], {}
+    with torch.no_grad():
+        if model.code_dim:
+            made["z"] = model.encode(data_for(spec, 8).batch(torch.arange(8))["x"].to(device))
+            made["x"] = model.decode(made["z"])
+        if model.noise_dim:
+            y = (torch.arange(8) % 2).to(device) if spec.classes else None
+            made["sample"] = model.generate(noise_for(0, 8, model.noise_dim).to(device), y)
+    return {name: value.cpu() for name, value in made.items()}
+
+
+def apart(name: str, kind: str) -> float:
+    """The largest difference between weights trained there and on the CPU; codes and samples are made there, too."""
+    weights = trained(name, kind, "cpu").state_dict()
+    with pretending():
+        model = trained(name, kind, "pretend")
+        assert all(v.device == DEVICE for v in model.state_dict().values())
+        shapes = {key: value.shape for key, value in _used(model, kind, DEVICE).items()}
+        there = {key: value.cpu() for key, value in model.state_dict().items()}
+    assert shapes
+    return max(float((v.double() - there[k].double()).abs().max()) for k, v in weights.items() if v.numel())
+
+
+def refused(what: str) -> str:
+    """What is said of a tensor, a generator or an array in the wrong place."""
+    with pretending():
+        x = torch.ones(3, device=DEVICE)
+        wrong = {
+            "tensor": lambda: x + torch.ones(3),
+            "generator": lambda: torch.randn(3, device=DEVICE, generator=torch.Generator()),
+            "array": lambda: np.asarray(x),
+        }
+        try:
+            wrong[what]()
+        except (RuntimeError, TypeError) as error:
+            return str(error)
+    return ""
+
+
+def reads() -> Counter[str]:
+    """What is counted of one value read, one tensor sent and one fetched."""
+    with pretending():
+        READS.clear()
+        x = torch.ones(3).to(DEVICE)
+        float(x.sum())
+        x.cpu()
+    return READS
+
+
+def use(what: str, folder: Path) -> None:
+    """The package, as users of a GPU have it, with the device in its place."""
+    start = Backend.__init__
+
+    def there(self: Backend, device: str, precision: str) -> None:
+        start(self, "pretend" if device == "cuda" else device, precision)
+
+    Backend.__init__ = there
+    aegan.fitting.resolve_device = lambda device: "cuda"
+    aegan.api.resolve_device = lambda device: "pretend"
+    try:
+        with pretending():
+            _USES[what](folder)
+    finally:
+        Backend.__init__ = start
+
+
+_RNG = np.random.default_rng(0)
+_FEW: dict[str, Any] = {"steps": 9, "quiet": True}
+
+
+def _on_device(estimator: aegan.Estimator) -> None:
+    assert all(p.device == DEVICE for p in estimator.model.parameters())
+
+
+def _images(folder: Path) -> None:
+    images = _RNG.integers(0, 255, (60, 8, 8, 1), dtype=np.uint8)
+    labels = np.array(["a", "b"] * 30)
+    small = {"autoencoder.width": 4, "autoencoder.latent_dim": 8, "joint.width": 4, "latent.hidden": 16}
+    aegan.fit((images, labels), out=folder / "run", precision="bf16", settings=small, **_FEW)
+    run = aegan.load(folder / "run")
+    _on_device(run)
+    assert run.sample(4, seed=1).shape == (4, 8, 8, 1)
+    assert run.decode(run.encode(images)[:2]).shape == (2, 8, 8, 1)
+    run.augment((images, labels), num=6, seed=0)
+    run.compress(images[:4], folder / "codes.aec")
+    run.decompress(folder / "codes.aec")
+
+
+def _table(folder: Path) -> None:
+    frame = pd.DataFrame({"n": _RNG.normal(size=200), "c": _RNG.choice(list("abc"), 200)})
+    frame.loc[::17, "n"] = np.nan
+    aegan.fit(frame, out=folder / "run", **_FEW)
+    run = aegan.load(folder / "run")
+    _on_device(run)
+    assert len(run.sample(5, where={"c": "a"})) == 5
+    assert not run.complete(frame.head(20)).isna().any().any()
+    run.augment(frame, num=10)
+    run.evaluate(frame)
+    private = aegan.fit(frame, model="autoregressive", private=5.0, public=frame.head(40), **_FEW)
+    assert len(private.sample(3)) == 3
+
+
+def _series(folder: Path) -> None:
+    series = _RNG.normal(size=(60, 8, 2)).cumsum(1)
+    run = aegan.fit(series, kind="series", precision="bf16", **_FEW)
+    _on_device(run)
+    run.forecast(series[:2, :5], steps=3, num=4)
+    gaps = series[:4].copy()
+    gaps[:, 3:5] = np.nan
+    assert np.isfinite(run.complete(gaps)).all()
+    run.augment(series, num=6)
+
+
+def _text(folder: Path) -> None:
+    texts = [f"the {a} {b} sat" for a in ("cat", "dog", "bird") for b in ("red", "blue", "old", "new")] * 4
+    run = aegan.fit(texts, kind="text", **_FEW)
+    _on_device(run)
+    assert len(run.sample(4, seed=1)) == 4
+    run.encode(texts[:5])
+
+
+def _doctor(folder: Path) -> None:
+    generator = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 8)).to(DEVICE)
+    discriminator = nn.Sequential(nn.Linear(8, 16), nn.LeakyReLU(), nn.Linear(16, 1)).to(DEVICE)
+    steps = [torch.optim.Adam(m.parameters(), 1e-3) for m in (generator, discriminator)]
+    with Doctor(generator=generator, discriminator=discriminator, every=2).watch(*steps) as doctor:
+        for _ in range(8):
+            x, fake = torch.randn(32, 8, device=DEVICE), generator(torch.randn(32, 4, device=DEVICE))
+            steps[1].zero_grad()
+            judged = (torch.relu(1 - discriminator(x)) + torch.relu(1 + discriminator(fake.detach()))).mean()
+            judged.backward()
+            steps[1].step()
+            steps[0].zero_grad()
+            made = -discriminator(fake).mean()
+            made.backward()
+            steps[0].step()
+            doctor.observe(real=x, fake=fake.detach(), losses={"d": judged, "g": made})
+    assert doctor.history.looks and not doctor.errors
+
+
+_USES = {"images": _images, "table": _table, "series": _series, "text": _text, "doctor": _doctor}

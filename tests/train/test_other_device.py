@@ -1,0 +1,53 @@
+"""Every model, and the package around it, on a device that is not the CPU, without one at hand.
+
+All of it runs in one process of its own, since the device cannot be taken out of a process again.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.test_runs import RUNS
+
+ONE_OF_EACH = {name: kind for name, kind in RUNS if kind != "table" or name == "autoregressive"} | {
+    "latent-gan": "labelled",
+    "vq-gan": "grey",
+}
+"""Every form of every model on one sort of data."""
+CLOSE = 1e-3
+"""Products of matrices in another layout round otherwise, and a few steps of Adam make more of it."""
+
+
+def _done(function: str, *args: Any) -> Any:
+    return getattr(importlib.import_module("tests.other_device"), function)(*args)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_every_model_trains_there_as_on_the_cpu(name: str, elsewhere: ProcessPoolExecutor) -> None:
+    assert elsewhere.submit(_done, "apart", name, ONE_OF_EACH[name]).result() < CLOSE
+
+
+@pytest.mark.parametrize("what", ["images", "table", "series", "text", "doctor"])
+def test_the_package_works_there(what: str, elsewhere: ProcessPoolExecutor, tmp_path: Path) -> None:
+    elsewhere.submit(_done, "use", what, tmp_path).result()
+
+
+@pytest.mark.parametrize(("what", "words"), [("tensor", "one device"), ("generator", "generator"), ("array", "numpy")])
+def test_the_device_refuses_what_a_gpu_refuses(what: str, words: str, elsewhere: ProcessPoolExecutor) -> None:
+    assert words in elsewhere.submit(_done, "refused", what).result()
+
+
+def test_the_device_counts_what_the_host_waits_for(elsewhere: ProcessPoolExecutor) -> None:
+    assert elsewhere.submit(_done, "reads").result() == {"up": 1, "read": 1, "down": 1}
