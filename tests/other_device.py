@@ -86,6 +86,14 @@ def reads() -> Counter[str]:
     return READS
 
 
+def sent(steps: int) -> int:
+    """Tensors that a training of so many steps sends to the device."""
+    with pretending():
+        READS.clear()
+        trained("gan", "labelled-vector", "pretend", steps)
+    return READS["up"]
+
+
 def use(what: str, folder: Path) -> None:
     """The package, as users of a GPU have it, with the device in its place."""
     start = Backend.__init__

@@ -159,3 +159,12 @@ def test_held_out_rows_on_disk_are_looked_at_in_memory(tmp_path: Path) -> None:
     data = adapter.fit(frame).to_tensors(frame)
     learnt, looked_at = set_apart(build("autoregressive", adapter.spec, {}), data, 0, adapter)
     assert data.block and learnt.block and looked_at is not None and not looked_at.block
+
+
+def test_samples_are_kept_on_a_device_only_where_they_fit() -> None:
+    data, there = TensorData(x=torch.zeros(100, 3), y=torch.zeros(100)), torch.device("meta")
+    kept = data.on(there, 1600)
+    assert len(kept) == 100 and all(v.device == there for v in kept.fields.values() if isinstance(v, torch.Tensor))
+    assert data.on(there, 1599) is data and data.on(torch.device("cpu"), 1e9) is data
+    mapped = TensorData(x=on_disk())
+    assert mapped.on(there, 1e9) is mapped

@@ -51,3 +51,8 @@ def test_the_device_refuses_what_a_gpu_refuses(what: str, words: str, elsewhere:
 
 def test_the_device_counts_what_the_host_waits_for(elsewhere: ProcessPoolExecutor) -> None:
     assert elsewhere.submit(_done, "reads").result() == {"up": 1, "read": 1, "down": 1}
+
+
+def test_samples_are_sent_once_and_their_numbers_in_every_step(elsewhere: ProcessPoolExecutor) -> None:
+    few, more = (elsewhere.submit(_done, "sent", steps).result() for steps in (2, 12))
+    assert more - few == 10 * 2  # for each of two phases

@@ -97,9 +97,11 @@ class TensorData:
     def batch(self, index: Tensor) -> Batch:
         """Samples at ``index`` (int64, ``(B,)``), as float32 in [-1, 1] (``x``), int64 (``y``)."""
         out: Batch = {}
+        at = index
         for name, value in self.fields.items():
             if isinstance(value, Tensor):
-                part = value[index.to(value.device)]
+                at = at.to(value.device)  # sent once, where all fields are kept there
+                part = value[at]
             else:
                 part = torch.from_numpy(value[index.cpu().numpy()])
             out[name] = part.float().div_(127.5).sub_(1.0) if part.dtype == torch.uint8 else part
@@ -175,6 +177,18 @@ class TensorData:
             parts[name] = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
         self._let_go(count)
         return TensorData(**parts)
+
+    def on(self, device: torch.device, limit: float) -> TensorData:
+        """The same samples kept on ``device``, so that batches need not be sent there; itself where they are too large.
+
+        Args:
+            device: Any; nothing is done for the CPU, nor for data on disk.
+            limit: Bytes that they may take there.
+        """
+        values = {name: v for name, v in self.fields.items() if isinstance(v, Tensor)}
+        if device.type == "cpu" or len(values) < len(self.fields) or sum(v.nbytes for v in values.values()) > limit:
+            return self
+        return TensorData(**{name: v.to(device) for name, v in values.items()})
 
     @property
     def labels(self) -> Tensor | None:

@@ -13,6 +13,11 @@ from aegan.train.products import Products
 if TYPE_CHECKING:
     from torch import nn
 
+    from aegan.types import Samples
+
+HELD = 0.25
+"""Part of a device's free memory that samples may take."""
+
 
 class Backend:
     """Where and how precisely a run computes.
@@ -35,6 +40,14 @@ class Backend:
         if enabled and self.precision == "bf16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
+
+    def hold(self, data: Samples) -> Samples:
+        """Samples kept on the device, where they lie in memory and take at most a quarter of what is free there."""
+        on = getattr(data, "on", None)
+        if self.device.type == "cpu" or on is None:
+            return data
+        free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else float("inf")
+        return on(self.device, HELD * free)
 
     def place(self, module: nn.Module) -> nn.Module:
         """The module, moved to the device in place."""

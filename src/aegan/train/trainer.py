@@ -143,7 +143,8 @@ class Trainer:
             self._open_stage(stage)
             order = self.private or order_of(data, stage.batch_size, self.config.seed * 31 + self.stage_index)
             self._tell("on_stage", stage.name)
-            with prefetched(data, order, stage, self.stage_step, self.shards.parts) as (data, order):
+            held = self.backend.hold(data)
+            with prefetched(held, order, stage, self.stage_step, self.shards.parts) as (data, order):
                 progress, _ = self.shards.agree(self._progress(), False)
                 while progress < 1.0:
                     with self.backend.products.step(self.stage_step):

@@ -143,7 +143,14 @@ class _WithCodes:
         return len(self.data)
 
     def batch(self, index: Tensor) -> Batch:
-        return {**self.data.batch(index), "z": self.z[index]}
+        return {**self.data.batch(index), "z": self.z[index.to(self.z.device)]}
+
+    def on(self, device: torch.device, limit: float) -> Samples:
+        """As :meth:`TensorData.on`, codes included."""
+        if not isinstance(self.data, TensorData):
+            return self
+        data = self.data.on(device, limit - self.z.nbytes)
+        return self if data is self.data else _WithCodes(data, self.z.to(device))
 
 
 def _without_discriminator(module: torch.nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
