@@ -11,12 +11,13 @@ import aegan
 
 ROOT = Path(aegan.__file__).parent
 # A room may import the rooms named here, and itself; docs/architecture.md explains.
-LOW = {"types", "errors", "storage"}
+LOW = {"types", "errors", "storage", "streams"}
 NETWORKS = LOW | {"data", "nn", "losses", "augment", "config"}
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "storage": {"errors"},
+    "streams": set(),
     "config": {"errors"},
     "data": LOW,
     "nn": LOW,

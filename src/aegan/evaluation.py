@@ -27,6 +27,7 @@ from aegan.metrics import (
 from aegan.models.base import in_blocks
 from aegan.models.registry import build
 from aegan.storage import write_atomically, write_json
+from aegan.streams import borrowed
 from aegan.types import Spec
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _pictures(estimator: Estimator, train: TensorData, shown: TensorData) -> Non
 def _health(estimator: Estimator, shown: TensorData) -> None:
     """``health.json``: what the model says about itself, where it has something to say."""
     x = shown.batch(torch.arange(min(HEALTH_AT_MOST, len(shown))))["x"].to(estimator.device)
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), borrowed():
         torch.manual_seed(0)
         health = estimator.model.health(x)
     if health.figures or health.findings:
@@ -245,7 +246,7 @@ def autoencoder_features(data: TensorData, spec: Spec, seed: int) -> Features:
     from aegan.train.trainer import Trainer
 
     unlabelled = Spec(kind=spec.kind, shape=spec.shape)
-    with torch.random.fork_rng():
+    with borrowed():
         torch.manual_seed(seed)
         size = {"latent_dim": min(64, math.prod(spec.shape) // 2), "width": 16, "blocks": 1, "batch_size": 64}
         network = build("autoencoder", unlabelled, size)

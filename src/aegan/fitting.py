@@ -29,6 +29,7 @@ from aegan.kinds import handler
 from aegan.models.base import Model
 from aegan.models.registry import MODELS, build, entry
 from aegan.run import RunFolder
+from aegan.streams import borrowed
 from aegan.train.backend import Backend, resolve_device
 from aegan.train.precision import choose_precision
 from aegan.train.private import PrivateSteps, private_config
@@ -127,7 +128,7 @@ def begin(
     own = presets.settings(name, spec, len(data)) if promise is None else presets.private(name, len(data))
     described_config = from_json(described.load().Config, own)
     model_config = to_json(override(described_config, settings))
-    with torch.random.fork_rng():
+    with borrowed():
         torch.manual_seed(config.seed)
         network = build(name, spec, model_config)
     network.check_new()
@@ -382,7 +383,7 @@ def adapter_of(run: RunFolder) -> Adapter:
 def network_of(run: RunFolder, adapter: Adapter) -> Model:
     """The run's networks with their first weights."""
     try:
-        with torch.random.fork_rng():
+        with borrowed():
             torch.manual_seed(run.config["train"]["seed"])
             return build(run.config["model"], adapter.spec, run.config["model_config"])
     except ConfigError as error:

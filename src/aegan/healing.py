@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from aegan.config import from_json, override, to_json
 from aegan.data.kinds import adapter_class
 from aegan.diagnostics.probe import DoctorProbe
@@ -25,6 +23,7 @@ from aegan.errors import AeganError, AeganWarning, ConfigError
 from aegan.models.registry import build, entry
 from aegan.run import RunFolder
 from aegan.storage import write_atomically, write_json
+from aegan.streams import borrowed
 from aegan.train.checkpoint import load_state, save_state
 from aegan.train.events import EventLog
 from aegan.types import Spec
@@ -175,7 +174,7 @@ def accepts(model: str, settings: Mapping[str, Any], spec: Spec) -> Callable[[st
     def able(name: str, value: str) -> bool:
         try:
             made = changed({"model": model, "model_config": settings}, name, value)
-            with torch.random.fork_rng(), warnings.catch_warnings():
+            with borrowed(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", AeganWarning)  # said when the run began
                 build(model, spec, made).check_new()
         except ConfigError:

@@ -26,6 +26,7 @@ from aegan.errors import ConfigError, DataError, Interrupted, nearest
 from aegan.metrics.relevance import reconstruction_relevance
 from aegan.models.base import Model, in_blocks
 from aegan.models.registry import MODELS, entry
+from aegan.streams import borrowed
 from aegan.train.backend import Backend, resolve_device
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
@@ -261,7 +262,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return cls(spec, config)  # type: ignore[call-arg]
 
     def _trained(self, spec: Spec, data: TensorData, config: TrainConfig, backend: Backend) -> tuple[Model, int]:
-        with torch.random.fork_rng():
+        with borrowed():
             torch.manual_seed(config.seed)
             network = self._network(spec)
         _check_range(network, data)

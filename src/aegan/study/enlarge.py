@@ -22,6 +22,7 @@ from aegan.config import TrainConfig, from_json, override, to_json
 from aegan.data.base import TensorData
 from aegan.errors import ConfigError, nearest
 from aegan.models.registry import MODELS, build, entry
+from aegan.streams import borrowed
 from aegan.study.added import error_of
 from aegan.study.inits import initialise
 from aegan.study.spec import flat
@@ -255,7 +256,7 @@ def _trained(
     """An autoencoder trained for this alone, and its steps."""
     name = str(values.get("autoencoder", "autoencoder"))
     settings = to_json(override(from_json(entry(name).load().Config, {}), _texts(values)))
-    with torch.random.fork_rng():
+    with borrowed():
         torch.manual_seed(config.seed)
         network = build(name, spec, settings)
         initialise(network, init)

@@ -29,6 +29,7 @@ from aegan.models.base import Model
 from aegan.models.registry import build, entry
 from aegan.run import RunFolder
 from aegan.storage import write_json
+from aegan.streams import borrowed
 from aegan.study import added, enlarge, health, sources
 from aegan.study.inits import initialise
 from aegan.study.judge import by_estimator, judge, space_of
@@ -94,7 +95,7 @@ def network_for(model: ModelEntry, data: StudyData, seed: int, init: str) -> tup
     usual = presets.settings(model.model, spec, len(data.train))
     described = from_json(entry(model.model).load().Config, usual)
     settings = to_json(override(described, model.settings_for(spec.kind)))
-    with torch.random.fork_rng():
+    with borrowed():
         torch.manual_seed(seed)
         network = build(model.model, spec, settings)
         network.check_new()

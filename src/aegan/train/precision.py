@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from aegan.streams import borrowed
 from aegan.train.backend import Backend
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def choose_precision(model: Model, data: Samples, device: str, *, repeats: int =
         backend.place(trial)
         trials[precision] = _Trial(backend, trial, batch, phase)
     # fork_rng keeps the run's random stream as it was.
-    with torch.random.fork_rng():
+    with borrowed():
         for trial in trials.values():
             trial.turn()  # warms up
             trial.seconds = float("inf")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from aegan.models.base import Model
+from aegan.streams import borrowed
 from aegan.train.ema import Ema
 from aegan.types import Samples, Stage
 
@@ -87,7 +88,7 @@ class Selection:
         phase, training = self.stage.phases[0], model.training
         total, count = 0.0, min(MOST, len(self.samples))
         model.eval()
-        with ema.applied(), torch.random.fork_rng():
+        with ema.applied(), borrowed():
             torch.manual_seed(0)
             for index in torch.arange(count).split(self.stage.batch_size):
                 terms = model.loss(phase.name, batch(self.samples, index))

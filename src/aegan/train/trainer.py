@@ -21,6 +21,7 @@ from torch import Tensor
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
 from aegan.models.base import BLOCK, Model
+from aegan.streams import borrowed
 from aegan.train.backend import Backend
 from aegan.train.backward import Place, backward, thawed, values_of
 from aegan.train.checkpoint import load_state, save_model, save_state
@@ -109,7 +110,7 @@ class Trainer:
         """
         self.backend.place(self.model)
         keep_freed_memory()
-        with torch.random.fork_rng(), self._signals():
+        with borrowed(), self._signals():
             torch.manual_seed(self.config.seed)
             if resume:
                 self._load()
@@ -364,7 +365,7 @@ class Trainer:
                 if method == "on_step" and not getattr(probe, "draws", False):
                     call(self, *args)
                     continue
-                with torch.no_grad(), torch.random.fork_rng():
+                with torch.no_grad(), borrowed():
                     call(self, *args)
             except StorageError:
                 raise

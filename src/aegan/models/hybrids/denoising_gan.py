@@ -28,6 +28,7 @@ from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import CODED_KINDS, denoiser_for, discriminator_for
 from aegan.nn.init import activation, class_embedding, linear
 from aegan.nn.mlp import Whitening
+from aegan.streams import borrowed
 from aegan.types import Batch, Health, Samples, Spec, Stage, Term
 
 BETA_MIN, BETA_MAX = 0.1, 20.0
@@ -120,7 +121,7 @@ class DenoisingGAN(Model):
         if stage == "autoencoder":
             return self.autoencoder.prepare(stage, data, encode)
         z = encode(data)
-        with torch.random.fork_rng():
+        with borrowed():
             torch.manual_seed(0)
             # Of codes as the stage will see them: an idle dimension of a variational code is all noise.
             self.whitening.fit(self.autoencoder.noisy(z.to(self.whitening.mean.device)).float())

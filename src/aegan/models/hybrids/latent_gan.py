@@ -27,6 +27,7 @@ from aegan.models.base import BLOCK
 from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage
 from aegan.nn.backbone import CODED_KINDS, discriminator_for
 from aegan.nn.mlp import LatentDiscriminator, LatentGenerator, Whitening
+from aegan.streams import borrowed
 from aegan.types import Batch, Phase, Samples, Spec, Stage, Term
 
 
@@ -284,7 +285,7 @@ class LatentGAN(AutoencoderHybrid):
         device, stream = self.whitening.mean.device, torch.Generator().manual_seed(0)
         index = torch.randperm(len(data), generator=stream)[:CALIBRATED_ON].split(BLOCK)
         batches = [{k: v.to(device) for k, v in data.batch(part).items()} for part in index]
-        with torch.random.fork_rng():
+        with borrowed():
             torch.manual_seed(0)
             # Codes as the generator met them, with their noise.
             codes = (self.autoencoder.noisy(self.encode(batch["x"]).float()).float() for batch in batches)
