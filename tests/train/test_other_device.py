@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.contract.test_runs import RUNS
 
 ONE_OF_EACH = {name: kind for name, kind in RUNS if kind != "table" or name == "autoregressive"} | {
@@ -51,6 +52,10 @@ def test_the_device_refuses_what_a_gpu_refuses(what: str, words: str, elsewhere:
 
 def test_the_device_counts_what_the_host_waits_for(elsewhere: ProcessPoolExecutor) -> None:
     assert elsewhere.submit(_done, "reads").result() == {"up": 1, "read": 1, "down": 1}
+
+
+def test_the_device_is_not_in_the_process_of_the_other_tests() -> None:
+    assert not hasattr(torch, "pretend")
 
 
 def test_samples_are_sent_once_and_their_numbers_in_every_step(elsewhere: ProcessPoolExecutor) -> None:

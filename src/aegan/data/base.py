@@ -21,6 +21,8 @@ LISTED = 2_000_000
 """Samples on disk of which a list of numbers may be held in memory."""
 BLOCK_BYTES = 1 << 20
 """Bytes of neighbouring rows that are read together where data lie on disk."""
+FEW = 256
+"""Rows on disk that are copied before their pages are handed back."""
 HELD_BYTES = 128 << 20
 """Bytes of rows on disk that are shuffled among each other, and that may be held in memory."""
 
@@ -171,11 +173,15 @@ class TensorData:
         bytes_each = sum(v.dtype.itemsize * math.prod(v.shape[1:]) for v in self.fields.values())
         if not self._mapped or count * bytes_each > HELD_BYTES:
             return self
-        parts = {}
-        for name, value in self.fields.items():
-            part = value[:count]
-            parts[name] = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
-        self._let_go(count)
+        copied: dict[str, list[Tensor]] = {name: [] for name in self.fields}
+        for start in range(0, count, FEW):
+            few = slice(start, min(start + FEW, count))
+            for name, value in self.fields.items():
+                part = value[few]
+                copied[name].append(part if isinstance(part, Tensor) else torch.from_numpy(np.array(part)))
+            for mapped in self._mapped:  # a row that lies alone brings its neighbours' pages with it
+                release(mapped)
+        parts = {name: torch.cat(values) for name, values in copied.items()}
         return TensorData(**parts)
 
     def on(self, device: torch.device, limit: float) -> TensorData:
