@@ -11,8 +11,7 @@ does, with no more than 256 MiB of encoded data in memory; then, for comparison,
 samples held in memory. Another process reads as many and trains on them alone; files in folders are read only. Printed
 are processor seconds of reading, the peaks (Python, torch and networks included), steps a processor second and a second
 of the clock, of all steps and of the second half, and each as a part of that of the samples in memory; the goal of
-80 % is for all. Ends with an error
-where a peak is above ``--limit`` GiB. What is in DIR already is used again.
+80 % is for all. Ends with an error where a peak is above ``--limit`` GiB. What is in DIR already is used again.
 """
 
 from __future__ import annotations

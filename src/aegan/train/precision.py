@@ -40,7 +40,6 @@ def choose_precision(model: Model, data: Samples, device: str, *, repeats: int =
         trial = copy.deepcopy(model)
         backend.place(trial)
         trials[precision] = _Trial(backend, trial, batch, phase)
-    # fork_rng keeps the run's random stream as it was.
     with borrowed():
         for trial in trials.values():
             trial.turn()  # warms up
