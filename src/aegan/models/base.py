@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
@@ -69,6 +69,15 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of one phase on one batch; the trainer adds ``weight * value`` and goes backward."""
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Key of what :meth:`loss` does at this step; None where it may do otherwise in every one.
+
+        At two steps of one key, with batches of one form, it must run the same operations with the same numbers, and
+        read no value on the host: then an update can be captured and replayed (:mod:`aegan.train.replays`). What
+        changes between steps lies in tensors that stay where they are: weights, buffers, the batch, random numbers.
+        """
+        return None
 
     def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
         """As :meth:`loss`, with the gradient of each sample cut to the norm ``bound`` before it is added to the others.

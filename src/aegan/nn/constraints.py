@@ -55,3 +55,23 @@ def as_it_stands(module: nn.Module) -> Iterator[None]:
         module.train(was)
         for norm in norms:
             norm.track_running_stats = True
+
+
+@contextmanager
+def statistics_taken_anew(module: nn.Module) -> Iterator[bool]:
+    """Within the block BatchNorm's running statistics become plain means over the passes of ``module``.
+
+    Yields whether there are any; without, nothing is done.
+    """
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    was, momenta = module.training, [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean
+    module.train(bool(norms) or was)
+    try:
+        yield bool(norms)
+    finally:
+        module.train(was)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -9,6 +9,7 @@ import torch
 
 from aegan.errors import ConfigError
 from aegan.train.products import Products
+from aegan.train.replays import Capture, CudaCapture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,14 +27,20 @@ class Backend:
         device: ``cpu`` or ``cuda``; see :func:`resolve_device` for ``auto``.
         precision: ``fp32`` or ``bf16`` (autocast, weights and optimiser stay float32).
 
+        graphs: Capture steady updates and replay them; on CUDA alone, without effect elsewhere.
+
     Attributes:
         products: Which library multiplies what is left in fp32.
+        waits: Whether every update's values are read at once; on a CPU they are there anyway.
+        capture: How updates are captured, if they are.
     """
 
-    def __init__(self, device: str, precision: str) -> None:
+    def __init__(self, device: str, precision: str, graphs: bool = False) -> None:
         self.precision = precision
         self.device = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
         self.products = Products(self.device.type)
+        self.waits = self.device.type == "cpu"
+        self.capture: Capture | None = CudaCapture(self.device) if graphs and self.device.type == "cuda" else None
 
     def autocast(self, enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
         """Context of the run's precision; without effect in fp32 or when not ``enabled``."""

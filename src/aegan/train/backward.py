@@ -60,12 +60,16 @@ class Place:
                 for name, p in getattr(model, network).named_parameters()
                 if p.grad is not None and not bool(torch.isfinite(p.grad).all())
             ]
-            named = f"parameter {bad[0]!r} and {len(bad) - 1} more" if bad else "their norm overflows"
-            raise NonFiniteError(f"{self}: the gradient is not finite ({named}). {self._advice()}")
+            self.check_norm(norm, f"parameter {bad[0]!r} and {len(bad) - 1} more" if bad else "their norm overflows")
         most = self.phase.optimizer.clip_norm
         if 0 < most < norm:
             torch._foreach_mul_(list(gradients), most / norm)  # pyright: ignore[reportPrivateImportUsage]
         return norm
+
+    def check_norm(self, norm: float, named: str = "of which parameter was not kept") -> None:
+        """NonFiniteError where the gradients' norm is not finite; ``named`` says whose they are."""
+        if not math.isfinite(norm):
+            raise NonFiniteError(f"{self}: the gradient is not finite ({named}). {self._advice()}")
 
     def _advice(self) -> str:
         kept = ""
@@ -80,8 +84,12 @@ class Place:
 
 def values_of(terms: Mapping[str, Term]) -> dict[str, float]:
     """The terms' values, without their weights."""
-    stacked = torch.stack([t.value.detach().float() for t in terms.values()])
-    return dict(zip(terms, stacked.tolist(), strict=True))
+    return dict(zip(terms, stacked(terms).tolist(), strict=True))
+
+
+def stacked(terms: Mapping[str, Term]) -> Tensor:
+    """The same in a tensor ``(len(terms),)``, float32, where they were computed."""
+    return torch.stack([t.value.detach().float() for t in terms.values()])
 
 
 def backward(terms: Mapping[str, Term], weight: float, place: Place) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from aegan.train.trainer import Trainer
+    from aegan.types import Phase
 
 
 @dataclass
@@ -21,8 +23,8 @@ class StepRecord:
         progress: Part of the run that is over, in [0, 1].
         stage_progress: Part of the stage that is over, in [0, 1].
         lr: Learning rate of each phase that ran.
-        terms: Unweighted value of each term, ``phase/term``.
-        grad_norm: Global gradient norm of each phase.
+        fetch: Where values lie on a device still: reads those of all steps so far. Whoever asks for them waits for the
+            device; ask about once a second, not in every step.
     """
 
     stage: str
@@ -32,8 +34,28 @@ class StepRecord:
     progress: float
     stage_progress: float
     lr: dict[str, float] = field(default_factory=dict)
-    terms: dict[str, float] = field(default_factory=dict)
-    grad_norm: dict[str, float] = field(default_factory=dict)
+    fetch: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    _terms: dict[str, float] = field(default_factory=dict)
+    _grad_norm: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Unweighted value of each term, ``phase/term``."""
+        if self.fetch is not None:
+            self.fetch()
+        return self._terms
+
+    @property
+    def grad_norm(self) -> dict[str, float]:
+        """Global gradient norm of each phase."""
+        if self.fetch is not None:
+            self.fetch()
+        return self._grad_norm
+
+    def note(self, phase: str, values: Mapping[str, float], norm: float) -> None:
+        """Add what a phase's update gave."""
+        self._terms |= {f"{phase}/{name}": value for name, value in values.items()}
+        self._grad_norm[phase] = norm
 
 
 class Observer(Protocol):
@@ -67,6 +89,13 @@ class Probe:
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
         """After every step."""
+
+    def replays(self, trainer: Trainer, phase: Phase) -> bool:
+        """Whether an update may be replayed (:mod:`aegan.train.replays`): no optimiser's step is called then.
+
+        Asked before each, and True taken for the news that it will be; with False it is carried out call by call.
+        """
+        return True
 
     def on_end(self, trainer: Trainer, reason: str) -> None:
         """After the last step, or when the run stops: ``finished``, ``interrupted`` or ``error``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aegan.train.probe import Probe, StepRecord
@@ -32,12 +32,10 @@ class EventProbe(Probe):
         self._clear(trainer.samples, trainer._now())
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        self._count += 1
-        for name, value in record.terms.items():
-            self._terms[name].append(value)
-        for name, value in record.grad_norm.items():
-            self._norms[name].append(value)
-        if trainer.events is None or record.elapsed - self._since < self.every:
+        if trainer.events is None:
+            return
+        self._records.append(record)  # their values are asked for together: a device may have them still
+        if record.elapsed - self._since < self.every:
             return
         rate = (record.samples - self._samples) / max(record.elapsed - self._since, 1e-9)
         trainer.events.write(
@@ -48,15 +46,14 @@ class EventProbe(Probe):
             samples=record.samples,
             rate=round(rate, 1),
             lr=max(record.lr.values(), default=0.0),
-            terms={name: _mean(values) for name, values in self._terms.items()},
-            grad_norm={name: _mean(values) for name, values in self._norms.items()},
+            terms=_means([r.terms for r in self._records]),
+            grad_norm=_means([r.grad_norm for r in self._records]),
         )
         self._clear(record.samples, record.elapsed)
 
     def _clear(self, samples: int, since: float) -> None:
-        self._samples, self._since, self._count = samples, since, 0
-        self._terms: dict[str, list[float]] = defaultdict(list)
-        self._norms: dict[str, list[float]] = defaultdict(list)
+        self._samples, self._since = samples, since
+        self._records: list[StepRecord] = []
 
 
 class ProgressProbe(Probe):
@@ -177,5 +174,10 @@ def clock(seconds: int) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _mean(values: list[float]) -> float:
-    return float(f"{sum(values) / len(values):.6g}")
+def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each name over the steps that have it, with six digits."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for one in found:
+        for name, value in one.items():
+            values[name].append(value)
+    return {name: float(f"{sum(v) / len(v):.6g}") for name, v in values.items()}

@@ -23,7 +23,7 @@ from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, Sto
 from aegan.models.base import BLOCK, Model
 from aegan.streams import borrowed
 from aegan.train.backend import Backend
-from aegan.train.backward import Place, backward, thawed, values_of
+from aegan.train.backward import Place
 from aegan.train.checkpoint import load_state, save_model, save_state
 from aegan.train.ema import Ema
 from aegan.train.events import EventLog
@@ -34,8 +34,10 @@ from aegan.train.private import PrivateSteps
 from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.selection import Selection
-from aegan.train.shards import Buffers, Shards, buffers_of
-from aegan.types import Batch, Phase, Samples, Stage, Term
+from aegan.train.shards import Shards
+from aegan.train.unread import UnreadUpdates
+from aegan.train.update import Update, Updates
+from aegan.types import Batch, Phase, Samples, Stage
 
 
 class Trainer:
@@ -88,6 +90,7 @@ class Trainer:
         self.events: EventLog | None = None
         self._models = [m for m in model.modules() if isinstance(m, Model)]
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._updates = self._of_backend()
         self._stop = False
         self._restored: dict[str, Any] | None = None
         self._clock = self._last_checkpoint = 0.0
@@ -153,6 +156,7 @@ class Trainer:
                     self._look()
                     self._tell("on_step", record)
                     progress = self._housekeeping()
+            self._updates.flush()
             self.selection.adopt(self.ema)
             with torch.no_grad():
                 self.ema.adopt()
@@ -170,36 +174,22 @@ class Trainer:
         scale = lr_scale(stage, progress) * self.selection.lr_scale(self.stage_step)
         self._tell_step(progress)
         for number, draw, phase in due(stage, self.stage_step):
-            index, values, place = order.index(draw), {}, self._place(phase)
-            optimizer = self._optimizers[phase.name]
-            for group in optimizer.param_groups:
-                group["lr"] = phase.optimizer.lr * scale
-            with thawed(self._of_phase[phase.name]):
-                buffers = self._cut_buffers(phase)
-                for part, weight in self.shards.of(index, self.step, number, buffers):
-                    batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in data.batch(part).items()}
-                    with self.backend.autocast(stage.autocast):
-                        terms = self._terms(phase.name, batch)
-                    found = values_of(terms)
-                    if self.shards.world == 1:
-                        place.check(found)
-                    backward(terms, weight, place)
-                    for name, value in found.items():
-                        values[name] = values.get(name, 0.0) + weight * value
-                gradients = [p.grad for p in self._of_phase[phase.name] if p.grad is not None]
-                values = self.shards.join(gradients, buffers, values)
-                if self.shards.world > 1:  # all processes stop, or none
-                    place.check(values)
-                if self.private is not None:
-                    self.private.disturb(gradients)
-                    values = {}  # a loss would tell of the samples what the noise hides
-                norm = place.norm(self.model, gradients)
-                if norm > 0 or not phase.skips:
-                    optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            record.terms |= {f"{phase.name}/{name}": value for name, value in values.items()}
-            record.grad_norm[phase.name] = norm
             record.lr[phase.name] = phase.optimizer.lr * scale
+            self._updates(
+                Update(
+                    stage=stage,
+                    phase=phase,
+                    number=number,
+                    step=self.step,
+                    index=order.index(draw),
+                    data=data,
+                    parameters=self._of_phase[phase.name],
+                    optimizer=self._optimizers[phase.name],
+                    lr=record.lr[phase.name],
+                    place=Place(stage, phase, self.step + 1, self.folder, self.backend.precision),
+                    record=record,
+                )
+            )
         self.step, self.stage_step, self.samples = self.step + 1, self.stage_step + 1, self.samples + stage.batch_size
         self.ema.update(stage.batch_size, (self.stage_step - self.selection.settling) * stage.batch_size)
         record.samples, record.elapsed = self.samples, self._now()
@@ -207,19 +197,10 @@ class Trainer:
         record.stage_progress = self._progress()
         return record
 
-    def _terms(self, phase: str, batch: Batch) -> dict[str, Term]:
-        if self.private is None:
-            return self.model.loss(phase, batch)
-        return self.model.private_loss(phase, batch, self.private.config.bound, self.private.expected)
-
     def _tell_step(self, progress: float = 0.0) -> None:
         """The stage's step and progress, to the model and to the models within it."""
         for model in self._models:
             model.stage_step, model.stage_progress = self.stage_step, progress
-
-    def _cut_buffers(self, phase: Phase) -> Buffers:
-        """The phase's buffers, where batches are cut; looking for them takes time in every step."""
-        return buffers_of([getattr(self.model, n) for n in phase.networks]) if self.shards.total > 1 else ()
 
     # --- stages, phases and weights -------------------------------------------------------------------------
 
@@ -233,6 +214,7 @@ class Trainer:
             p.name: [w for name in p.networks for w in getattr(self.model, name).parameters()] for p in stage.phases
         }
         self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
+        self._updates = self._of_backend()
         if self._restored is not None:
             self.ema.load_state_dict(self._restored["ema"])
             self.backend.products.onednn = self._restored.get("onednn", False)
@@ -241,6 +223,17 @@ class Trainer:
             for name, state in self._restored["optimizers"].items():
                 self._optimizers[name].load_state_dict(state)
             self._restored = None
+
+    def _of_backend(self) -> Updates | UnreadUpdates:
+        """How a stage's updates are carried out."""
+        if self.backend.waits or self.shards.total > 1 or self.private is not None:
+            return Updates(self.model, self.backend, self.shards, self.private)
+        return UnreadUpdates(self.model, self.backend, self._may_replay, lambda why: self._log("not-replayed", why=why))
+
+    def _may_replay(self, phase: Phase) -> bool:
+        """Whether no probe wants to see the gradients of this update; all of them hear of it."""
+        asked = [getattr(probe, "replays", None) for probe in self.probes]
+        return all([ask(self, phase) for ask in asked if ask is not None])
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         o = phase.optimizer
@@ -299,6 +292,7 @@ class Trainer:
         """Write ``state.pt`` and ``model.safetensors``; both appear whole or not at all."""
         if self.folder is None or self.shards.rank:
             return
+        self._updates.flush()  # what is not finite must not be kept
         now = self._now()
         state = {
             "stage": self.stage_index,
@@ -376,9 +370,6 @@ class Trainer:
     def _log(self, event: str, **values: Any) -> None:
         if self.events is not None:
             self.events.write(event, **values)
-
-    def _place(self, phase: Phase) -> Place:
-        return Place(self.stage, phase, self.step + 1, self.folder, self.backend.precision)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ of them trains alone (``--model contractive``) and serves as the autoencoder of 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -119,6 +119,10 @@ class AutoencoderModel(Model, ABC):
         phase = Phase(name="autoencode", networks=self.networks, optimizer=optimizer)
         size = self.config.batch_size
         return (Stage(name="autoencoder", share=1.0, phases=(phase,), batch_size=size, ema=self.networks),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same, but where some values are missing: how many is not known before."""
+        return None if "mask" in batch else ()
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``(B, D)`` of data, without noise."""

@@ -128,7 +128,8 @@ def spread_of(z: Tensor, units: str) -> Tensor | None:
     if units == "spread":
         return level.sqrt() * _identity(z)
     with torch.autocast(z.device.type, enabled=False):  # there is no factor of a matrix in bf16
-        return torch.linalg.cholesky(centred.T @ centred / len(z) + RIDGE * level * _identity(z))
+        # No look at whether there is one: the ridge sees to it, and a device would have to be waited for.
+        return torch.linalg.cholesky_ex(centred.T @ centred / len(z) + RIDGE * level * _identity(z)).L
 
 
 def _identity(like: Tensor) -> Tensor:

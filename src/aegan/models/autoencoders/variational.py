@@ -8,6 +8,7 @@ References: Kingma & Welling 2014 (arXiv 1312.6114); β: Higgins et al. 2017, "b
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -123,6 +124,10 @@ class Variational(AutoencoderModel):
         if config.free_bits:
             terms["kl-above-free-bits"] = Term(above_free_bits(kl, config.free_bits), weight)
         return terms | self.classification(maps, batch)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """As every autoencoder, where β rests."""
+        return None if self.config.beta_cycle else super().steady(phase, batch)
 
     def beta(self, step: int) -> float:
         """Weight of the KL divergence at a step of the stage."""

@@ -10,7 +10,7 @@ The encoder gives the code *before* quantisation, and whatever the decoder is gi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -117,6 +117,10 @@ class VectorQuantised(AutoencoderModel):
                 f"{max(2, vectors // 8):,}, a larger latent_dim, quantiser=fsq, or more data."
             )
         return data
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """As every autoencoder, with a fixed grid; a learnt codebook's dead points are counted on the host."""
+        return super().steady(phase, batch) if self.config.quantiser == "fsq" else None
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of the one phase, ``autoencode``; ``perplexity`` and ``usage`` are recorded, not trained on."""

@@ -10,7 +10,7 @@ the GANs of the literature, for instance ``loss=hinge spectral_norm=true penalty
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -39,7 +39,7 @@ from aegan.models.gans.penalty import PenaltyConfig, penalty_terms
 from aegan.models.gans.state import PathLength, State
 from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
-from aegan.nn.constraints import as_it_stands, spectrally_normalised
+from aegan.nn.constraints import as_it_stands, spectrally_normalised, statistics_taken_anew
 from aegan.nn.series import SERIES_NETWORKS
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
@@ -263,23 +263,23 @@ class GAN(Model):
 
     def finish(self, data: Samples) -> None:
         """Take BatchNorm's statistics anew, where there is any: those of training belong to other weights' averages."""
-        norms = [m for m in self.generator.modules() if isinstance(m, nn.BatchNorm2d)]
-        if not norms:
-            return
-        was, momenta = self.generator.training, [norm.momentum for norm in norms]
-        stream = torch.Generator().manual_seed(0)
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over the batches
-        self.generator.train()
-        for part in torch.arange(min(len(data), FINISHED_ON)).split(self.config.batch_size):
-            batch = data.batch(part)
-            device = next(self.parameters()).device
-            y = batch["y"].to(device) if self.conditional and "y" in batch else None
-            self.generate(torch.randn(len(part), self.noise_dim, generator=stream).to(device), y)
-        self.generator.train(was)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        stream, device = torch.Generator().manual_seed(0), next(self.parameters()).device
+        with statistics_taken_anew(self.generator) as any_there:
+            parts = torch.arange(min(len(data), FINISHED_ON)).split(self.config.batch_size) if any_there else ()
+            for part in parts:
+                batch = data.batch(part)
+                y = batch["y"].to(device) if self.conditional and "y" in batch else None
+                self.generate(torch.randn(len(part), self.noise_dim, generator=stream).to(device), y)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """With penalties or without; what changes by steps or is decided on the host is not steady."""
+        config, penalty = self.config, self.config.penalty
+        if phase == "autoencode":
+            return self.autoencoder.steady(phase, batch)
+        falling = penalty.final < 1 and penalty.on_gradients
+        if config.augmentation in ("ada", "latent") or config.instance_noise or falling:
+            return None
+        return self.stage_step % penalty.every == 0, self._measures_paths
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``, and of ``autoencode`` with latent augmentation."""
@@ -332,8 +332,8 @@ class GAN(Model):
     def _generator_loss(self, x: Tensor, y: Tensor | None, mask: Tensor | None) -> dict[str, Term]:
         config = self.config
         noise = torch.randn(len(x), self.noise_dim, device=x.device)
-        paths = config.path_weight and self.stage_step % (config.path_every * config.discriminator_steps) == 0
-        made = self.generate(noise.requires_grad_(bool(paths)), y).float()
+        paths = self._measures_paths
+        made = self.generate(noise.requires_grad_(paths), y).float()
         fake = _where_observed(made, mask)
         with self._resting(self.discriminator):
             with torch.no_grad():
@@ -348,6 +348,11 @@ class GAN(Model):
         if paths:
             terms["path-length"] = Term(self.paths(made, noise), config.path_weight * config.path_every)
         return terms
+
+    @property
+    def _measures_paths(self) -> bool:
+        every = self.config.path_every * self.config.discriminator_steps
+        return self.config.path_weight > 0 and self.stage_step % every == 0
 
     def _real(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Real data as they stand for such: a share of them augmented."""

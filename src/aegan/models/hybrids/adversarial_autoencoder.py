@@ -8,6 +8,7 @@ for by class.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -86,6 +87,10 @@ class AdversarialAutoencoder(AutoencoderHybrid):
         )
         size = config.autoencoder.batch_size
         return (Stage(name="adversarial", share=1.0, phases=phases, batch_size=size, ema=("autoencoder",)),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The autoencoder's; the others are always the same."""
+        return self.autoencoder.steady(phase, batch) if phase == "autoencode" else ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``latent-discriminator`` and ``encoder``."""

@@ -10,6 +10,7 @@ E; the paper's are the logistic loss and R1.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -75,6 +76,10 @@ class ALAE(Model):
         if not (self.config.code_weight or self.config.data_weight):
             phases = phases[:2]
         return (self.config.stage(*phases, ema=("mapping", "generator", "encoder", "discriminator")),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator``, ``generator`` and ``reciprocity``."""

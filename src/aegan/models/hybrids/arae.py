@@ -11,6 +11,7 @@ it has no BatchNorm, which does not go with a gradient penalty.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -130,6 +131,10 @@ class ARAE(Model):
         )
         nets = ("encoder", "decoder", "generator")
         return (Stage(name="adversarial", share=1.0, phases=phases, batch_size=config.batch_size, ema=nets),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The critic's and the generator's are always the same; texts are cut to the longest of their batch."""
+        return None if phase == "autoencode" else ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, the critic's phases and ``generator``."""

@@ -8,6 +8,7 @@ GAN's losses do not.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -71,6 +72,10 @@ class BEGAN(Model):
         return (
             self.config.stage(discriminate, ("generator", ("generator",)), ema=("generator", "encoder", "decoder")),
         )
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The generator's is always the same; the discriminator's weight k is read on the host."""
+        return () if phase == "generator" else None
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``; ``balance`` and ``convergence`` are recorded only."""

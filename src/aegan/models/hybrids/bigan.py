@@ -9,6 +9,7 @@ draws its codes from a normal distribution (ALI). Loss and penalties are R3GAN's
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -63,6 +64,10 @@ class BiGAN(Model):
         """One stage: the discriminator's phase, then encoder's and generator's together."""
         both = ("encoder", "generator")
         return (self.config.stage(("discriminator", ("discriminator",)), ("generator", both), ema=both),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``."""

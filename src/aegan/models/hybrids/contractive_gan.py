@@ -10,7 +10,7 @@ of data, and both go on paying for their Jacobians: ‖∂z/∂x‖² keeps code
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -108,6 +108,10 @@ class ContractiveGAN(AutoencoderHybrid):
             self.discriminator.trunk.load_state_dict(self.autoencoder.encoder.trunk.state_dict())
             self._rescale(encode(data))
         return data
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """As the autoencoder's, whose reconstruction the generator's phase has as well."""
+        return () if phase == "discriminator" else self.autoencoder.steady("autoencode", batch)
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``discriminator`` and ``generator``."""

@@ -11,7 +11,7 @@ continue what is there, so that modes are kept which a generator of one step dro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -129,6 +129,10 @@ class DenoisingGAN(Model):
         if self.conditional and isinstance(data, TensorData) and data.labels is not None:
             fields["y"] = data.labels
         return TensorData(**fields)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The autoencoder's; the others are always the same."""
+        return self.autoencoder.steady(phase, batch) if phase == "autoencode" else ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``discriminator`` and ``generator``."""

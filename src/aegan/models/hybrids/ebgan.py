@@ -6,6 +6,7 @@ the pulling-away term keeps the codes of a generated batch from pointing the sam
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -66,6 +67,10 @@ class EBGAN(Model):
         return (
             self.config.stage(discriminate, ("generator", ("generator",)), ema=("generator", "encoder", "decoder")),
         )
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``."""

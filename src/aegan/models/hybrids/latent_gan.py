@@ -9,7 +9,7 @@ true to the codes of real images: a squared-error decoder's blur is the ceiling 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from aegan.config import require_at_least_one, require_choice, require_non_negative
 from aegan.data.base import TensorData
+from aegan.data.with_codes import WithCodes
 from aegan.errors import ConfigError
 from aegan.losses import relativistic_discriminator
 from aegan.models.adversarial import adam, discriminator_terms, generator_term, noise_like
@@ -132,26 +133,6 @@ CALIBRATED_ON = 4096
 """Training samples at most that the noise's scale is set by."""
 SPREAD_FROM, SPREAD_TO = 0.9, 1.25
 """Bounds of that scale: outside them the generator has other faults than its variance."""
-
-
-class _WithCodes:
-    """A data set whose batches carry their codes as ``z``."""
-
-    def __init__(self, data: Samples, z: Tensor) -> None:
-        self.data, self.z = data, z
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def batch(self, index: Tensor) -> Batch:
-        return {**self.data.batch(index), "z": self.z[index.to(self.z.device)]}
-
-    def on(self, device: torch.device, limit: float) -> Samples:
-        """As :meth:`TensorData.on`, codes included."""
-        if not isinstance(self.data, TensorData):
-            return self
-        data = self.data.on(device, limit - self.z.nbytes)
-        return self if data is self.data else _WithCodes(data, self.z.to(device))
 
 
 def _without_discriminator(module: torch.nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
@@ -273,7 +254,7 @@ class LatentGAN(AutoencoderHybrid):
             if self.stage_step == 0 and self.config.joint.width == self.config.autoencoder.width:
                 self.discriminator.trunk.load_state_dict(self.autoencoder.encoder.trunk.state_dict())
             if self.config.joint.latent_weight:
-                return _WithCodes(data, encode(data))
+                return WithCodes(data, encode(data))
         return data
 
     def finish(self, data: Samples) -> None:
@@ -304,6 +285,18 @@ class LatentGAN(AutoencoderHybrid):
             middle = (low + high) / 2
             low, high = (middle, high) if variance(middle) < target else (low, middle)
         self.spread.fill_((low + high) / 2)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The autoencoder's; the adversaries', with penalties or without."""
+        latent = self.stage_step % self.config.latent.penalty_every == 0
+        match phase:
+            case "latent-discriminator":
+                return latent
+            case "discriminator":
+                return latent, self.stage_step % self.config.joint.penalty_every == 0
+            case "latent-generator":
+                return ()
+        return self.autoencoder.steady("autoencode", batch)
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``latent-discriminator``, ``latent-generator``, ``discriminator``, ``generator``."""

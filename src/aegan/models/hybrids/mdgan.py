@@ -8,6 +8,7 @@ G(E(x)) from G(z), and so spreads the noise over what is reconstructed. Loss and
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -61,6 +62,10 @@ class MDGAN(Model):
         """One stage: both discriminators' phase, then encoder's and generator's."""
         both, judges = ("encoder", "generator"), ("manifold_discriminator", "diffusion_discriminator")
         return (self.config.stage(("discriminator", judges), ("generator", both), ema=both),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``generator``."""

@@ -11,6 +11,7 @@ times the error with which it gives back generated and reconstructed data.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -85,6 +86,10 @@ class SoftIntroVAE(Model):
         if not share:
             return (adversarial,)
         return (config.stage(("autoencode", both), ema=both, name="autoencoder", share=share), adversarial)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``encoder-discriminator`` and ``decoder``."""

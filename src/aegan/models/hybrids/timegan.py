@@ -11,6 +11,7 @@ modelled.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -131,6 +132,10 @@ class TimeGAN(Model):
             self._stage("supervisor", config.supervisor_share, (self._phase("supervise", ("supervisor",)),)),
             self._stage("joint", rest, joint),
         )
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same; but whether the discriminator learns is decided on the host."""
+        return None if phase == "discriminator" else ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``supervise``, ``generator``, ``embed`` and ``discriminator``."""

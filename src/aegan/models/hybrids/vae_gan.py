@@ -10,6 +10,7 @@ error between values; here the squared one, of weight 1 by default, steadies the
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -69,6 +70,10 @@ class VAEGAN(Model):
         """One stage: the discriminator's phase, then encoder's and decoder's together."""
         both = ("encoder", "decoder")
         return (self.config.stage(("discriminator", ("discriminator",)), ("autoencode", both), ema=both),)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``discriminator`` and ``autoencode``."""

@@ -15,7 +15,7 @@ by default).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -104,6 +104,12 @@ class VQGAN(AutoencoderHybrid):
     def prepare(self, stage: str, data: Samples, encode: Callable[[Samples], Tensor]) -> Samples:
         """As the autoencoder's."""
         return self.autoencoder.prepare(stage, data, encode)
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The discriminator's, with penalties or without; the adversary's weight is found on the host."""
+        if phase.endswith("discriminator"):
+            return self.stage_step % self.config.penalty_every == 0
+        return self.autoencoder.steady("autoencode", batch) if phase.startswith("early-") else None
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``early-discriminator``, ``early-autoencode``, ``discriminator`` and ``autoencode``."""

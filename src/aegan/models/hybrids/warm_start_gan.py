@@ -9,7 +9,7 @@ with labels through each class's mean, so that the first samples already look li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -122,6 +122,14 @@ class WarmStartGAN(AutoencoderHybrid):
         if self.stage_step == 0:
             self.discriminator.trunk.load_state_dict(self.autoencoder.encoder.trunk.state_dict())
         return data
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """With penalties or without; the generator's anchor fades with every step."""
+        if phase == "autoencode":
+            return self.autoencoder.steady(phase, batch)
+        if phase == "discriminator":
+            return self.stage_step % self.config.penalty_every == 0
+        return None if self.config.anchor else ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``discriminator`` and ``generator``."""
