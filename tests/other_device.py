@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ import aegan
 import aegan.api
 import aegan.fitting
 import aegan.train.backend
+import aegan.train.unread
 from aegan.config import TrainConfig
 from aegan.diagnostics import Doctor
 from aegan.models.base import Model, noise_for
 from aegan.train.backend import Backend
+from aegan.train.replays import Outcome
 from aegan.train.trainer import Trainer
 from tests.contract.test_models import SPECS, data_for
 from tests.contract.test_runs import model_of
-from tests.pretend import DEVICE, READS, pretending
+from tests.pretend import DEVICE, READS, capturing, pretending
 
 warnings.simplefilter("ignore")
 
@@ -84,6 +87,47 @@ def reads() -> Counter[str]:
         float(x.sum())
         x.cpu()
     return READS
+
+
+class _Captures:
+    """Captures nothing, but refuses what a capture would; work is done call by call, on what it was captured with."""
+
+    def __init__(self) -> None:
+        self.captures = 0
+
+    def aside(self, work: Callable[[], Outcome]) -> Outcome:
+        return work()
+
+    def __call__(self, work: Callable[[], Outcome]) -> tuple[Outcome, Callable[[], None]]:
+        with capturing():
+            names, values = work()
+        self.captures += 1
+        fresh = True
+
+        def replay() -> None:
+            nonlocal fresh
+            if not fresh:
+                with capturing():
+                    values.copy_(work()[1])
+            fresh = False
+
+        return (names, values), replay
+
+
+def captured(name: str, kind: str, steps: int) -> tuple[int, int, list[str]]:
+    """Captures of a model's training, how often the host waited for the device, and what was refused."""
+    refused: list[str] = []
+    aegan.train.unread.LONGEST = float("inf")
+    with pretending():
+        model, backend, captures = model_of(name, kind), Backend("pretend", "fp32"), _Captures()
+        backend.capture = captures
+        config = TrainConfig(steps=steps, seed=1, grids=0)
+        trainer = Trainer(model, data_for(SPECS[kind]), config, backend)
+        log = trainer._log
+        trainer._log = lambda event, **v: refused.append(v["why"]) if event == "not-replayed" else log(event, **v)
+        READS.clear()
+        trainer.fit()
+    return captures.captures, READS["read"] + READS["size"], refused
 
 
 def sent(steps: int) -> int:

@@ -22,10 +22,45 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 NAME = "pretend"
 READS: Counter[str] = Counter()
-"""How often the host waited for a value of the device (``read``), how often tensors went there (``up``) or back."""
+"""How often the host waited for a value of the device (``read``) or for a result's ``size``, and how often tensors went
+there (``up``) or back (``down``)."""
 _ACROSS = ("aten::_to_copy", "aten::copy_")
 _INDEXED = ("aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
+_COUNTED = (
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::bincount",
+    "aten::_unique2",
+    "aten::unique_consecutive",
+    "aten::unique_dim",
+    "aten::repeat_interleave",
+    "aten::equal",
+    "aten::_linalg_check_errors",
+)
+"""Operations whose result's size, or whether there is one, the host waits for; so does an index of booleans."""
 _IN_BF16 = ("linear", "matmul", "mm", "addmm", "bmm", "baddbmm", "conv1d", "conv2d", "conv_transpose1d")
+
+
+class _Strict:
+    """Whether the host may neither wait for the device nor send anything: as while operations are captured."""
+
+    on = False
+
+
+@contextlib.contextmanager
+def capturing() -> Iterator[None]:
+    """Within it whatever a capture refuses raises."""
+    _Strict.on = True
+    try:
+        yield
+    finally:
+        _Strict.on = False
+
+
+def _waited(what: str) -> None:
+    READS[what] += 1
+    if _Strict.on:
+        raise RuntimeError(f"operation not permitted when stream is capturing: {what}")
 
 
 class _Module(backend_registration._DummyBackendModule):
@@ -67,7 +102,7 @@ class Pretended(Tensor):
         return f"Pretended({self.inner})"
 
     def tolist(self) -> Any:
-        READS["read"] += 1
+        _waited("read")
         return self.inner.tolist()
 
     def numpy(self, **_: Any) -> Any:
@@ -76,6 +111,7 @@ class Pretended(Tensor):
     __array__ = numpy
 
     def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+        _waited("up")
         return Pretended(self.inner.new_tensor(data, **kwargs))
 
     @classmethod
@@ -104,6 +140,7 @@ class _Literals(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.tensor and _is_there(kwargs.get("device")):
             del kwargs["device"]
+            _waited("up")
             return Pretended(func(*args, **kwargs))
         return func(*args, **kwargs)
 
@@ -126,7 +163,9 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if (ours or there) and name not in _ACROSS:
         _refuse_others(func, name, args, flat)
     if ours and name == "aten::_local_scalar_dense":
-        READS["read"] += 1
+        _waited("read")
+    if ours and (name in _COUNTED or (name in _INDEXED and any(_is_mask(i) for i in args[1]))):
+        _waited("size")
     if name in _ACROSS:
         _count(args, bool(ours), there, device)
     inner_args, inner_kwargs = tree.tree_unflatten([_inner(a) for a in flat], form)
@@ -147,6 +186,10 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return tree.tree_map(wrapped, out)
 
 
+def _is_mask(index: Any) -> bool:
+    return isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8)
+
+
 def _inner(value: Any) -> Any:
     return value.inner if isinstance(value, Pretended) else value
 
@@ -156,13 +199,13 @@ def _count(args: Any, ours: bool, there: bool, device: Any) -> None:
     if device is None:  # copy_(to, from)
         ends = [isinstance(a, Pretended) for a in args[:2]]
         if ends == [True, False]:
-            READS["up"] += 1
+            _waited("up")
         elif ends == [False, True]:
-            READS["down"] += 1
+            _waited("down")
     elif ours and not there:
-        READS["down"] += 1
+        _waited("down")
     elif there and not ours:
-        READS["up"] += 1
+        _waited("up")
 
 
 def _refuse_others(func: Any, name: str, args: Any, flat: list[Any]) -> None:

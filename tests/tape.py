@@ -16,7 +16,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from aegan.train.replays import Outcome
 
-
 _TURNED = ("aten::transpose_", "aten::t_", "aten::squeeze_", "aten::unsqueeze_")
 """Operations that change how a tensor sees its values, and no value."""
 

@@ -48,6 +48,7 @@ def fit(
     delta: float | None = None,
     public: Any = None,
     accumulate: int = 1,
+    graphs: bool = False,
     **options: Any,
 ) -> Estimator:
     """Train a generator on ``source``; started by ``torchrun``, with all its processes together.
@@ -82,6 +83,8 @@ def fit(
         public: A table of the same columns that anybody may see; what columns and cells are is learnt from it alone.
         accumulate: Parts of a batch that are computed one after the other, in less memory; several processes share a
             batch likewise.
+        graphs: On CUDA, capture updates that are always the same, and replay them: small networks do not wait for
+            kernels to be started. Not measured on a GPU yet, so off.
         **options: How the source is read, by kind of data; each is an argument of the kind's adapter.
             Images (:class:`~aegan.data.image.ImageAdapter`): ``size``, side or (height, width), ``resize``,
             ``channels``, ``skip_bad``. Tables (:class:`~aegan.data.table.TableAdapter`): ``columns``, what columns are
@@ -120,7 +123,9 @@ def fit(
         check_free(folder, overwrite=overwrite)
         chosen = kind or ("text" if options.get("column") is not None else detect_kind(source))
         adapter = new_adapter(chosen, options)
-        config = train_config(budget, steps, seed, device, precision, accumulate)
+        config = train_config(
+            budget, steps=steps, seed=seed, device=device, precision=precision, accumulate=accumulate, graphs=graphs
+        )
         promise = None if private is None else Promise(epsilon=private, delta=delta, public=public)
         if promise is None and (delta is not None or public is not None):
             raise ConfigError("--delta and --public: only with --private EPSILON.")

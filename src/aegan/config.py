@@ -26,6 +26,7 @@ class TrainConfig:
         checkpoint_every: Seconds between checkpoints.
         grids: Sample grids drawn over the run.
         accumulate: Shards of a batch that a process computes one after the other, in less memory than at once.
+        graphs: On CUDA, capture updates that are always the same and replay them; for small networks.
     """
 
     steps: int | None = None
@@ -36,6 +37,7 @@ class TrainConfig:
     checkpoint_every: float = 60.0
     grids: int = 12
     accumulate: int = 1
+    graphs: bool = False
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:

@@ -281,7 +281,7 @@ def carry_out(
     if share > 0:
         train, held = _kept(adapter, data, share, config.seed)
         held = held if len(held) else None
-    backend = Backend(config.device, config.precision)
+    backend = Backend(config.device, config.precision, config.graphs)
     learnt, validation = set_apart(network, train, config.seed, adapter)
     drawn = handler(adapter.spec.kind).grids
     grids = [GridProbe(config.grids, drawer(network, train, backend), write_grid)] * drawn
@@ -354,13 +354,11 @@ def set_apart(
     return train.subset(learnt), train.subset(apart)
 
 
-def train_config(
-    budget: str | float | None, steps: int | None, seed: int, device: str, precision: str, accumulate: int = 1
-) -> TrainConfig:
-    """The training's settings as ``fit`` takes them."""
-    if budget is not None and steps is not None:
+def train_config(budget: str | float | None, **given: Any) -> TrainConfig:
+    """The training's settings as ``fit`` takes them: the budget as text or seconds, the others by name."""
+    if budget is not None and given.get("steps") is not None:
         raise ConfigError("--budget and --steps: give one of them, not both.")
-    config = TrainConfig(steps=steps, seed=seed, device=device, precision=precision, accumulate=accumulate)
+    config = TrainConfig(**given)
     return config if budget is None else replace(config, budget=seconds(budget))
 
 

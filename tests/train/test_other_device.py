@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from tests.contract.test_runs import RUNS
+from tests.train.test_replays import NEVER_STEADY
 
 ONE_OF_EACH = {name: kind for name, kind in RUNS if kind != "table" or name == "autoregressive"} | {
     "latent-gan": "labelled",
@@ -61,3 +62,15 @@ def test_the_device_is_not_in_the_process_of_the_other_tests() -> None:
 def test_samples_are_sent_once_and_their_numbers_in_every_step(elsewhere: ProcessPoolExecutor) -> None:
     few, more = (elsewhere.submit(_done, "sent", steps).result() for steps in (2, 12))
     assert more - few == 10 * 2  # for each of two phases
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name not in NEVER_STEADY])
+def test_what_is_called_steady_waits_for_nothing_and_sends_nothing(name: str, elsewhere: ProcessPoolExecutor) -> None:
+    captures, _, refused = elsewhere.submit(_done, "captured", name, ONE_OF_EACH[name], 24).result()
+    assert captures and not refused
+
+
+@pytest.mark.parametrize("name", ["gan", "autoencoder"])
+def test_nothing_is_read_in_a_step(name: str, elsewhere: ProcessPoolExecutor) -> None:
+    few, more = (elsewhere.submit(_done, "captured", name, ONE_OF_EACH[name], n).result()[1] for n in (6, 36))
+    assert more == few

@@ -69,6 +69,7 @@ def fit(
     evaluate: bool = True,
     checkpoint_every: float = 60.0,
     accumulate: int = 1,
+    graphs: Flag[bool] = False,
     doctor: bool = True,
     heal: Flag[bool] = False,
     set: Annotated[Repeated[list[str]], tyro.conf.arg(metavar="KEY=VALUE")] = [],  # noqa: A002, B006
@@ -104,6 +105,7 @@ def fit(
         evaluate: Judge the result and write metrics.json and report.html.
         checkpoint_every: Seconds between checkpoints.
         accumulate: Parts of a batch that are computed one after the other; for batches that memory does not hold.
+        graphs: On a GPU, capture updates and replay them, so that small networks do not wait for kernels to start.
         doctor: Watch the training's health, in at most a twentieth of its time; see `aegan diagnose`.
         heal: Act on a sure verdict: change a setting, go back to where all was well, and go on.
         set: A setting of the model, such as joint.gamma=0.5; may be repeated.
@@ -134,6 +136,7 @@ def fit(
         evaluate=evaluate,
         checkpoint_every=checkpoint_every,
         accumulate=accumulate,
+        graphs=graphs,
         doctor=doctor,
         heal=heal,
         quiet=False,

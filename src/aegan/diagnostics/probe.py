@@ -81,6 +81,7 @@ class DoctorProbe:
         self._written = -math.inf
         self._off: set[str] = set()
         self._deeply = 0
+        self._passed: set[str] = set()
 
     # --- the trainer's calls ----------------------------------------------------------------------------------
 
@@ -99,14 +100,25 @@ class DoctorProbe:
         networks = {name: getattr(trainer.model, name) for name in names}
         self._watch = GradientWatch(
             {name: network for name, network in networks.items() if any(True for _ in network.parameters())},
-            wants=lambda name: self.schedule.due("gradients", name),
+            wants=lambda name: name not in self._passed and self.schedule.due("gradients", name),
             spent=lambda: self.schedule.measuring("gradients"),
             fail=self._failed,
         )
         self._twin = None  # copied when it is first needed
 
+    def replays(self, trainer: Any, phase: Phase) -> bool:
+        """Whether an update may be replayed, whose gradients nobody sees: unless they are to be looked at now."""
+        if self._watch is None:
+            return True
+        if any(self.schedule.due("gradients", name) for name in phase.networks if name in self._watch.networks):
+            return False
+        self._passed.update(phase.networks)
+        self._watch.passed(phase.networks)
+        return True
+
     def on_step(self, trainer: Any, record: Any) -> None:
         """After a step: what is due is measured; about once a second it is written."""
+        self._passed.clear()
         with self.schedule.working():
             self._look(trainer, record)
         self.schedule.settle()

@@ -137,6 +137,13 @@ class GradientWatch:
             network.moved = False
         self._first = {}
 
+    def passed(self, names: Sequence[str]) -> None:
+        """These networks are moved by a step that no optimiser is called for, and nothing is seen of."""
+        for network in (self.networks[name] for name in names if name in self.networks):
+            network.steps += 1
+            network.reached += 1
+            network.moved = True
+
     def take(self) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, str]]:
         """Values, layers and notes measured since the last call, by ``network/statistic`` and network."""
         values: dict[str, float] = {}

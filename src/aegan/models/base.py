@@ -79,6 +79,10 @@ class Model(nn.Module, ABC):
         """
         return None
 
+    def ready(self, phase: str, batch: Batch) -> Batch:
+        """The batch, and with it what a steady loss needs that the host draws; :meth:`loss` draws it where it lacks."""
+        return batch
+
     def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
         """As :meth:`loss`, with the gradient of each sample cut to the norm ``bound`` before it is added to the others.
 

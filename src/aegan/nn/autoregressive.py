@@ -39,17 +39,15 @@ class FieldNetworks(nn.Module):
         dropped: Share of hidden units that are zero in a training step.
     """
 
-    columns: Tensor
-    levels: Tensor
-
     def __init__(self, fields: Sequence[Field], *, embedding: int, hidden: int, layers: int, dropped: float) -> None:
         super().__init__()
         count, names = len(fields), list(dict.fromkeys(field.column for field in fields))
         self.count, self.hidden, self.dropped = count, hidden, dropped
         self.fields = tuple(fields)
         self.column_count = len(names)
-        self.register_buffer("columns", torch.tensor([names.index(f.column) for f in fields]), persistent=False)
-        self.register_buffer("levels", torch.tensor([f.level for f in fields]), persistent=False)
+        # No buffers: the host orders the fields, and on a device it would have to wait for these.
+        self.columns = torch.tensor([names.index(f.column) for f in fields])
+        self.levels = torch.tensor([f.level for f in fields])
         self.surest_first = torch.tensor(sorted(range(len(names)), key=lambda c: _choice(fields, names[c])))
         self.embedding = FieldEmbedding(fields, embedding)
         # From field i to field j; half of the fields are visible to one on average.
@@ -72,7 +70,7 @@ class FieldNetworks(nn.Module):
         columns = self.surest_first if columns is None else columns
         rank = torch.arange(self.column_count)
         rank = torch.empty_like(rank).scatter_(0, columns.cpu(), rank)
-        return torch.argsort(rank[self.columns.cpu()] * (int(self.levels.max()) + 1) + self.levels.cpu())
+        return torch.argsort(rank[self.columns] * (int(self.levels.max()) + 1) + self.levels)
 
     def forward(
         self, x: Tensor, order: Tensor, shift: Tensor | None = None, *, taps: list[Tap] | None = None

@@ -35,7 +35,7 @@ from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.selection import Selection
 from aegan.train.shards import Shards
-from aegan.train.unread import UnreadUpdates
+from aegan.train.unread import UnreadUpdates, updates_for
 from aegan.train.update import Update, Updates
 from aegan.types import Batch, Phase, Samples, Stage
 
@@ -90,7 +90,7 @@ class Trainer:
         self.events: EventLog | None = None
         self._models = [m for m in model.modules() if isinstance(m, Model)]
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
-        self._updates = self._of_backend()
+        self._updates = self._new_updates()
         self._stop = False
         self._restored: dict[str, Any] | None = None
         self._clock = self._last_checkpoint = 0.0
@@ -214,7 +214,7 @@ class Trainer:
             p.name: [w for name in p.networks for w in getattr(self.model, name).parameters()] for p in stage.phases
         }
         self._optimizers = {p.name: self._optimizer(p) for p in stage.phases}
-        self._updates = self._of_backend()
+        self._updates = self._new_updates()
         if self._restored is not None:
             self.ema.load_state_dict(self._restored["ema"])
             self.backend.products.onednn = self._restored.get("onednn", False)
@@ -224,16 +224,21 @@ class Trainer:
                 self._optimizers[name].load_state_dict(state)
             self._restored = None
 
-    def _of_backend(self) -> Updates | UnreadUpdates:
-        """How a stage's updates are carried out."""
-        if self.backend.waits or self.shards.total > 1 or self.private is not None:
-            return Updates(self.model, self.backend, self.shards, self.private)
-        return UnreadUpdates(self.model, self.backend, self._may_replay, lambda why: self._log("not-replayed", why=why))
+    def _new_updates(self) -> Updates | UnreadUpdates:
+        """How a stage's updates are carried out; what was captured belongs to its optimisers."""
+        return updates_for(
+            self.model,
+            self.backend,
+            self.shards,
+            self.private,
+            graphs=self.config.graphs,
+            replayed=self._may_replay,
+            log=lambda why: self._log("not-replayed", why=why),
+        )
 
     def _may_replay(self, phase: Phase) -> bool:
         """Whether no probe wants to see the gradients of this update; all of them hear of it."""
-        asked = [getattr(probe, "replays", None) for probe in self.probes]
-        return all([ask(self, phase) for ask in asked if ask is not None])
+        return False not in [self._call(p, "replays", phase) for p in list(self.probes) if hasattr(p, "replays")]
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         o = phase.optimizer
@@ -354,18 +359,22 @@ class Trainer:
 
     def _tell(self, method: str, *args: Any) -> None:
         for probe in list(self.probes):
-            try:
-                call: Callable[..., None] = getattr(probe, method)
-                if method == "on_step" and not getattr(probe, "draws", False):
-                    call(self, *args)
-                    continue
-                with torch.no_grad(), borrowed():
-                    call(self, *args)
-            except StorageError:
-                raise
-            except Exception as error:  # a probe must never break a training
-                self.probes.remove(probe)
-                self._log("probe-error", probe=type(probe).__name__, error=f"{type(error).__name__}: {error}")
+            self._call(probe, method, *args)
+
+    def _call(self, probe: Observer, method: str, *args: Any) -> Any:
+        """What a probe answers; None from one that raises, which is asked nothing more."""
+        try:
+            call: Callable[..., Any] = getattr(probe, method)
+            if method == "replays" or (method == "on_step" and not getattr(probe, "draws", False)):
+                return call(self, *args)
+            with torch.no_grad(), borrowed():
+                return call(self, *args)
+        except StorageError:
+            raise
+        except Exception as error:  # a probe must never break a training
+            self.probes.remove(probe)
+            self._log("probe-error", probe=type(probe).__name__, error=f"{type(error).__name__}: {error}")
+            return None
 
     def _log(self, event: str, **values: Any) -> None:
         if self.events is not None:

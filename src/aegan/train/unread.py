@@ -7,18 +7,21 @@ then, as it does for a scaler of gradients that overflowed, and the error is rai
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from aegan.errors import NonFiniteError
+from aegan.errors import AeganWarning, NonFiniteError
 from aegan.models.base import Model
 from aegan.train.backend import Backend
 from aegan.train.backward import backward, stacked, thawed
+from aegan.train.private import PrivateSteps
 from aegan.train.replays import Outcome, Replays
-from aegan.train.update import Update
+from aegan.train.shards import Shards
+from aegan.train.update import Update, Updates
 from aegan.types import Batch, Phase
 
 MOST = 200
@@ -32,6 +35,36 @@ class _Waiting:
     update: Update
     names: Sequence[str]
     values: Tensor
+
+
+def updates_for(
+    model: Model,
+    backend: Backend,
+    shards: Shards,
+    private: PrivateSteps | None,
+    *,
+    graphs: bool,
+    replayed: Callable[[Phase], bool],
+    log: Callable[[str], None],
+) -> Updates | UnreadUpdates:
+    """How updates are carried out: waited for on a CPU, where batches are cut, and where noise is added to gradients.
+
+    Args:
+        model: As of both classes; the others likewise.
+        backend: See above.
+        shards: See above.
+        private: See above.
+        graphs: Whether captures were asked for; where there are none a warning says so.
+        replayed: See above.
+        log: See above.
+    """
+    together = shards.total > 1 or private is not None
+    if graphs and (together or backend.capture is None):
+        expected = "a CUDA device, one process, accumulate=1 and no private training expected"
+        warnings.warn(f"graphs: {expected}; nothing is captured, the result is the same.", AeganWarning, stacklevel=1)
+    if backend.waits or together:
+        return Updates(model, backend, shards, private)
+    return UnreadUpdates(model, backend, replayed, log)
 
 
 class UnreadUpdates:
@@ -61,6 +94,7 @@ class UnreadUpdates:
         """
         phase, device = update.phase, self.backend.device
         batch = {k: v.to(device, non_blocking=True) for k, v in update.data.batch(update.index).items()}
+        batch = self.model.ready(phase.name, batch)
 
         def work(batch: Batch) -> Outcome:
             with thawed(update.parameters):

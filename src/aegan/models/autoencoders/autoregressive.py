@@ -12,7 +12,7 @@ Few rows are learnt together with rows of a Gaussian copula (see :mod:`aegan.mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -172,7 +172,7 @@ class Autoregressive(Model):
         """Terms of ``fields`` and ``code``; nats a row, weighted by one over the number of fields."""
         x, scale = batch["x"], 1.0 / self.networks.count
         if phase == "fields":
-            nll = self.networks(x, self._any_order())
+            nll = self.networks(x, batch["order"] if "order" in batch else self._any_order())
             return {"reconstruction": Term(nll.sum(1).mean(), scale)}
         if phase == "code" and self.encoder is not None and self.shift is not None:
             with torch.no_grad():
@@ -186,6 +186,14 @@ class Autoregressive(Model):
                 "kl": Term(kl, scale * self.config.beta),
             }
         raise ConfigError(f"Autoregressive has no phase {phase!r}.")
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The fields' is always the same, the columns' order being given."""
+        return () if phase == "fields" else None
+
+    def ready(self, phase: str, batch: Batch) -> Batch:
+        """With an ``order`` of the fields ``(F,)`` in their phase."""
+        return batch | {"order": self._any_order().to(batch["x"].device)} if phase == "fields" else batch
 
     def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
         """The term of ``fields``, each row's gradient in all weights cut to ``bound``."""

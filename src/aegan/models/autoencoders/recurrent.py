@@ -13,7 +13,7 @@ at which place in them each step lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -218,6 +218,12 @@ class Recurrent(Model):
             out = self.decoder(self.encoder(x))
             return {"reconstruction": Term(squared_error(out[mask], x[mask]))}
         raise ConfigError(f"Recurrent has no phase {phase!r}.")
+
+    def steady(self, phase: str, batch: Batch) -> Hashable | None:
+        """The gaps', and the steps' where none are left out, are always the same."""
+        if phase == "steps":
+            return None if self.seasons is not None and self.seasons.gap > 1 else ()
+        return () if phase == "gaps" else None
 
     def generate(
         self, noise: Tensor, y: Tensor | None, static: Tensor | None = None, place: Tensor | None = None

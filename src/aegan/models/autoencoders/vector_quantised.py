@@ -119,8 +119,8 @@ class VectorQuantised(AutoencoderModel):
         return data
 
     def steady(self, phase: str, batch: Batch) -> Hashable | None:
-        """As every autoencoder, with a fixed grid; a learnt codebook's dead points are counted on the host."""
-        return super().steady(phase, batch) if self.config.quantiser == "fsq" else None
+        """None: points in use are counted, and dead ones found, on the host."""
+        return None
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of the one phase, ``autoencode``; ``perplexity`` and ``usage`` are recorded, not trained on."""

@@ -89,8 +89,10 @@ class AdversarialAutoencoder(AutoencoderHybrid):
         return (Stage(name="adversarial", share=1.0, phases=phases, batch_size=size, ema=("autoencoder",)),)
 
     def steady(self, phase: str, batch: Batch) -> Hashable | None:
-        """The autoencoder's; the others are always the same."""
-        return self.autoencoder.steady(phase, batch) if phase == "autoencode" else ()
+        """The autoencoder's; the others are always the same, but for texts, which are cut to the longest of a batch."""
+        if phase == "autoencode" or self.spec.kind == "text":
+            return self.autoencoder.steady("autoencode", batch)
+        return ()
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, ``latent-discriminator`` and ``encoder``."""

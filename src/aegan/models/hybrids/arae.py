@@ -133,8 +133,8 @@ class ARAE(Model):
         return (Stage(name="adversarial", share=1.0, phases=phases, batch_size=config.batch_size, ema=nets),)
 
     def steady(self, phase: str, batch: Batch) -> Hashable | None:
-        """The critic's and the generator's are always the same; texts are cut to the longest of their batch."""
-        return None if phase == "autoencode" else ()
+        """The generator's alone: texts are cut to the longest of their batch."""
+        return () if phase == "generator" else None
 
     def loss(self, phase: str, batch: Batch) -> dict[str, Term]:
         """Terms of ``autoencode``, the critic's phases and ``generator``."""
