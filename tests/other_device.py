@@ -142,8 +142,8 @@ def use(what: str, folder: Path) -> None:
     """The package, as users of a GPU have it, with the device in its place."""
     start = Backend.__init__
 
-    def there(self: Backend, device: str, precision: str) -> None:
-        start(self, "pretend" if device == "cuda" else device, precision)
+    def there(self: Backend, device: str, precision: str, graphs: bool = False) -> None:
+        start(self, "pretend" if device == "cuda" else device, precision, graphs)
 
     Backend.__init__ = there
     aegan.fitting.resolve_device = lambda device: "cuda"

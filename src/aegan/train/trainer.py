@@ -35,7 +35,7 @@ from aegan.train.probe import Observer, StepRecord
 from aegan.train.schedule import Budget, lr_scale
 from aegan.train.selection import Selection
 from aegan.train.shards import Shards
-from aegan.train.unread import UnreadUpdates, updates_for
+from aegan.train.unread import UnreadUpdates, tell_of_graphs, updates_for
 from aegan.train.update import Update, Updates
 from aegan.types import Batch, Phase, Samples, Stage
 
@@ -82,6 +82,8 @@ class Trainer:
         self.probes = list(probes) if self.shards.rank == 0 else []
         self.stages = tuple(model.stages if stages is None else stages)
         self.shards.check([stage.batch_size for stage in self.stages], self.backend.device)
+        if config.graphs:
+            tell_of_graphs(backend, self.shards, private)
         self.budget = Budget(self.stages, steps=config.steps, seconds=config.budget)
         self.stage_index = self.stage_step = self.step = self.samples = 0
         self.elapsed = self.stage_elapsed = 0.0
@@ -226,15 +228,9 @@ class Trainer:
 
     def _new_updates(self) -> Updates | UnreadUpdates:
         """How a stage's updates are carried out; what was captured belongs to its optimisers."""
-        return updates_for(
-            self.model,
-            self.backend,
-            self.shards,
-            self.private,
-            graphs=self.config.graphs,
-            replayed=self._may_replay,
-            log=lambda why: self._log("not-replayed", why=why),
-        )
+        log = lambda why: self._log("not-replayed", why=why)  # noqa: E731
+        parts = self.model, self.backend, self.shards, self.private
+        return updates_for(*parts, replayed=self._may_replay, log=log)
 
     def _may_replay(self, phase: Phase) -> bool:
         """Whether no probe wants to see the gradients of this update; all of them hear of it."""

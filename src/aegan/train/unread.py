@@ -43,28 +43,23 @@ def updates_for(
     shards: Shards,
     private: PrivateSteps | None,
     *,
-    graphs: bool,
     replayed: Callable[[Phase], bool],
     log: Callable[[str], None],
 ) -> Updates | UnreadUpdates:
     """How updates are carried out: waited for on a CPU, where batches are cut, and where noise is added to gradients.
 
-    Args:
-        model: As of both classes; the others likewise.
-        backend: See above.
-        shards: See above.
-        private: See above.
-        graphs: Whether captures were asked for; where there are none a warning says so.
-        replayed: See above.
-        log: See above.
+    The arguments are those of the two classes.
     """
-    together = shards.total > 1 or private is not None
-    if graphs and (together or backend.capture is None):
-        expected = "a CUDA device, one process, accumulate=1 and no private training expected"
-        warnings.warn(f"graphs: {expected}; nothing is captured, the result is the same.", AeganWarning, stacklevel=1)
-    if backend.waits or together:
+    if backend.waits or shards.total > 1 or private is not None:
         return Updates(model, backend, shards, private)
     return UnreadUpdates(model, backend, replayed, log)
+
+
+def tell_of_graphs(backend: Backend, shards: Shards, private: PrivateSteps | None) -> None:
+    """A warning where graphs were asked for and there will be none."""
+    if backend.capture is None or shards.total > 1 or private is not None:
+        expected = "a CUDA device, one process, accumulate=1 and no private training expected"
+        warnings.warn(f"graphs: {expected}; nothing is captured, the result is the same.", AeganWarning, stacklevel=3)
 
 
 class UnreadUpdates:
