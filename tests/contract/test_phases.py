@@ -45,13 +45,16 @@ class _Watched(Trainer):
         self.reached: dict[str, set[str]] = {}
         self.moved: dict[str, set[str]] = {}
         self.foreign: dict[str, set[str]] = {}
+        loss = model.loss
+
+        def watched(phase: str, batch: Batch) -> dict[str, Term]:
+            self.before = {k: v.clone() for k, v in model.state_dict().items()}
+            return loss(phase, batch)
+
+        model.loss = watched  # type: ignore[method-assign]
 
     def own(self, phase: Phase) -> set[str]:
         return {self.names[id(p)] for n in phase.networks for p in getattr(self.model, n).parameters()}
-
-    def _terms(self, phase: str, batch: Batch) -> dict[str, Term]:
-        self.before = {k: v.clone() for k, v in self.model.state_dict().items()}
-        return super()._terms(phase, batch)
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         optimizer = super()._optimizer(phase)
