@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 import aegan
@@ -26,14 +28,16 @@ from aegan.train.replays import Outcome
 from aegan.train.trainer import Trainer
 from tests.contract.test_models import SPECS, data_for
 from tests.contract.test_runs import model_of
-from tests.pretend import DEVICE, READS, capturing, pretending
+from tests.pretend import DEVICE, READS, Pretended, capturing, pretending
 
 warnings.simplefilter("ignore")
+IN_PAIRS = {"gan": "labelled-vector", "vector-quantised": "vector", "autoregressive": "table", "timegan": "series"}
+"""Models that two processes train, and the data: with buffers that are averaged, and that are not."""
 
 
-def trained(name: str, kind: str, device: str, steps: int = 4) -> Model:
+def trained(name: str, kind: str, device: str, steps: int = 4, accumulate: int = 1) -> Model:
     model = model_of(name, kind)
-    config = TrainConfig(steps=steps, seed=1, grids=0)
+    config = TrainConfig(steps=steps, seed=1, grids=0, accumulate=accumulate)
     Trainer(model, data_for(SPECS[kind]), config, Backend(device, "fp32")).fit()
     return model.eval()
 
@@ -128,6 +132,34 @@ def captured(name: str, kind: str, steps: int) -> tuple[int, int, list[str]]:
         READS.clear()
         trainer.fit()
     return captures.captures, READS["read"] + READS["size"], refused
+
+
+def _between(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A message between processes, of what lies on the device."""
+
+    def told(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(tensor.inner if isinstance(tensor, Pretended) else tensor, *args, **kwargs)
+
+    return told
+
+
+def process(rank: int, port: int, folder: str) -> None:
+    """One of two processes that train together, each on its own device; run in an interpreter of its own."""
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    dist.all_reduce, dist.broadcast = _between(dist.all_reduce), _between(dist.broadcast)
+    for name, kind in IN_PAIRS.items():
+        with pretending():
+            weights = trained(name, kind, "pretend", 6).state_dict()
+            torch.save({key: value.cpu() for key, value in weights.items()}, Path(folder) / f"{name}-{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def alone() -> dict[str, dict[str, Tensor]]:
+    """Weights of the same models, each trained by one process in two shards, on the CPU."""
+    return {name: trained(name, kind, "cpu", 6, accumulate=2).state_dict() for name, kind in IN_PAIRS.items()}
 
 
 def sent(steps: int) -> int:

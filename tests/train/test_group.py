@@ -20,6 +20,7 @@ from tests.conftest import TINY_SET, bars, waves
 import aegan
 from aegan.errors import ConfigError, RunError
 from aegan.train import group
+from aegan.train.backend import resolve_device
 from aegan.train.probe import Probe, StepRecord
 from aegan.train.trainer import Trainer
 
@@ -206,3 +207,28 @@ def test_one_whose_messages_are_not_answered_tells_that_another_failed(monkeypat
     assert seen == ["begin", "end"] and isinstance(raised.value.__cause__, RuntimeError)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), group.joined():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)")
+
+
+def test_each_process_has_a_gpu_of_its_own_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    seen = events_of_a_group(monkeypatch)
+    monkeypatch.setattr(group.dist, "init_process_group", lambda how, **_: seen.append(how))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with group.joined():
+        pass
+    assert seen[0] == "cpu:gloo,cuda:nccl"
+    for here, device in (("2", "cuda"), ("3", "cpu")):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", here)
+        assert resolve_device("auto") == device
+    assert taken == [1]
+    with pytest.raises(ConfigError, match=r"got 2 for 3 processes on this machine.*--nproc-per-node 2"):
+        resolve_device("cuda")
+
+
+def test_a_message_of_gpus_that_fails_tells_that_another_process_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    events_of_a_group(monkeypatch)
+    with pytest.raises(RunError, match="was told nothing more"), group.joined():
+        raise group.dist.DistBackendError("NCCL error: remote process exited or there was a network error")

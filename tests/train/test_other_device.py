@@ -16,6 +16,7 @@ import pytest
 import torch
 from tests.contract.test_runs import RUNS
 from tests.train.test_replays import NEVER_STEADY
+from tests.train.test_shards import in_two_processes
 
 ONE_OF_EACH = {name: kind for name, kind in RUNS if kind != "table" or name == "autoregressive"} | {
     "latent-gan": "labelled",
@@ -74,3 +75,13 @@ def test_what_is_called_steady_waits_for_nothing_and_sends_nothing(name: str, el
 def test_nothing_is_read_in_a_step(name: str, elsewhere: ProcessPoolExecutor) -> None:
     few, more = (elsewhere.submit(_done, "captured", name, ONE_OF_EACH[name], n).result()[1] for n in (6, 36))
     assert more == few
+
+
+def test_two_processes_train_there_as_one_with_two_shards_does(elsewhere: ProcessPoolExecutor, tmp_path: Path) -> None:
+    code = "import sys; from tests.other_device import process; process(*map(int, sys.argv[1:3]), sys.argv[3])"
+    in_two_processes(code, str(tmp_path))
+    for name, one in elsewhere.submit(_done, "alone").result().items():
+        first, second = (torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
+        for key, value in one.items():
+            assert torch.equal(first[key], second[key]), f"{name}, {key}: the processes differ"
+            torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-3)

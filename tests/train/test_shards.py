@@ -79,20 +79,25 @@ def process(rank: int, port: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of every model after training in two processes."""
-    folder = tmp_path_factory.mktemp("pair")
+def in_two_processes(code: str, folder: str) -> None:
+    """Run ``code`` in two interpreters, with rank, port and folder as arguments."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     root = Path(__file__).parents[2]
-    code = "import sys; from tests.train.test_shards import process; process(*map(int, sys.argv[1:3]), sys.argv[3])"
-    commands = [[sys.executable, "-c", code, str(rank), str(port), str(folder)] for rank in (0, 1)]
+    commands = [[sys.executable, "-c", code, str(rank), str(port), folder] for rank in (0, 1)]
     running = [subprocess.Popen(c, cwd=root, stderr=subprocess.PIPE, text=True) for c in commands]
     for one in running:
         _, told = one.communicate(timeout=300)
         assert one.returncode == 0, told
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of every model after training in two processes."""
+    folder = tmp_path_factory.mktemp("pair")
+    code = "import sys; from tests.train.test_shards import process; process(*map(int, sys.argv[1:3]), sys.argv[3])"
+    in_two_processes(code, str(folder))
     return folder
 
 

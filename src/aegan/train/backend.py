@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aegan.errors import ConfigError
+from aegan.train.group import local_rank, local_world
 from aegan.train.products import Products
 from aegan.train.replays import Capture, CudaCapture
 
@@ -37,7 +38,7 @@ class Backend:
 
     def __init__(self, device: str, precision: str, graphs: bool = False) -> None:
         self.precision = precision
-        self.device = torch.device("cuda", 0) if device == "cuda" else torch.device(device)
+        self.device = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device(device)
         self.products = Products(self.device.type)
         self.waits = self.device.type == "cpu"
         self.capture: Capture | None = CudaCapture(self.device) if graphs and self.device.type == "cuda" else None
@@ -62,14 +63,24 @@ class Backend:
 
 
 def resolve_device(device: str) -> str:
-    """``cpu`` or ``cuda``; ``auto`` takes CUDA where there is one.
+    """``cpu`` or ``cuda``; ``auto`` takes CUDA where there is a device for each process that ``torchrun`` started here.
+
+    Of several processes each makes its own device the current one.
 
     Raises:
-        ConfigError: CUDA was asked for and there is none.
+        ConfigError: CUDA was asked for and there is none, or there are more processes than devices.
     """
-    available = torch.cuda.is_available()
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    processes = local_world()
     if device == "auto":
-        return "cuda" if available else "cpu"
-    if device == "cuda" and not available:
+        device = "cuda" if found >= processes else "cpu"
+    if device == "cuda" and not found:
         raise ConfigError("--device cuda: this machine has no CUDA device that torch can use. Use --device cpu.")
+    if device == "cuda" and found < processes:
+        raise ConfigError(
+            f"--device cuda: a CUDA device for each process expected, got {found} for {processes} processes on this "
+            f"machine. Start torchrun with --nproc-per-node {found}, or use --device cpu."
+        )
+    if device == "cuda" and processes > 1:
+        torch.cuda.set_device(local_rank())
     return device

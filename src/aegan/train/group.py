@@ -31,6 +31,18 @@ def world() -> int:
     return int(said)
 
 
+def local_world() -> int:
+    """Processes that ``torchrun`` started on this machine; 1 without it."""
+    said = os.environ.get("LOCAL_WORLD_SIZE", "1") if world() > 1 else "1"
+    return int(said) if said.isdigit() else 1
+
+
+def local_rank() -> int:
+    """This process's number among those of this machine."""
+    said = os.environ.get("LOCAL_RANK", "0") if world() > 1 else "0"
+    return int(said) if said.isdigit() else 0
+
+
 def restarted() -> bool:
     """Whether ``torchrun --max-restarts`` started this process anew after a failure."""
     said = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -57,12 +69,13 @@ def joined() -> Iterator[None]:
     # The first optimiser imports this module. If a group existed then, defaults of its functions would hold that group
     # for ever, and the group's threads would meet the end of the interpreter, which aborts the process.
     importlib.import_module("torch.distributed.nn.functional")
-    dist.init_process_group("gloo", timeout=PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
         yield
         _wait_for_all()
     except RuntimeError as error:
-        if "gloo" not in str(error):  # as what it says of a process that is gone, or silent
+        # As what it says of a process that is gone, or silent.
+        if "gloo" not in str(error) and not isinstance(error, dist.DistError):
             raise
         raise _left_alone("was told nothing more by another one, which ended before it was done") from error
     finally:

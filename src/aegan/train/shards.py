@@ -42,21 +42,21 @@ class Shards:
         self._start: list[Tensor] = []
         self._ends: list[list[Tensor]] = []
         self._weights: list[float] = []
+        self._device = torch.device("cpu")
 
     def check(self, batch_sizes: Sequence[int], device: torch.device) -> None:
         """Refuse what cannot be cut, before anything is trained.
 
         Raises:
-            ConfigError: A batch of fewer than two samples a shard, or several processes on GPUs.
+            ConfigError: A batch of fewer than two samples a shard.
         """
+        self._device = device
         if self.total > 1 and min(batch_sizes) < 2 * self.total:
             raise ConfigError(
                 f"A batch of {min(batch_sizes)} cannot be cut into {self.total} shards ({self.world} processes, "
                 f"accumulate={self.accumulate}): at least two samples each are needed. Raise that stage's batch size, "
                 "or use fewer."
             )
-        if self.world > 1 and device.type != "cpu":
-            raise ConfigError(f"{self.world} processes on {device.type}: only CPUs in this version. Use one process.")
 
     def parts(self, index: Tensor) -> Sequence[Tensor]:
         """This process's parts of a batch's ``index``; all of it where nothing is cut."""
@@ -91,7 +91,7 @@ class Shards:
         if self.total == 1:
             return values
         own = [self._own(i, averaged) for i, (_, averaged) in enumerate(buffers)]
-        sums = torch.tensor(list(values.values()), dtype=torch.float32)
+        sums = torch.tensor(list(values.values()), dtype=torch.float32, device=self._device)
         if self.world > 1:
             # What the first process alone has to say is exact as a sum with zeros; integers go as bytes.
             told = [_floats(o) for o in own]

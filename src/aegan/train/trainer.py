@@ -308,7 +308,7 @@ class Trainer:
             "onednn": self.backend.products.onednn,
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.backend.device.type == "cuda" else None,
+            "cuda_rng": torch.cuda.get_rng_state(self.backend.device) if self.backend.device.type == "cuda" else None,
             "steps": self.config.steps,
         }
         save_state(self.folder / "state.pt", state)
@@ -333,7 +333,7 @@ class Trainer:
         self.elapsed, self.stage_elapsed = state["elapsed"], state["stage_elapsed"]
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None and self.backend.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"])
+            torch.cuda.set_rng_state(state["cuda_rng"], self.backend.device)
         self._restored = state if self.stage_step else None
 
     def _announce(self, resume: bool) -> None:
