@@ -70,22 +70,33 @@ def first_steps(case: Case, model: Model, stage: Stage, precision: str) -> float
     return spent() - began
 
 
-def called(model: nn.Module, work: Callable[[], Any]) -> list[str]:
-    """Names of the modules that ``work`` calls as such, the one with most weights first; the model itself is none.
+def called(model: Model, work: Callable[[], Any]) -> list[str]:
+    """Names of the modules that the model's losses call as such in ``work``, the one with most weights first.
 
-    What lies within another that is called comes behind it, having fewer weights.
+    What lies within another that is called comes behind it, having fewer weights. The model itself is none.
     """
     names: dict[str, int] = {}
-    hooks = []
+    hooks, loss, within = [], model.loss, False
+
+    def watched(*args: Any) -> Any:
+        nonlocal within
+        within = True
+        try:
+            return loss(*args)
+        finally:
+            within = False
+
     for name, module in model.named_modules():
         weights = sum(p.numel() for p in module.parameters())
         if name and weights and not isinstance(module, nn.ModuleList | nn.ModuleDict):
 
             def seen(*_: Any, name: str = name, weights: int = weights) -> None:
-                names[name] = weights
+                names.update({name: weights} if within else {})
 
             hooks.append(module.register_forward_pre_hook(seen))
+    model.loss = watched  # pyright: ignore[reportAttributeAccessIssue]
     work()
+    del model.loss
     for hook in hooks:
         hook.remove()
     return sorted(names, key=lambda name: -names[name])
