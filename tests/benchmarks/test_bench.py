@@ -174,13 +174,20 @@ def test_rows_of_compiled_stages_say_what_pays_and_what_fails() -> None:
     assert compiled.reason(ValueError()) == "ValueError"
 
 
-def test_networks_to_compile_are_those_called_the_largest_first() -> None:
+def test_networks_to_compile_are_those_that_the_loss_calls_the_largest_first() -> None:
     import compiled
 
-    layers = torch.nn.ModuleDict({"small": torch.nn.Linear(1, 2), "large": torch.nn.Linear(1, 3)})
-    layers["unused"] = torch.nn.Linear(9, 9)
-    x = torch.ones(1, 1)
-    assert compiled.called(layers, lambda: (layers["small"](x), layers["large"](x))) == ["large", "small"]
+    class Layers(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.small, self.large, self.around = (torch.nn.Linear(1, n) for n in (2, 3, 9))
+
+        def loss(self, x: torch.Tensor) -> torch.Tensor:
+            return self.small(x).sum() + self.large(x).sum()
+
+    layers, x = Layers(), torch.ones(1, 1)
+    assert compiled.called(layers, lambda: (layers.around(x), layers.loss(x))) == ["large", "small"]
+    assert "loss" not in vars(layers)
 
 
 def test_projection_says_where_it_stops_paying_within_what_is_allowed() -> None:
