@@ -190,6 +190,23 @@ def test_networks_to_compile_are_those_that_the_loss_calls_the_largest_first() -
     assert "loss" not in vars(layers)
 
 
+def test_ways_of_updates_on_a_gpu_are_measured_where_there_is_none() -> None:
+    import gpu
+
+    case = machine_case("series, 24 steps of 6")
+    stage = next(s for s in case.model().stages if s.name == "code")
+    found = gpu.measured(case, None, stage, "cpu", "fp32", 0.01, 1)
+    assert set(found) == {"waited", "call by call", "flops"} and min(map(min, found.values())) > 0
+    assert gpu.backend_of("waited", "cpu", "fp32").waits and not gpu.backend_of("replayed", "cpu", "fp32").waits
+    assert gpu.matrix_rate(torch.device("cpu"), 16) > 0
+
+
+def machine_case(name: str) -> Any:
+    from machine import CASES
+
+    return CASES[name]
+
+
 def test_projection_says_where_it_stops_paying_within_what_is_allowed() -> None:
     import ranks
 
