@@ -11,7 +11,7 @@ import torch
 def borrowed() -> contextlib.AbstractContextManager[Any]:
     """Within it anything may be drawn and seeded; afterwards the streams are as they were.
 
-    Those of the CPU and, where there is CUDA, of its current device, on which a run computes. torch would look after
+    Those of the CPU and, once CUDA is in use, of its current device, on which a run computes. torch would look after
     every device by default: that starts them all, and warns of it where there are several.
 
     >>> before = torch.get_rng_state()
@@ -20,4 +20,4 @@ def borrowed() -> contextlib.AbstractContextManager[Any]:
     >>> torch.equal(torch.get_rng_state(), before)
     True
     """
-    return torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else [])
+    return torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_initialized() else [])

@@ -102,7 +102,7 @@ class TensorData:
         at = index
         for name, value in self.fields.items():
             if isinstance(value, Tensor):
-                at = at.to(value.device)  # sent once, where all fields are kept there
+                at = at.to(value.device, non_blocking=True)  # sent once, where all fields are kept there
                 part = value[at]
             else:
                 part = torch.from_numpy(value[index.cpu().numpy()])

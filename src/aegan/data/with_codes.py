@@ -25,7 +25,7 @@ class WithCodes:
 
     def batch(self, index: Tensor) -> Batch:
         """As the samples' own, with ``z`` ``(B, D)``."""
-        return {**self.data.batch(index), "z": self.z[index.to(self.z.device)]}
+        return {**self.data.batch(index), "z": self.z[index.to(self.z.device, non_blocking=True)]}
 
     def on(self, device: torch.device, limit: float) -> Samples:
         """As :meth:`TensorData.on`, codes included."""

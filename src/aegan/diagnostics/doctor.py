@@ -115,6 +115,7 @@ class Doctor:
             *optimizers: Those whose steps are read; all that move one of the networks when none is named.
         """
         if self._watch is None:
+            self.schedule.wait_for(p.device for network in self.networks.values() for p in network.parameters())
             self.schedule.begin()
             # The hooks do not know the doctor, so that a forgotten one takes them away with it.
             schedule, errors = self.schedule, self.errors

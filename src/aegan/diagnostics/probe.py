@@ -87,6 +87,7 @@ class DoctorProbe:
 
     def on_start(self, trainer: Any) -> None:
         """Before the first step: the clock starts; a resumed run remembers what was seen before."""
+        self.schedule.wait_for([trainer.backend.device])
         self.schedule.begin()
         if trainer.step and trainer.folder is not None:
             self.history = History(x for x in read_looks(trainer.folder / "events.jsonl") if x.step <= trainer.step)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
 
 SHARES = {"gradients": 0.016, "judge": 0.012, "samples": 0.010, "jacobian": 0.006, "terms": 0.006}
 """Part of the time that each kind of measurement may take; 5 % together."""
@@ -46,6 +48,12 @@ class Schedule:
         self._cost = dict.fromkeys(self.shares, 0.0)
         self._now = dict.fromkeys(self.shares, 0.0)
         self._start: float | None = None
+        self._waited = 0.0
+        self._devices: set[torch.device] = set()
+
+    def wait_for(self, devices: Iterable[torch.device]) -> None:
+        """What these compute is waited for before a measurement: else its first look would be charged with it."""
+        self._devices = {device for device in devices if device.type == "cuda"}
 
     @property
     def elapsed(self) -> float:
@@ -103,7 +111,12 @@ class Schedule:
     @contextlib.contextmanager
     def measuring(self, kind: str) -> Iterator[None]:
         """Count the time of a measurement."""
-        began = time.perf_counter()
+        before = began = time.perf_counter()
+        if self._devices:
+            for device in self._devices:
+                torch.cuda.synchronize(device)
+            began = time.perf_counter()
+            self._waited += began - before
         try:
             yield
         finally:
@@ -115,11 +128,11 @@ class Schedule:
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         """Count what is around the measurements: keeping batches, deciding, noting."""
-        began, looking = time.perf_counter(), self._looking
+        began, apart = time.perf_counter(), self._looking + self._waited
         try:
             yield
         finally:
-            took = time.perf_counter() - began - (self._looking - looking)
+            took = time.perf_counter() - began - (self._looking + self._waited - apart)
             self.overhead += took
             self._looking += took
 

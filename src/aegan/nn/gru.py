@@ -6,11 +6,18 @@ All that does not depend on the step before is computed for all steps at once.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+
+def kernels(gru: nn.Module, *, twice: bool = False) -> AbstractContextManager[None]:
+    """In which a GRU is to run: not by cuDNN where that has no gradient, ``twice`` or in evaluation."""
+    wanted = torch.is_grad_enabled() and (twice or not gru.training)
+    return torch.backends.cudnn.flags(enabled=False) if wanted else nullcontext()
 
 
 def run(gru: nn.GRU, x: Tensor) -> Tensor:
@@ -25,7 +32,8 @@ def run(gru: nn.GRU, x: Tensor) -> Tensor:
     True
     """
     if x.device.type != "cpu" or not torch.is_grad_enabled() or not gru.training:
-        return gru(x)[0]
+        with kernels(gru):
+            return gru(x)[0]
     for layer in range(gru.num_layers):
         parts = (getattr(gru, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
         x = _Layer.apply(x, *parts)

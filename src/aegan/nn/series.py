@@ -7,12 +7,12 @@ features of an image's encoder looks at these in the same way.
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from aegan.nn.gru import kernels
 from aegan.nn.init import LEAKY_GAIN, activation, linear
 
 _SHORTEST = 4
@@ -103,17 +103,13 @@ class SeriesRecurrentTrunk(nn.Module):
     def maps(self, x: Tensor) -> list[Tensor]:
         """The states of every layer, and the features."""
         h, maps, last = x, [], x
-        with self._kernels(x):
+        # A penalty on the slope at x is differentiated twice in weights that learn.
+        with kernels(self, twice=x.requires_grad and next(self.parameters()).requires_grad):
             for layer in self.layers:
                 h, last = layer(h)
                 maps.append(h.transpose(1, 2))
         ends = last.transpose(0, 1).flatten(1)
         return [*maps, torch.cat([h.mean(1), h.amax(1), ends], 1)]
-
-    def _kernels(self, x: Tensor) -> AbstractContextManager[None]:
-        # cuDNN's GRU cannot be differentiated twice, which a penalty on the slope at x needs of weights that learn.
-        twice = x.requires_grad and next(self.parameters()).requires_grad
-        return torch.backends.cudnn.flags(enabled=False) if twice else nullcontext()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.maps(x)[-1]
@@ -220,7 +216,8 @@ class SeriesRecurrentDecoder(nn.Module):
         self.head = linear(2 * dim, shape[1])
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.head(self.layers(self.places(self.stem(z)[:, None]))[0])
+        with kernels(self):
+            return self.head(self.layers(self.places(self.stem(z)[:, None]))[0])
 
 
 class SeriesAttentionDecoder(nn.Module):

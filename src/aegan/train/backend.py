@@ -15,7 +15,7 @@ from aegan.train.replays import Capture, CudaCapture
 if TYPE_CHECKING:
     from torch import nn
 
-    from aegan.types import Samples
+    from aegan.types import Batch, Samples
 
 HELD = 0.25
 """Part of a device's free memory that samples may take."""
@@ -56,6 +56,12 @@ class Backend:
             return data
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else float("inf")
         return on(self.device, HELD * free)
+
+    def send(self, batch: Batch) -> Batch:
+        """A batch on the device, without waiting for it to be there."""
+        if self.device.type == "cuda":  # what may be swapped out is waited for
+            batch = {name: value if value.is_cuda else value.pin_memory() for name, value in batch.items()}
+        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def place(self, module: nn.Module) -> nn.Module:
         """The module, moved to the device in place."""

@@ -8,6 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from aegan.streams import borrowed
 from aegan.train.probe import Probe, StepRecord
 
 if TYPE_CHECKING:
@@ -141,8 +144,6 @@ class GridProbe(Probe):
         write: Saves that tensor to a path below the run folder.
     """
 
-    draws = True
-
     def __init__(self, count: int, draw: Callable[[], Tensor], write: Callable[[Tensor, Any], None]) -> None:
         self.count, self.draw, self.write = count, draw, write
         self._next = 0.0
@@ -156,7 +157,8 @@ class GridProbe(Probe):
             return
         self._next = (int(record.progress * self.count) + 1) / self.count
         name = f"samples/step-{record.step:07d}.png"
-        with trainer.ema.applied():
+        # A fork of the random state for those few steps alone; the trainer would make one in every step.
+        with torch.no_grad(), borrowed(), trainer.ema.applied():
             picture = self.draw()
         self.write(picture, trainer.folder / name)
         if trainer.events is not None:

@@ -61,7 +61,11 @@ class CudaCapture:
     def __call__(self, work: Callable[[], Outcome]) -> tuple[Outcome, Callable[[], None]]:
         """Capture; other threads, such as one that reads ahead, may go on."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+        # The outer context puts the stream back where the end of a failed capture raises.
+        with (
+            torch.cuda.stream(self.stream),
+            torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"),
+        ):
             outcome = work()
         return outcome, graph.replay
 
@@ -81,14 +85,14 @@ class Replays:
 
     Args:
         capture: The device's.
-        log: Told why a capture failed; its updates are carried out call by call for good.
+        log: Told why a capture failed; after one nothing is captured any more.
     """
 
     def __init__(self, capture: Capture, log: Callable[[str], None]) -> None:
         self.capture, self.log = capture, log
         self._seen: dict[Hashable, int] = {}
         self._captured: dict[Hashable, _Captured] = {}
-        self._failed: set[Hashable] = set()
+        self._failed = False
 
     def __call__(
         self,
@@ -111,9 +115,10 @@ class Replays:
             work: The update.
             allowed: Asked where the update is about to be replayed; with False it is carried out call by call.
         """
+        lr = torch.tensor(lr, dtype=torch.float32).item()  # as a replay has it, whichever way this update is taken
         key = (name, key, tuple((field, value.shape, value.dtype) for field, value in batch.items()))
         seen = self._seen[key] = self._seen.get(key, 0) + 1
-        may = key in self._captured or (seen > EAGER and key not in self._failed and len(self._captured) < MOST)
+        may = key in self._captured or (seen > EAGER and not self._failed and len(self._captured) < MOST)
         held = None
         if may and allowed():
             held = self._captured.get(key) or self._of(name, key, batch, optimizer, lr, work)
@@ -141,9 +146,10 @@ class Replays:
                 group["capturable"] = True
             outcome, replay = self.capture(lambda: work(own))
         except RuntimeError as error:
-            self._failed.add(key)
+            self._failed = True
             optimizer.zero_grad(set_to_none=True)
-            self.log(f"{name}: {next(iter(str(error).splitlines()), type(error).__name__)}")
+            cause = error.__context__ or error  # the end of a capture that has failed raises as well
+            self.log(f"{name}: {next(iter(str(cause).splitlines()), type(cause).__name__)}")
             return None
         finally:
             for group, before in zip(optimizer.param_groups, was, strict=True):

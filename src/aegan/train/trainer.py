@@ -163,7 +163,7 @@ class Trainer:
             with torch.no_grad():
                 self.ema.adopt()
             self.stage_index, self.stage_step, self.stage_elapsed = self.stage_index + 1, 0, self._now()
-            self.ema, self._optimizers = Ema({}, 0.0), {}
+            self.ema, self._optimizers, self._updates = Ema({}, 0.0), {}, self._new_updates()
             if self.stage_index == len(self.stages):
                 with torch.no_grad():
                     self.model.finish(self.data)
@@ -291,9 +291,9 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Write ``state.pt`` and ``model.safetensors``; both appear whole or not at all."""
+        self._updates.flush()  # what is not finite must not be kept
         if self.folder is None or self.shards.rank:
             return
-        self._updates.flush()  # what is not finite must not be kept
         now = self._now()
         state = {
             "stage": self.stage_index,

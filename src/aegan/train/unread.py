@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from aegan.types import Batch, Phase
 
 MOST = 200
 """Updates whose values may wait to be read."""
+AHEAD = 16
+"""Updates that the host may be ahead of the device."""
 LONGEST = 1.0
 """Seconds that they may wait."""
 
@@ -80,6 +83,7 @@ class UnreadUpdates:
         self._waiting: list[_Waiting] = []
         self._error: NonFiniteError | None = None
         self._read_at = time.monotonic()
+        self._marks: deque[torch.cuda.Event] = deque()
 
     def __call__(self, update: Update) -> None:
         """Carry it out, without waiting for it.
@@ -87,9 +91,9 @@ class UnreadUpdates:
         Raises:
             NonFiniteError: A loss or gradient of this update or of an earlier one was not finite. The weights are.
         """
-        phase, device = update.phase, self.backend.device
-        batch = {k: v.to(device, non_blocking=True) for k, v in update.data.batch(update.index).items()}
-        batch = self.model.ready(phase.name, batch)
+        self._raise()
+        phase = update.phase
+        batch = self.model.ready(phase.name, self.backend.send(update.data.batch(update.index)))
 
         def work(batch: Batch) -> Outcome:
             with thawed(update.parameters):
@@ -106,6 +110,7 @@ class UnreadUpdates:
             )
         update.record.fetch = self.read
         self._waiting.append(_Waiting(update, names, values))
+        self._not_too_far()
         if len(self._waiting) >= MOST or time.monotonic() - self._read_at >= LONGEST:
             self.flush()
 
@@ -116,8 +121,22 @@ class UnreadUpdates:
             NonFiniteError: A loss or gradient of an update was not finite.
         """
         self.read()
+        self._raise()
+
+    def _raise(self) -> None:
+        """The error that was found, if any, and a probe had read."""
         if self._error is not None:
             raise self._error
+
+    def _not_too_far(self) -> None:
+        """Wait for the update of some time ago, so that clock, signals and budget are those of the device."""
+        if self.backend.device.type != "cuda":
+            return
+        mark = torch.cuda.Event()
+        mark.record()
+        self._marks.append(mark)
+        if len(self._marks) > AHEAD:
+            self._marks.popleft().synchronize()
 
     def read(self) -> None:
         """As :meth:`flush`; an error waits until that is called."""

@@ -77,7 +77,7 @@ class Updates:
         with thawed(update.parameters):
             buffers = self._cut_buffers(phase)
             for part, weight in self.shards.of(update.index, update.step, update.number, buffers):
-                batch = {k: v.to(self.backend.device, non_blocking=True) for k, v in update.data.batch(part).items()}
+                batch = self.backend.send(update.data.batch(part))
                 with self.backend.autocast(update.stage.autocast):
                     terms = self._terms(phase.name, batch)
                 found = values_of(terms)

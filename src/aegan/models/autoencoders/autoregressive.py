@@ -193,7 +193,9 @@ class Autoregressive(Model):
 
     def ready(self, phase: str, batch: Batch) -> Batch:
         """With an ``order`` of the fields ``(F,)`` in their phase."""
-        return batch | {"order": self._any_order().to(batch["x"].device)} if phase == "fields" else batch
+        if phase != "fields":
+            return batch
+        return batch | {"order": self._any_order().to(batch["x"].device, non_blocking=True)}
 
     def private_loss(self, phase: str, batch: Batch, bound: float, expected: float) -> dict[str, Term]:
         """The term of ``fields``, each row's gradient in all weights cut to ``bound``."""
