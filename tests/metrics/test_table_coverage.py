@@ -53,6 +53,14 @@ def test_coverage_of_equal_and_of_broken_tables() -> None:
     assert table_coverage(real, same) == found
 
 
+def test_rows_of_few_values_lie_where_such_rows_lie() -> None:
+    rng = np.random.default_rng(0)
+    real, same, turned = (
+        pd.DataFrame({"a": rng.choice(["x", "y"], 1000, p=p)}) for p in ([0.7, 0.3], [0.7, 0.3], [0.1, 0.9])
+    )
+    assert table_coverage(real, same).alpha_precision > 0.93 > 0.6 > table_coverage(real, turned).alpha_precision
+
+
 def test_rare_categories_by_hand() -> None:
     real = pd.DataFrame({"x": ["a"] * 990 + ["b"] * 5 + ["c"] * 5, "n": range(1000)})
     fake = pd.DataFrame({"x": ["a"] * 988 + ["b"] * 10 + ["new"] * 2, "n": range(1000)})

@@ -4,7 +4,7 @@
 points of :class:`aegan.metrics.table_embedding.Embedding` in place of a learnt embedding; precision, recall,
 density and coverage are those of :func:`aegan.metrics.precision_recall` on the same points. Unseen real rows
 score about 1 in α-precision and about .5 in β-recall, which asks for a synthetic row nearer than the nearest
-other real one.
+other real one. α is the real rows' own share within each radius, which differs from the paper's where rows are alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aegan.metrics.precision_recall import precision_recall
 from aegan.metrics.table_columns import Table, tables
 from aegan.metrics.table_embedding import Embedding
 
-VERSION = 1
+VERSION = 2
 """Raised when a change of the formulas changes their values."""
 
 MOST_ROWS = 5_000
@@ -126,17 +126,22 @@ def table_coverage(
     prdc = precision_recall(x, y, K, real_radii=within[:, -1])
     levels = torch.arange(1, LEVELS + 1, dtype=torch.float64) / LEVELS
     real_spread = (x - x.mean(0)).norm(dim=1)
-    shares = ((y - x.mean(0)).norm(dim=1)[:, None] <= real_spread.quantile(levels)).double().mean(0)
+    radii = real_spread.quantile(levels)
+    shares = ((y - x.mean(0)).norm(dim=1)[:, None] <= radii).double().mean(0)
+    # Not α itself: of rows of a few different values many lie at one distance, real ones as well.
+    own = (real_spread[:, None] <= radii).double().mean(0)
     spread = (y - y.mean(0)).norm(dim=1)
     nearest = nearest_neighbours(x, y)
     reached = nearest.distance[:, 0] <= within[:, 0]
     typical = spread[nearest.index[:, 0]][:, None] <= spread.quantile(levels)
     reach = (reached[:, None] & typical).double().mean(0)
 
-    def integrated(curve: torch.Tensor) -> float:
-        return float(1 - (curve - levels).abs().sum() / levels.sum())
+    def integrated(curve: torch.Tensor, wanted: torch.Tensor) -> float:
+        return float(1 - (curve - wanted).abs().sum() / levels.sum())
 
-    return Coverage(n=n, alpha_precision=integrated(shares), beta_recall=integrated(reach), **prdc._asdict())
+    return Coverage(
+        n=n, alpha_precision=integrated(shares, own), beta_recall=integrated(reach, levels), **prdc._asdict()
+    )
 
 
 def rare_categories(
