@@ -4,10 +4,12 @@ import contextlib
 import datetime
 import json
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from dateutil import tz
@@ -202,6 +204,25 @@ def test_whole_numbers_beyond_floats_are_exact(cells: pd.Series, kind: str | Non
 def test_objects_beyond_floats_are_exact_and_have_gaps() -> None:
     _, back = there_and_back(pd.Series([2**60 + 1, 2**60 + 2, None, 5] * 25, dtype=object))
     assert back.equals(pd.Series([2**60 + 1, 2**60 + 2, None, 5] * 25, dtype="Int64"))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "polars"])
+def test_wide_numbers_with_gaps_are_exact_in_arrow(kind: str, tmp_path: Path) -> None:
+    table = pa.table(
+        {"c": pa.array([*WIDE, None] * 20), "h": pa.array([*HIGH, None] * 20, pa.uint64()), "f": [0.5] * 100}
+    )
+    if kind == "polars":
+        source = pytest.importorskip("polars").from_arrow(table)
+    else:
+        pq.write_table(table, source := tmp_path / "t.parquet", row_group_size=7)
+    adapter = TableAdapter().fit(source)
+    back = adapter.from_tensors(torch.as_tensor(np.asarray(adapter.to_tensors(source).fields["x"])))
+    if kind == "polars":
+        assert back.equals(source)
+    else:
+        assert [[None if pd.isna(cell) else int(cell) for cell in back[name]] for name in "ch"] == [
+            table[name].to_pylist() for name in "ch"
+        ]
 
 
 def test_wide_amounts_say_that_their_last_digits_are_lost() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
@@ -17,6 +18,7 @@ from aegan.data.array_files import read_npy
 from aegan.data.kinds import is_rows
 from aegan.data.table_csv import MISSING, check_names, name_index, read_text, without_row_numbers
 from aegan.data.table_form import TableForm, encode_schema, import_extra
+from aegan.data.table_whole import BEYOND
 from aegan.errors import DataError, nearest
 
 SAMPLE = 500_000
@@ -116,7 +118,7 @@ class ParquetSource(TableSource):
         """See :meth:`TableSource.blocks`."""
         for file in self.files:
             for batch in file.iter_batches(BLOCK, columns=self.columns, use_threads=False):
-                yield batch.to_pandas().reset_index(drop=True)[self.columns]
+                yield _to_pandas(batch).reset_index(drop=True)[self.columns]
 
     def sample(self) -> pd.DataFrame:
         """See :meth:`TableSource.sample`."""
@@ -195,9 +197,22 @@ def _from_polars(frame: Any) -> TableSource:
     if not isinstance(frame, polars.DataFrame):
         raise DataError(f"cannot read a table from polars.{type(frame).__name__}; expected {READABLE}.")
     table = frame.to_arrow()
-    source = _from_pandas(table.to_pandas(), "polars frame", container="polars")
+    source = _from_pandas(_to_pandas(table), "polars frame", container="polars")
     source.form = TableForm(columns=source.form.columns, container="polars", schema=encode_schema(table.schema))
     return source
+
+
+def _to_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
+    """As Arrow has it, but for whole numbers with gaps that floats do not tell apart: those keep their digits."""
+    frame: pd.DataFrame = table.to_pandas()
+    for field, column in zip(table.schema, table.columns, strict=True):
+        exact = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+        if field.type not in exact or not 0 < column.null_count < len(column):
+            continue
+        ends = pc.min_max(column).as_py()  # pyright: ignore[reportAttributeAccessIssue]
+        if max(abs(ends["min"]), abs(ends["max"])) > BEYOND:
+            frame[field.name] = column.to_pandas(types_mapper=exact.get)
+    return frame
 
 
 def _open_path(path: Path, index: str | None) -> TableSource:
