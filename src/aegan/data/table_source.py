@@ -118,7 +118,8 @@ class ParquetSource(TableSource):
         """See :meth:`TableSource.blocks`."""
         for file in self.files:
             for batch in file.iter_batches(BLOCK, columns=self.columns, use_threads=False):
-                yield _to_pandas(batch).reset_index(drop=True)[self.columns]
+                frame = _to_pandas(batch).reset_index(drop=True)
+                yield frame.loc[:, self.columns]
 
     def sample(self) -> pd.DataFrame:
         """See :meth:`TableSource.sample`."""
