@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ READABLE = (
     "a pandas or polars frame, a dict of columns, an array (N, D) of numbers, a path to .csv, .tsv, .txt (also .gz), "
     ".parquet, .xlsx, .xls or .npy, a folder of .parquet files, or a database as URL::table"
 )
+SECRET = re.compile(r"((?:^|[&;])[^=&;]*(?:pass|pwd|token|secret|key|odbc_connect)[^=&;]*=)[^&;]*", re.IGNORECASE)
+"""What of an address's query is nobody's business; ``odbc_connect`` has a whole address in it."""
 TEXT = (".csv", ".tsv", ".txt", ".tab", ".dat")
 EXCEL = (".xlsx", ".xls", ".xlsm")
 
@@ -316,10 +319,15 @@ def same_source(a: Any, b: Any) -> bool:
 
 
 def without_password(url: str) -> str:
-    """An address without its password."""
+    """An address without its password, wherever in it that is.
+
+    >>> without_password("postgresql://ann:x@db/shop"), without_password("postgresql://db/shop?user=ann&password=x&a=1")
+    ('postgresql://ann@db/shop', 'postgresql://db/shop?user=ann&password=***&a=1')
+    """
     scheme, _, rest = url.partition("://")
+    rest, mark, query = rest.partition("?")
     user, at, host = rest.rpartition("@")
-    return f"{scheme}://{user.split(':')[0]}{at}{host}"
+    return f"{scheme}://{user.split(':')[0]}{at}{host}{mark}{SECRET.sub(r'\1***', query)}"
 
 
 def _chosen(n: int) -> np.ndarray:
