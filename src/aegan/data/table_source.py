@@ -32,7 +32,7 @@ READABLE = (
     "a pandas or polars frame, a dict of columns, an array (N, D) of numbers, a path to .csv, .tsv, .txt (also .gz), "
     ".parquet, .xlsx, .xls or .npy, a folder of .parquet files, or a database as URL::table"
 )
-SECRET = re.compile(r"((?:^|[&;])[^=&;]*(?:pass|pwd|token|secret|key|odbc_connect)[^=&;]*=)[^&;]*", re.IGNORECASE)
+SECRET = re.compile(r"([?&;][^=&;]*(?:pass|pwd|token|secret|key|odbc_connect)[^=&;]*=)[^&;]*", re.IGNORECASE)
 """What of an address's query is nobody's business; ``odbc_connect`` has a whole address in it."""
 TEXT = (".csv", ".tsv", ".txt", ".tab", ".dat")
 EXCEL = (".xlsx", ".xls", ".xlsm")
@@ -325,9 +325,8 @@ def without_password(url: str) -> str:
     ('postgresql://ann@db/shop', 'postgresql://db/shop?user=ann&password=***&a=1')
     """
     scheme, _, rest = url.partition("://")
-    rest, mark, query = rest.partition("?")
     user, at, host = rest.rpartition("@")
-    return f"{scheme}://{user.split(':')[0]}{at}{host}{mark}{SECRET.sub(r'\1***', query)}"
+    return SECRET.sub(r"\1***", f"{scheme}://{user.split(':')[0]}{at}{host}")
 
 
 def _chosen(n: int) -> np.ndarray:
