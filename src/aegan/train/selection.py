@@ -86,15 +86,17 @@ class Selection:
             return math.inf
         self.looked = step
         phase, training = self.stage.phases[0], model.training
-        total, count = 0.0, min(MOST, len(self.samples))
+        count, sizes, found = min(MOST, len(self.samples)), [], []
         model.eval()
         with ema.applied(), borrowed():
             torch.manual_seed(0)
             for index in torch.arange(count).split(self.stage.batch_size):
                 terms = model.loss(phase.name, batch(self.samples, index))
-                total += len(index) * float(sum(t.value.detach().float() * t.weight for t in terms.values()))
+                sizes.append(len(index))
+                found.append(torch.as_tensor(sum(t.value.detach().float() * t.weight for t in terms.values())))
         model.train(training)
-        loss = total / count
+        # Read at once: a device is waited for but once.
+        loss = sum(size * value for size, value in zip(sizes, torch.stack(found).tolist(), strict=True)) / count
         if loss < self.best:
             self.best, self.best_step = loss, step
             self.weights = {key: value.clone() for key, value in ema.average.items()}
