@@ -100,7 +100,10 @@ def test_another_speaker(run: Path, folder: Path, tmp_path: Path) -> None:
     assert not np.array_equal(same[0], other[0])
     plain = Recordings([wavfile.read(f)[1] / 32768.0 for f in files], RATE)
     assert len(one.reconstruct(plain, where={"speaker": "bob"})) == 3  # the class is told from the code
-    assert main(["reconstruct", str(run), str(folder), "--out", str(tmp_path / "o"), "--where", "speaker=bob"]) == 0
+    for out, where in (("o", ["--where", "speaker=bob"]), ("same", [])):
+        assert main(["reconstruct", str(run), str(folder), "--out", str(tmp_path / out), *where]) == 0
+        speakers = {path.stem.split("_")[1] for path in (tmp_path / out).rglob("*.wav")}
+        assert speakers == ({"bob"} if where else {"ada", "bob"})
     for where, why in (({"speaker": "eve"}, "no such speaker"), ({"age": "3"}, "no such label")):
         with pytest.raises(ConfigError, match=why):
             one.reconstruct(files, where=where)

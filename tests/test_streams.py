@@ -14,7 +14,7 @@ from aegan.streams import borrowed
 @pytest.mark.parametrize(("available", "wanted"), [(False, []), (True, [2])])
 def test_the_device_in_use_alone(available: bool, wanted: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[int]] = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: available)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
     monkeypatch.setattr(torch.random, "fork_rng", lambda devices: asked.append(devices))
     borrowed()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aegan import presets
-from aegan.data.kinds import detect_kind, new_adapter, own_options
+from aegan.data.kinds import detect_kind, new_adapter, own_options, refuse_run
 from aegan.errors import AeganWarning, ConfigError, DataError, RunError
 from aegan.estimator import Estimator
 from aegan.fitting import Promise, Started, adapter_of, begin, carry_out, go_on, network_of, train_config
@@ -121,6 +121,7 @@ def fit(
 
     def made() -> Started:
         check_free(folder, overwrite=overwrite)
+        refuse_run(source)
         chosen = kind or ("text" if options.get("column") is not None else detect_kind(source))
         adapter = new_adapter(chosen, options)
         config = train_config(
@@ -222,6 +223,8 @@ def evaluate(
     Raises:
         AeganError: Data that cannot be read or judged, or an option of another kind.
     """
+    for given in (real, synthetic, holdout):
+        refuse_run(given)
     judge = handler(kind or ("text" if options.get("column") is not None else detect_kind(real)))
     own = own_options(judge.name, options, EVALUATE_OPTIONS, "evaluate")
     return judge.evaluate_sources(real, synthetic, holdout=holdout, seed=seed, **own)

@@ -210,7 +210,7 @@ class Estimator:
             source: Anything that ``fit`` takes.
             where: Recordings: labels to change, all else kept, as in ``{"speaker": "theo"}``.
         """
-        made = self.kind.reconstruct(self, source, where=where)
+        made, _ = self.kind.reconstruct(self, source, where=where)
         # What a code of series does not hold (length, attributes, class) is as in the source.
         data = self.adapter.to_tensors(source) if self.kind.name == "series" else None
         return self.kind.in_form(self, made, data)

@@ -87,7 +87,8 @@ def write_shards(
         tell(f"{path.name}: samples {start:,} to {min(num, start + size):,}")
     mine = len(range(rank, count, world))
     of = f" of process {rank + 1} of {world}" if world > 1 else ""
-    return f"{made} files{of} made, {mine - made} were there; {count} of {size:,} samples in all in {folder}"
+    whole = f"{num:,} samples in {count:,} file{'s' * (count > 1)} of at most {size:,} in all"
+    return f"{made} files{of} made, {mine - made} were there; {whole} in {folder}"
 
 
 def process() -> tuple[int, int]:

@@ -214,8 +214,8 @@ def infill(
         before, after = units.encode(left), units.encode(right)
         if len(before) + len(after) > limit:
             raise DataError(
-                f"infill: text {i + 1} has {len(before) + len(after)} {units.plural} without its gap; expected at most "
-                f"{limit}, the longest of the fitted text."
+                f"infill: text {i + 1} has {len(before) + len(after)} {units.counted} without its gap; expected at "
+                f"most {limit}, the longest of the fitted text."
             )
         z = None
         if encoder is not None and estimator.model.code_dim:

@@ -67,6 +67,8 @@ def test_codes_round_trip(run: Path, folder: Path, tmp_path: Path, capsys) -> No
     assert np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
     with np.load(codes, allow_pickle=False) as archive:
         assert archive["codes"].shape == (60, 8) and list(archive["classes"]) == ["across", "down"]
+    assert main(["decode", str(run), str(codes), "--out", str(tmp_path / "pngs")]) == 0
+    assert {path.parent.name for path in (tmp_path / "pngs").rglob("*.png")} == {"across", "down"}
     foreign = tmp_path / "foreign.npz"
     np.savez(foreign, other=np.zeros(3))
     (tmp_path / "broken.npz").write_bytes(codes.read_bytes()[:50])
@@ -171,3 +173,11 @@ def test_a_code_that_can_copy_the_image_is_told_in_one_line(folder: Path, tmp_pa
     assert main(arguments) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "nothing is compressed" in line]
     assert told and all(line.startswith("aegan: latent_dim=64") for line in told)
+
+
+def test_a_run_is_no_data(run: Path, folder: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    for words in (["evaluate", run, folder], ["evaluate", folder, run], ["fit", run, "--out", out]):
+        assert main([str(word) for word in words]) == 1
+        assert f"{run}: a run's folder, but data expected" in capsys.readouterr().err
+    assert not out.exists()

@@ -64,6 +64,7 @@ def history(changed: dict[str, float], looks: int = 40, since: int = 0) -> Histo
 def test_a_healthy_history_gets_no_alarm() -> None:
     (verdict,) = diagnose(history({}))
     assert verdict.name == "healthy" and not verdict.remedies
+    assert diagnose(History()) == []  # nothing seen is no health
 
 
 @pytest.mark.parametrize("name", SICK)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from aegan.codec import SUFFIX
 from aegan.errors import ConfigError, DataError, StorageError
@@ -51,11 +53,12 @@ def decode_file(estimator: Estimator, path: Path) -> tuple[Tensor, Tensor | None
     """Data in [-1, 1] of either kind of file, and the classes that a compressed one keeps."""
     if path.suffix == SUFFIX:
         return estimator.decompress_tensors(path)
-    return estimator.decode_tensors(read_codes(path)), None
+    codes, labels = read_codes(path, estimator.adapter.spec.classes)
+    return estimator.decode_tensors(codes), labels
 
 
-def read_codes(path: Path) -> np.ndarray:
-    """The array ``codes`` of a file made by ``aegan encode``.
+def read_codes(path: Path, classes: Sequence[str] = ()) -> tuple[np.ndarray, Tensor | None]:
+    """The array ``codes`` of a file made by ``aegan encode``, and its ``y`` where that is of these classes.
 
     Raises:
         DataError: Missing, damaged, or something else.
@@ -67,7 +70,12 @@ def read_codes(path: Path) -> np.ndarray:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             if not hasattr(archive, "files") or "codes" not in archive.files:
                 raise DataError(f"{path}: no array named 'codes'. Expected a file made by `aegan encode`.")
-            return archive["codes"]
+            codes, own = archive["codes"], {"y", "classes"} <= set(archive.files)
+            if not (own and classes and archive["classes"].tolist() == list(classes)):
+                return codes, None
+            y = archive["y"]
+            known = y.shape == codes.shape[:1] and np.isin(y, np.arange(len(classes))).all()
+            return codes, torch.from_numpy(y) if known else None
     except DataError:
         raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:

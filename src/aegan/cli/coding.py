@@ -150,5 +150,5 @@ def reconstruct(
     from aegan import api
 
     estimator = api.load(run, device=device)
-    x = estimator.kind.reconstruct(estimator, source, where=pairs("--where", where))
-    print(estimator.kind.write_tensors(estimator, x, out, labels=None, what="reconstructions", overwrite=overwrite))
+    x, labels = estimator.kind.reconstruct(estimator, source, where=pairs("--where", where))
+    print(estimator.kind.write_tensors(estimator, x, out, labels=labels, what="reconstructions", overwrite=overwrite))

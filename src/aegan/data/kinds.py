@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aegan.data.base import Adapter
-from aegan.errors import AeganWarning, ConfigError, nearest
+from aegan.errors import AeganWarning, ConfigError, DataError, nearest
 from aegan.types import Spec
 
 ADAPTERS = {
@@ -121,6 +121,18 @@ def own_options(
     return {name: options.get(name, default) for name, default in own.items()}
 
 
+def refuse_run(source: Any) -> None:
+    """DataError where ``source`` is a run's folder, whose pictures and tables are no data."""
+    if not isinstance(source, (str, os.PathLike)) or "://" in str(source):
+        return
+    path = Path(source).expanduser()
+    if (path / "config.json").is_file() and (path / "adapter.json").is_file():
+        raise DataError(
+            f"{path}: a run's folder, but data expected. `aegan sample {path} --out new` makes samples of it, which "
+            "can be given."
+        )
+
+
 def detect_kind(source: Any) -> str:
     """The kind of data that ``source`` is.
 
@@ -136,6 +148,7 @@ def detect_kind(source: Any) -> str:
     from aegan.data.text_files import looks_like_table
     from aegan.data.text_source import is_text
 
+    refuse_run(source)
     if type(source).__name__ == "Recordings" or _are_recordings(source):
         return "audio"
     if not isinstance(source, (str, os.PathLike)) and is_text(source):

@@ -292,12 +292,12 @@ class TextAdapter(Adapter):
         return self.units
 
     def _warn_of_longer(self, opened: TextSet, lengths: np.ndarray) -> None:
-        limit, plural = self.spec.shape[0] - 1, self._fitted().plural
+        limit, counted = self.spec.shape[0] - 1, self._fitted().counted
         longer = np.flatnonzero(lengths > limit)
         if len(longer):
             worst = int(longer[lengths[longer].argmax()])
             warnings.warn(
-                f"{opened.name}: {len(longer):,} of {len(lengths):,} texts are longer than {limit} {plural} and are "
+                f"{opened.name}: {len(longer):,} of {len(lengths):,} texts are longer than {limit} {counted} and are "
                 f"cut; {opened.place(worst)} has {lengths[worst]:,}. For the whole of them fit with --length "
                 f"{int(lengths.max())}, or cut them into samples.",
                 AeganWarning,
@@ -335,7 +335,7 @@ def _summary(opened: TextSet, units: Units, why: str, lengths: np.ndarray, limit
     unit = opened.form.sample if opened.form.container == "file" else "text"
     cut = int((lengths > limit).sum())
     said = [f"{len(lengths):,} {unit}s by {units.plural} ({why})", f"{units.size:,} tokens"]
-    said.append(f"{lengths.mean():.1f} {units.plural} on average, {limit} at most")
+    said.append(f"{lengths.mean():.1f} {units.counted} on average, {limit} at most")
     if cut:
         said.append(f"{cut:,} longer ones cut")
     if opened.passed:

@@ -46,6 +46,11 @@ class Units(ABC):
     plural: ClassVar[str]
     size: int
 
+    @property
+    def counted(self) -> str:
+        """What a text's tokens are called where they are counted."""
+        return self.plural
+
     @abstractmethod
     def encode(self, text: str) -> list[int]:
         """Tokens of a text, without the end."""
@@ -88,6 +93,11 @@ class Symbols(Units):
         self.first_byte = len(self.pieces) + FIRST
         self.size = self.first_byte + (256 if spelled else 0)
         self.kind, self.plural = ("word", "words") if words else ("character", "characters")  # type: ignore[misc]
+
+    @property
+    def counted(self) -> str:
+        """Words that are not among the tokens are spelled, and count a token a character."""
+        return "tokens (rare words are several)" if self.words else self.plural
 
     @classmethod
     def fit(cls, texts: Sequence[str], *, words: bool) -> Symbols:

@@ -260,7 +260,7 @@ class Doctor:
         return self.schedule.share
 
     def verdicts(self) -> list[Verdict]:
-        """What is wrong, causes and the surest first; one verdict ``healthy`` where nothing is."""
+        """What is wrong, causes and the surest first; ``healthy`` where nothing is, none where nothing was seen."""
         return diagnose(self.history)
 
     def report(self) -> str:

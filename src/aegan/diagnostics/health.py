@@ -67,6 +67,8 @@ def rule(function: Rule) -> Rule:
 def diagnose(history: History) -> list[Verdict]:
     """Verdicts of a history, causes and the surest first; one verdict ``healthy`` where there is nothing to say.
 
+    None where nothing was seen.
+
     Args:
         history: Of a whole run; each stage is judged by itself.
     """
@@ -84,7 +86,8 @@ def diagnose(history: History) -> list[Verdict]:
                     found[key] = verdict
     if not found:
         last = history.of(history.stages[-1]) if history.stages else history
-        return [*pair_rules.unexplained(last)] or [verdict_of("healthy")]
+        healthy = [verdict_of("healthy")] if history.looks else []  # nothing seen is no health
+        return [*pair_rules.unexplained(last)] or healthy
     return sorted(found.values(), key=lambda v: (-round(v.confidence - 0.25 * CATALOGUE[v.name].rank, 6), v.since))
 
 

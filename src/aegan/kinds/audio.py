@@ -81,10 +81,15 @@ class AudioKind(Kind):
     ) -> str:
         return _written(estimator, made.data, out, "samples", overwrite)
 
-    def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:
+    def reconstruct(
+        self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None
+    ) -> tuple[Tensor, Tensor | None]:
         from aegan.kinds.audio_change import changed
 
-        return changed(estimator, source, where) if where else super().reconstruct(estimator, source, where=where)
+        if where:
+            return changed(estimator, source, where)
+        data = estimator.adapter.to_tensors(source)
+        return estimator.reconstruct_tensors(data), data.labels
 
     def finish(self, estimator: Estimator) -> None:
         from aegan.kinds.audio_change import write_means

@@ -37,8 +37,8 @@ def write_means(estimator: Estimator) -> None:
     write_atomically(estimator.run.path / MEANS, lambda path: path.write_bytes(content))
 
 
-def changed(estimator: Estimator, source: Any, where: Mapping[str, Any]) -> Tensor:
-    """Data ``(N, *shape)``: the recordings with other labels.
+def changed(estimator: Estimator, source: Any, where: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """Data ``(N, *shape)``: the recordings with other labels; and the classes ``(N,)`` that they are of then.
 
     The class that a recording is of comes from its labels or, without, from the mean code that it lies nearest to.
 
@@ -73,7 +73,7 @@ def changed(estimator: Estimator, source: Any, where: Mapping[str, Any]) -> Tens
             told = ", ".join(f"{name}={value}" for name, value in zip(labels, row, strict=True))
             raise ConfigError(f"--where: no training recording was of {told}; its mean code is not known.")
         into.append(index[row])
-    return estimator.decode_tensors((z + (means[into] - means[own])).numpy())
+    return estimator.decode_tensors((z + (means[into] - means[own])).numpy()), torch.tensor(into)
 
 
 def nearest_class(z: Tensor, means: Tensor, within: Tensor, counts: Tensor) -> Tensor:

@@ -93,11 +93,16 @@ class Kind(ABC):
         """Called when training is over, before anything is judged: what is learnt besides the model is learnt here."""
         return
 
-    def reconstruct(self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None) -> Tensor:
-        """Reconstructions ``(N, *shape)`` of ``source``, with other labels where the kind can change them."""
+    def reconstruct(
+        self, estimator: Estimator, source: Any, *, where: Mapping[str, Any] | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Reconstructions ``(N, *shape)`` of ``source``, with other labels where the kind can change them.
+
+        Beside them the classes ``(N,)`` that they are to be written with, where the kind writes labels.
+        """
         if where:
             raise ConfigError(f"--where: labels are changed for recordings alone, and this is {self.name} data.")
-        return estimator.reconstruct_tensors(estimator.adapter.to_tensors(source))
+        return estimator.reconstruct_tensors(estimator.adapter.to_tensors(source)), None
 
     def raw_bytes(self, data: TensorData) -> int:
         """Bytes that a sample takes uncompressed, on average."""
