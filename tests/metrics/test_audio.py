@@ -53,7 +53,9 @@ def test_perfect_samples_score_as_the_holdout_and_wrong_ones_do_not(sets, space:
     assert same.mel_distance == 0.0 and same.frechet == pytest.approx(real.frechet)
     assert 0.8 < made.diversity < 1.2  # type: ignore[operator]
     assert two.rows[0].accuracy["word"] < 0.5 and one.memorisation.status == "clear"
-    assert "Word recognised in" in one.headline() and "real holdout" in str(one)
+    assert "Word recognised in" in one.headline() and "real holdout" in str(one) and "have no" not in str(one)
+    unlabelled = evaluate_audio(train=train, synthetic=Recordings(good.waves, good.rate), holdout=held, features=space)
+    assert "The synthetic recordings have no word" in str(unlabelled) and unlabelled.headline().startswith("Fréchet")
 
 
 def test_noise_copies_and_sameness_are_noticed(sets, space: AudioFeatures) -> None:

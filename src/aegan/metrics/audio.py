@@ -112,6 +112,11 @@ def evaluate_audio(
     notes = []
     if n < 256:
         notes.append(f"Only {n} recordings are compared; distances rest on few, so look at the floor beside them.")
+    if names and not synthetic.labels:
+        notes.append(
+            f"The synthetic recordings have no {' and '.join(names)}, so how well that is recognised is not measured. "
+            "Of files, labels are in names that fit the pattern or in sub-folders."
+        )
     return AudioEvaluation(
         rows=tuple(rows),
         memorisation=memorisation_test(coarse["train"], coarse[SYNTHETIC], coarse[HOLDOUT], seed=seed),
