@@ -27,7 +27,6 @@ class Backend:
     Args:
         device: ``cpu`` or ``cuda``; see :func:`resolve_device` for ``auto``.
         precision: ``fp32`` or ``bf16`` (autocast, weights and optimiser stay float32).
-
         graphs: Capture steady updates and replay them; on CUDA alone, without effect elsewhere.
 
     Attributes:

@@ -27,10 +27,10 @@ from aegan.types import Batch, Phase
 
 MOST = 200
 """Updates whose values may wait to be read."""
-AHEAD = 16
-"""Updates that the host may be ahead of the device."""
 LONGEST = 1.0
 """Seconds that they may wait."""
+AHEAD = 16
+"""Updates that the host may be ahead of the device."""
 
 
 @dataclass(frozen=True)
