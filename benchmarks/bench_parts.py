@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from aegan.errors import AeganWarning
 from aegan.models.base import in_blocks, noise_for
 from aegan.train.checkpoint import save_model
 from aegan.types import Spec
-from machine import CASES, Case, Told, arithmetic, cost, peak, steps
+from machine import CASES, Case, Told, arithmetic, child, cost, peak, steps
 
 IMPORTS = {
     "aegan": ("import aegan", "import aegan.api, aegan.fitting, aegan.models.hybrids.latent_gan"),
@@ -33,6 +34,8 @@ IMPORTS = {
 LIMIT = 600.0
 """Processor seconds after which a quality counts as not reached."""
 SHAPES, TRENDS, FRECHET = 3.0, 5.0, 10.0
+DISCRIMINATIVE, PREDICTIVE = 0.102, 0.038
+"""What TimeGAN's paper prints for Stocks."""
 GOOD = 0.9
 
 
@@ -174,6 +177,42 @@ def images_quality(options: argparse.Namespace) -> Told:
     return ladder(attempt, 5 if options.quick else 60, lambda told: told["frechet"] <= FRECHET, options)
 
 
+def series_quality(options: argparse.Namespace) -> Told:
+    """Processor seconds of the first training, each twice as long as the last, with TimeGAN's published scores."""
+    from series import drawn, scores, units_of
+
+    folder, quick = options.data.parent, options.quick
+    asked = argparse.Namespace(steps=None, holdout=0.0, num=400 if quick else None, set=[])
+    judges = argparse.Namespace(scorers=1 if quick else 3, iterations=(50, 50) if quick else (2000, 5000))
+
+    def of_peer(budget: float) -> tuple[torch.Tensor, torch.Tensor, Told]:
+        real = units_of(folder, "stocks", asked.num, options.seed)
+        with tempfile.TemporaryDirectory() as place:
+            windows, made = Path(place) / "windows.pt", Path(place) / "made.pt"
+            torch.save(real, windows)
+            given = ["--windows", windows, "--made", made, "--iterations", int(budget), "--seed", options.seed]
+            told = child(Path(__file__).parent / "peers" / "timegan_loop.py", *given)
+            return real, torch.load(made, weights_only=True), told
+
+    def of_own(budget: float) -> tuple[torch.Tensor, torch.Tensor, Told]:
+        asked.budget = budget
+        of = drawn(folder, "stocks", options.side, options.seed, asked)
+        took = of["took"]
+        told = {"seconds": took["cpu"], "sample": len(of["fake"]) / took["cpu_draw"], "peak": peak()}
+        return of["train"], of["fake"], told
+
+    def attempt(budget: float) -> Told:
+        real, made, told = (of_peer if options.side == "loop" else of_own)(budget)
+        found = scores(real, made, None, judges)
+        return told | {key: statistics.fmean(found[key]) for key in ("discriminative", "predictive")}
+
+    def good(told: Told) -> bool:
+        return told["discriminative"] <= DISCRIMINATIVE and told["predictive"] <= PREDICTIVE
+
+    first = (1 if quick else 30) if options.side == "loop" else (5 if quick else 10)
+    return ladder(attempt, first, good, options)
+
+
 def ladder(
     attempt: Callable[[float], Told], first: float, good: Callable[[Told], bool], options: argparse.Namespace
 ) -> Told:
@@ -230,6 +269,7 @@ MEASURED = {
     "modes": modes,
     "tables_quality": tables_quality,
     "images_quality": images_quality,
+    "series_quality": series_quality,
     "rates": rates,
     "arithmetic": arithmetic_part,
 }

@@ -55,7 +55,7 @@ def rows(metrics: Metrics, found: Found) -> list[tuple[str, str, list[float], li
     return out
 
 
-UNCOMPARED = ("frechet", "shapes", "trends", "modes", "quality")
+UNCOMPARED = ("frechet", "shapes", "trends", "discriminative", "predictive", "modes", "quality")
 """What a training reached when it stopped: shown, but no race."""
 
 

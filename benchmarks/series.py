@@ -103,6 +103,13 @@ def real(data: Path, name: str, seed: int, options: argparse.Namespace) -> dict[
     return {"n": half} | scores(x[order[:half]], x[order[half : 2 * half]], None, options)
 
 
+def units_of(data: Path, name: str, most: int | None, seed: int) -> Tensor:
+    """Windows ``(N, T, C)`` of a set in its units; at most so many, drawn at random."""
+    steps, window = steps_of(data, name)
+    adapter = SeriesAdapter(window=window, layout="long").fit(steps)
+    return _units(adapter, adapter.to_tensors(steps), most or MOST[window], seed)
+
+
 def scores(train: Tensor, fake: Tensor, held: Tensor | None, options: argparse.Namespace) -> dict[str, Any]:
     """Both scores with several seeds of their networks; as published, and on a holdout where there is one."""
     out: dict[str, Any] = {"discriminative": [], "predictive": []}

@@ -74,6 +74,80 @@ def test_a_ladder_doubles_until_it_is_good_or_too_dear() -> None:
     }
 
 
+def walks(folder: Path, steps: int = 60) -> Path:
+    """A folder of the set's name with a few random walks in it."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(steps, 3, generator=generator).cumsum(0) * torch.tensor([1.0, 10.0, 100.0]) + 50
+    lines = [",".join(f"{value:.4f}" for value in row) for row in x.tolist()]
+    (folder / "timegan_stock").mkdir()
+    (folder / "timegan_stock" / "stock_data.csv").write_text("\n".join(["a,b,c", *lines]))
+    return folder / "timegan_stock"
+
+
+def test_a_plain_loop_of_timegan_learns_and_draws_in_the_units_of_its_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "peers"))
+    from argparse import Namespace
+
+    import timegan_loop
+
+    from series import units_of
+
+    windows = units_of(walks(tmp_path).parent, "stocks", None, 0)
+    assert windows.shape == (60 - 24 + 1, 24, 3)
+    torch.save(windows, tmp_path / "windows.pt")
+    torch.manual_seed(0)
+    given = Namespace(windows=tmp_path / "windows.pt", made=tmp_path / "made.pt", iterations=2)
+    told = timegan_loop.trained(given)
+    assert told["seconds"] > 0 and told["sample"] > 0
+    made = torch.load(tmp_path / "made.pt", weights_only=True)
+    assert made.shape == windows.shape
+    low, high = windows.amin((0, 1)), windows.amax((0, 1))
+    assert (made >= low).all() and (made <= high).all() and (made.mean((0, 1)) - low > 0.2 * (high - low)).all()
+    loop = timegan_loop.Loop(torch.rand(20, 24, 3))
+    for work, moved in (
+        (loop.autoencoder, {"embedder", "recovery"}),
+        (loop.supervise, {"supervisor"}),
+        (loop.joint, {"embedder", "recovery", "generator", "supervisor", "discriminator"}),
+    ):
+        parts = {name: part for name, part in vars(loop).items() if isinstance(part, torch.nn.Module)}
+        before = {name: [p.clone() for p in part.parameters()] for name, part in parts.items()}
+        work()
+        changed = {
+            name
+            for name, part in parts.items()
+            if any(not torch.equal(a, b) for a, b in zip(before[name], part.parameters(), strict=True))
+        }
+        assert changed == moved
+
+
+def test_series_are_trained_until_both_published_scores_are_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from argparse import Namespace
+
+    import bench_parts
+    import series
+
+    asked: list[float] = []
+
+    def drawn(data: Path, name: str, model: str, seed: int, options: Namespace) -> dict[str, Any]:
+        asked.append(options.budget)
+        return {"took": {"cpu": options.budget, "cpu_draw": 2.0}, "train": torch.ones(4), "fake": torch.ones(4)}
+
+    def scores(train: Any, fake: Any, held: Any, options: Namespace) -> dict[str, list[float]]:
+        far = {10.0: (0.3, 0.037), 20.0: (0.05, 0.039), 40.0: (0.05, 0.037)}[asked[-1]]
+        return {"discriminative": [far[0]], "predictive": [far[1], far[1]]}
+
+    monkeypatch.setattr(series, "drawn", drawn)
+    monkeypatch.setattr(series, "scores", scores)
+    given = Namespace(side="recurrent", seed=3, data=tmp_path, quick=False, limit=600.0)
+    told = bench_parts.series_quality(given)
+    assert asked == [10.0, 20.0, 40.0] and told["seconds"] == 40.0 and told["reached"] == 1.0
+    assert told["sample"] == 2.0 and told["predictive"] == 0.037
+
+
 def test_operations_are_counted_through_second_derivatives() -> None:
     from machine import Flops
 
