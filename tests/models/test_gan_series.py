@@ -77,6 +77,29 @@ def test_a_penalty_on_a_recurrent_discriminator_goes_without_cudnn(at_data: bool
         assert all(p.grad is not None for p in gru.parameters())
 
 
+@pytest.mark.parametrize(
+    ("name", "phase", "setting"),
+    [
+        ("contractive", "autoencode", "decoder_weight"),
+        ("contractive-gan", "generator", "generator_contraction"),
+        ("gan", "generator", "path_weight"),
+    ],
+)
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_penalty_on_a_recurrent_decoder_goes_without_cudnn(
+    name: str, phase: str, setting: str, weight: float
+) -> None:
+    networks = {"autoencoder": {"series": "recurrent"}} if name == "contractive-gan" else {"series": "recurrent"}
+    model, seen = build(name, SERIES, TINY[name] | networks | {setting: weight}), []
+    made_by = model.generator if name == "gan" else model.decoder
+    gru = next(m for m in made_by.modules() if isinstance(m, torch.nn.GRU))  # type: ignore[union-attr]
+    gru.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.enabled))
+    terms = model.loss(phase, {"x": waves(8)})
+    assert seen[0] == (not weight) and torch.backends.cudnn.enabled
+    sum(term.value for term in terms.values()).backward()  # type: ignore[union-attr]
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in gru.parameters())
+
+
 def test_series_are_packed_step_beside_step() -> None:
     judge, seen = discriminator_for(SERIES, width=8, blocks=1, pack=2), []
     judge.trunk.register_forward_pre_hook(lambda _, args: seen.append(args[0]))

@@ -20,6 +20,12 @@ def kernels(gru: nn.Module, *, twice: bool = False) -> AbstractContextManager[No
     return torch.backends.cudnn.flags(enabled=False) if wanted else nullcontext()
 
 
+def differentiable_twice(net: nn.Module, wanted: bool = True) -> AbstractContextManager[None]:
+    """In which a network is to run whose gradients are differentiated again: cuDNN cannot do so in recurrent layers."""
+    wanted = wanted and any(isinstance(part, nn.RNNBase) for part in net.modules())
+    return torch.backends.cudnn.flags(enabled=False) if wanted else nullcontext()
+
+
 def run(gru: nn.GRU, x: Tensor) -> Tensor:
     """States ``(B, T, hidden)`` of the last layer, from zero, for ``x`` ``(B, T, inputs)``.
 

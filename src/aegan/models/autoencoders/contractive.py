@@ -30,6 +30,7 @@ from aegan.config import require_choice, require_non_negative
 from aegan.errors import ConfigError
 from aegan.losses.jacobian import FORMS, jacobian_penalty, weight_l1, weight_l2
 from aegan.models.autoencoders.base import AutoencoderConfig, AutoencoderModel
+from aegan.nn.gru import differentiable_twice
 from aegan.nn.rows import RowTrunk
 from aegan.types import Batch, Term
 
@@ -87,7 +88,8 @@ class Contractive(AutoencoderModel):
         config, x = self.config, batch["x"]
         given, maps = self._moving(x) if config.weight else (x, self.encoder.trunk.maps(x))
         z = self.encoder.from_maps(maps).float()
-        out = self.decoder(z)
+        with differentiable_twice(self.decoder, config.decoder_weight > 0):
+            out = self.decoder(z)
         terms = self.reconstruction(out, x, maps, batch.get("mask")) | self.classification(maps, batch)
         spread = spread_of(z, config.units) if config.weight or config.decoder_weight else None
         penalty = partial(jacobian_penalty, form=config.form, probes=config.probes)

@@ -40,6 +40,7 @@ from aegan.models.gans.state import PathLength, State
 from aegan.models.hybrids.base import autoencoder_stage
 from aegan.nn.backbone import KINDS, NETWORKS, discriminator_for, generator_for
 from aegan.nn.constraints import as_it_stands, spectrally_normalised, statistics_taken_anew
+from aegan.nn.gru import differentiable_twice
 from aegan.nn.series import SERIES_NETWORKS
 from aegan.types import Batch, Optimizer, Phase, Samples, Spec, Stage, Term
 
@@ -333,7 +334,8 @@ class GAN(Model):
         config = self.config
         noise = torch.randn(len(x), self.noise_dim, device=x.device)
         paths = self._measures_paths
-        made = self.generate(noise.requires_grad_(paths), y).float()
+        with differentiable_twice(self.generator, paths):
+            made = self.generate(noise.requires_grad_(paths), y).float()
         fake = _where_observed(made, mask)
         with self._resting(self.discriminator):
             with torch.no_grad():

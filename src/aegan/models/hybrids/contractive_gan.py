@@ -24,6 +24,7 @@ from aegan.models.adversarial import AdversarialConfig, discriminator_terms, gen
 from aegan.models.autoencoders.contractive import Contractive, ContractiveConfig
 from aegan.models.hybrids.base import AutoencoderHybrid, autoencoder_stage, trunk_size
 from aegan.nn.backbone import KINDS, discriminator_for
+from aegan.nn.gru import differentiable_twice
 from aegan.nn.mlp import LatentDiscriminator
 from aegan.types import Batch, Samples, Spec, Stage, Term
 
@@ -157,7 +158,8 @@ class ContractiveGAN(AutoencoderHybrid):
         noise = noise_like(x, self.noise_dim).requires_grad_(config.generator_contraction > 0)
         maps = self.autoencoder.encoder.trunk.maps(x)
         z = self.autoencoder.encoder.from_maps(maps).float()
-        fake = self.generate(noise, None).float()
+        with differentiable_twice(self.decoder, config.generator_contraction > 0):
+            fake = self.generate(noise, None).float()
         logits = self.latent_discriminator(z, None)
         terms = {"adversarial": Term(generator_term(lambda at: self.judge(at, None), x, fake))}
         terms["latent-adversarial"] = Term(torch.nn.functional.softplus(-logits).mean(), config.latent_weight)
