@@ -160,6 +160,8 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name, device = func._schema.name, kwargs.get("device")
     flat, form = tree.tree_flatten((args, kwargs))
     ours, there = [a for a in flat if isinstance(a, Pretended)], _is_there(device)
+    if not ours and not there and name not in _ACROSS:
+        return func(*args, **kwargs)
     if (ours or there) and name not in _ACROSS:
         _refuse_others(func, name, args, flat)
     if ours and name == "aten::_local_scalar_dense":

@@ -131,13 +131,18 @@ def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
     def tell(line: str) -> None:
         if line.startswith("2 of 4"):
             signal.raise_signal(signal.SIGINT)
 
     out = tmp_path / "out"
-    with pytest.raises(Interrupted, match="--resume. 2 of 4 runs are done"):
-        run(tiny(), out=out, tell=tell)
+    try:
+        with pytest.raises(Interrupted, match="--resume. 2 of 4 runs are done"):
+            run(tiny(), out=out, tell=tell)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len((out / RESULTS).read_text().splitlines()) == 2
     assert "2 runs of the plan are not done yet" in (out / "table.md").read_text()
     assert len(run(tiny(), out=out, resume=True).results) == 4
