@@ -20,7 +20,7 @@ from torch import Tensor
 
 from aegan.config import TrainConfig
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
-from aegan.models.base import BLOCK, Model
+from aegan.models.base import BLOCK, Model, in_one
 from aegan.streams import borrowed
 from aegan.train.backend import Backend
 from aegan.train.backward import Place
@@ -243,12 +243,11 @@ class Trainer:
         )
 
     def _encode_all(self, data: Samples) -> Tensor:
-        parts = []
+        def codes(index: Tensor) -> Tensor:
+            return self.model.encode(data.batch(index)["x"].to(self.backend.device)).float().cpu()
+
         with torch.no_grad(), self.backend.autocast():
-            for index in torch.arange(len(data)).split(8 * BLOCK):
-                x = data.batch(index)["x"].to(self.backend.device)
-                parts.append(self.model.encode(x).float().cpu())
-        return torch.cat(parts)
+            return in_one((codes(index) for index in torch.arange(len(data)).split(8 * BLOCK)), len(data))
 
     # --- time, checkpoints, probes --------------------------------------------------------------------------
 
