@@ -63,6 +63,17 @@ def test_whitening_gives_unit_covariance_and_inverts() -> None:
     assert torch.allclose(whitening.inverse(w), z, atol=1e-4)
 
 
+def test_whitening_of_very_many_codes_is_that_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    z = torch.randn(1000, 5) @ torch.randn(5, 5) + 3
+    at_once, in_parts = Whitening(5), Whitening(5)
+    at_once.fit(z)
+    monkeypatch.setattr("aegan.nn.mlp._AT_ONCE", 300)
+    in_parts.fit(z)
+    assert torch.allclose(in_parts.mean, at_once.mean, atol=1e-6)
+    assert torch.allclose(in_parts(z) @ in_parts(z).T, at_once(z) @ at_once(z).T, atol=1e-3)
+
+
 def test_whitening_of_a_constant_direction_stays_finite() -> None:
     z = torch.randn(100, 3)
     z[:, 1] = 2.0

@@ -60,6 +60,24 @@ class LatentDiscriminator(nn.Module):
         return project(self.logit, self.embedding, activation(self.layers(self.stem(z))), y)
 
 
+_AT_ONCE = 1 << 18
+"""Codes that are brought to float64 together."""
+
+
+def _moments(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean ``(D,)`` and covariance ``(D, D)`` of codes ``(N, D)`` in float64."""
+    dim = z.shape[1]
+    if len(z) <= _AT_ONCE:
+        wide = z.double()
+        return wide.mean(0), torch.cov(wide.T).reshape(dim, dim)
+    parts, products = z.split(_AT_ONCE), z.new_zeros(dim, dim, dtype=torch.float64)
+    mean = torch.stack([part.double().sum(0) for part in parts]).sum(0) / len(z)
+    for part in parts:
+        apart = part.double() - mean
+        products.addmm_(apart.T, apart)
+    return mean, products / (len(z) - 1)
+
+
 class Whitening(nn.Module):
     """Affine map between codes and codes of zero mean and unit covariance, kept as buffers ``(D, D)``.
 
@@ -79,10 +97,10 @@ class Whitening(nn.Module):
     @torch.no_grad()
     def fit(self, z: Tensor, *, floor: float = 1e-6) -> None:
         """Set the map from codes ``z`` ``(N, D)``; computed in float64."""
-        z64 = z.double()
-        values, vectors = torch.linalg.eigh(torch.cov(z64.T).reshape(z.shape[1], z.shape[1]))
+        mean, covariance = _moments(z)
+        values, vectors = torch.linalg.eigh(covariance)
         root = values.clamp(min=float(values.max()) * floor + 1e-12).sqrt()
-        self.mean.copy_(z64.mean(0))
+        self.mean.copy_(mean)
         self.forward_matrix.copy_(vectors / root)
         self.inverse_matrix.copy_((vectors * root).T)
 
