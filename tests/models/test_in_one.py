@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from aegan.models.base import in_blocks, in_one
+from aegan.data.in_one import in_one
+from aegan.models.base import in_blocks
 
 
 def test_parts_are_let_go_while_the_next_are_made() -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aegan.data.base import TensorData
+from aegan.data.in_one import in_one
 from aegan.errors import ConfigError, DataError
 
 BATCH = 500
@@ -143,14 +144,14 @@ class Features:
             # An encoder that samples its code draws the same noise each time.
             with torch.no_grad(), torch.random.fork_rng(devices=devices):
                 torch.manual_seed(0)
-                parts = [
+                parts = (
                     finish(function(batch.to(self.device).float().div_(127.5).sub_(1.0)), len(batch))
                     for batch in image_batches(data, where=f"Features '{self.name}'")
-                ]
+                )
+                return in_one(parts, len(data))
         finally:
             for module in training:
                 module.training = True
-        return torch.cat(parts)
 
     def _check(self, data: TensorData) -> None:
         shape = tuple(data.fields["x"].shape[1:])

@@ -12,6 +12,8 @@ from aegan.metrics._checks import Array, at_least, feature_matrix, same_dimensio
 
 CHUNK_VALUES = 16_000_000
 """Distances held at once (128 MB in float64)."""
+BLOCK_ROWS = 1 << 18
+"""Rows of the reference that are centred together."""
 
 
 class Neighbours(NamedTuple):
@@ -75,22 +77,36 @@ def _enough(k: int, available: int, where: str) -> None:
 
 
 def _search(a: Tensor, b: Tensor, k: int, *, itself: bool) -> Neighbours:
-    centre = b.mean(dim=0)
-    a_centred, b_centred = a - centre, b - centre
-    b_norm = b_centred.square().sum(1)
     # |a-b|² by a matrix product is fast but loses what tells near-copies apart, so it only proposes a few
     # more candidates than asked for, whose distances are then taken directly.
     proposed = min(k + 2, len(b) - itself)
-    indices, distances = [], []
-    for start in range(0, len(a), chunk_rows(len(b))):
-        part = slice(start, start + chunk_rows(len(b)))
-        squared = torch.addmm(b_norm, a_centred[part], b_centred.T, alpha=-2.0)
-        if itself:
-            rows = torch.arange(len(squared))
-            squared[rows, rows + start] = float("inf")
-        candidates = squared.topk(proposed, dim=1, largest=False).indices
-        exact = torch.stack([(a[part] - b[candidates[:, j]]).norm(dim=1) for j in range(proposed)], dim=1)
+    candidates = _proposed(a, b, proposed, itself=itself)
+    indices, distances, rows = [], [], chunk_rows(a.shape[1])
+    for part, own in zip(a.split(rows), candidates.split(rows), strict=True):
+        exact = torch.stack([(part - b[own[:, j]]).norm(dim=1) for j in range(proposed)], dim=1)
         order = exact.argsort(dim=1, stable=True)[:, :k]
-        indices.append(candidates.gather(1, order))
+        indices.append(own.gather(1, order))
         distances.append(exact.gather(1, order))
     return Neighbours(torch.cat(indices), torch.cat(distances))
+
+
+def _proposed(a: Tensor, b: Tensor, count: int, *, itself: bool) -> Tensor:
+    """Indices ``(N, count)`` of the rows of ``b`` that seem nearest, which is looked through a block at a time."""
+    centre = b.mean(dim=0)
+    a_centred = a - centre
+    found: list[tuple[Tensor, Tensor]] = []
+    for first in range(0, len(b), BLOCK_ROWS):
+        block = b[first : first + BLOCK_ROWS] - centre
+        norm, step, best = block.square().sum(1), chunk_rows(len(block)), []
+        for start in range(0, len(a), step):
+            squared = torch.addmm(norm, a_centred[start : start + step], block.T, alpha=-2.0)
+            if itself:
+                own = torch.arange(len(squared)) + start - first
+                rows = torch.nonzero((own >= 0) & (own < len(block))).squeeze(1)
+                squared[rows, own[rows]] = float("inf")
+            best.append(squared.topk(min(count, len(block)), dim=1, largest=False))
+        found.append((torch.cat([one.values for one in best]), torch.cat([one.indices for one in best]) + first))
+    if len(found) == 1:
+        return found[0][1]
+    values, indices = (torch.cat([one[i] for one in found], 1) for i in (0, 1))
+    return indices.gather(1, values.topk(count, dim=1, largest=False).indices)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from aegan.data.in_one import in_one
 from aegan.errors import ConfigError
 from aegan.types import Batch, Health, Samples, Spec, Stage, Term
 
@@ -185,22 +186,6 @@ def in_blocks(
 
     starts = range(0, total, block)
     return in_one((made(start) for start in starts) if threads == 1 else _side_by_side(made, starts, threads), total)
-
-
-def in_one(parts: Iterable[Tensor], total: int) -> Tensor:
-    """Parts ``(B, ...)`` one after the other in a tensor ``(total, ...)``, whose memory is taken with the first.
-
-    Parts that waited for the last would each lie behind the large memory of its making, and hold it.
-
-    >>> in_one((torch.full((2,), i) for i in range(2)), 4).tolist()
-    [0, 0, 1, 1]
-    """
-    whole, start = torch.empty(0), 0
-    for part in parts:
-        whole = part.new_empty(total, *part.shape[1:]) if start == 0 else whole
-        whole[start : start + len(part)] = part
-        start += len(part)
-    return whole
 
 
 def _side_by_side(function: Callable[[int], Tensor], starts: Iterable[int], threads: int) -> list[Tensor]:

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from aegan.config import TrainConfig
+from aegan.data.in_one import in_one
 from aegan.errors import ConfigError, Interrupted, NonFiniteError, RunError, StorageError
-from aegan.models.base import BLOCK, Model, in_one
+from aegan.models.base import BLOCK, Model
 from aegan.streams import borrowed
 from aegan.train.backend import Backend
 from aegan.train.backward import Place
