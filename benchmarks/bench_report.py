@@ -20,8 +20,8 @@ of its own, in turn. Time is in processor seconds: the machine was shared, and t
 wall when another program runs, though not by nothing (caches and memory are shared). Figures are median (least–most)
 over the repeats. **Ratio**: how many times better aegan is than that side, median (least–most) over pairs of repeats;
 below 1 the peer is ahead, and the last column says so. A time to a quality is that of one training, the first that
-reaches it in a row of trainings each twice as long as the last. Quality at equal budgets is in
-[Benchmarks](benchmarks.md).
+reaches it in a row of trainings each twice as long as the last; of the first of its row (series: ten seconds by the
+clock) it is an upper bound. Quality at equal budgets is in [Benchmarks](benchmarks.md).
 """
 FOOT = """
 Operations are those of matrix products and convolutions, forward and backward; the matrix rate is that of a product
