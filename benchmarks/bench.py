@@ -9,7 +9,7 @@ kept in RESULTS as JSON and not repeated, so that a stopped suite goes on. DIR h
 ``timegan_stock``; parts whose data are not there, and peers without an environment (benchmarks/peers/README.md), are
 left out and named. The table and the plot are written to ``--docs`` (RESULTS without) as ``bench.md`` and
 ``pictures/bench.svg``. Time is in processor seconds. ``--kept`` measures nothing and writes what there is. ``--quick``
-tries the suite in some four minutes of processor time: its figures mean little.
+tries the suite in some five minutes of processor time: its figures mean little.
 """
 
 from __future__ import annotations
